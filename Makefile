@@ -1,0 +1,62 @@
+# Every target makes what it needs; `make help` lists them.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+# On Linux the public torch wheel brings gigabytes of CUDA libraries. Where that is not wanted, name
+# the package index of PyTorch's CPU builds (see "Get started" on PyTorch's site):
+#   make demo TORCH_INDEX=<address>
+TORCH_INDEX ?=
+INSTALL := $(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt \
+           $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
+
+SAMPLE := recipes/samples/ami_ES2004a_600_660
+CORPUS ?= ../shared/corpus
+DATA   ?= $(CORPUS)
+CONFIG ?= recipes/configs/small.toml
+OUT    ?= runs/$(basename $(notdir $(CONFIG)))
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint wheel-test train evaluate score-conversations clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 22
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
+	$(INSTALL) -e .
+	@touch $@
+
+$(VENV)/.installed-test: $(VENV)/.installed
+	$(INSTALL) -e '.[test,train]'
+	@touch $@
+
+demo: $(VENV)/.installed  ## install, diarize a real meeting excerpt, show the result and its error
+	@mkdir -p demo-out
+	$(BIN)/diarize $(SAMPLE).flac -o demo-out/meeting.rttm -o demo-out/meeting.json
+	@echo; echo "First turns of demo-out/meeting.rttm:"; head -5 demo-out/meeting.rttm; echo
+	$(BIN)/diarize score $(SAMPLE).rttm demo-out/meeting.rttm --uem $(SAMPLE).uem
+
+test: $(VENV)/.installed-test  ## install what the tests need and run them
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.installed-test  ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+wheel-test: $(VENV)/.installed-test  ## build the wheel, install it elsewhere, run the tests that matter there
+	$(BIN)/python recipes/wheel_test.py --constraints constraints.txt
+
+train: $(VENV)/.installed-test  ## train an embedder: CONFIG=... DATA=corpus OUT=folder; goes on after a stop
+	$(BIN)/python recipes/train.py --config $(CONFIG) --data $(DATA) --out $(OUT)
+
+evaluate: $(VENV)/.installed-test  ## EER of WEIGHTS (default: the packaged ones) on speakers never trained on
+	$(BIN)/python recipes/evaluate.py --data $(DATA) $(if $(WEIGHTS),--weights $(WEIGHTS))
+
+score-conversations: $(VENV)/.installed-test  ## DER on the development conversations, and speed
+	$(BIN)/python recipes/score_conversations.py --data $(DATA) $(ARGS)
+
+clean:  ## remove what was built, not what was trained
+	rm -rf build dist *.egg-info demo-out .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,103 @@
+"""`diarize run`: one recording in, turns out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+from encoder.errors import ConfigError
+
+if TYPE_CHECKING:
+    from diarize.result import DiarizationResult
+
+__all__ = ["run"]
+
+# typer reads these annotations at run time, and Python 3.10's typing needs Optional for that.
+OptionalInt = Optional[int]  # noqa: UP045
+OptionalPath = Optional[Path]  # noqa: UP045
+
+
+def run(
+    audio: Annotated[str, typer.Argument(help="Media file of any kind; - reads standard input.")],
+    output: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option(
+            "-o",
+            "--output",
+            help="Write turns here: .rttm or .json by the name's ending; - is RTTM on standard "
+            "output, which is the default. May be given several times.",
+        ),
+    ] = None,
+    speakers: Annotated[OptionalInt, typer.Option(help="Exact number of speakers.")] = None,
+    min_speakers: Annotated[OptionalInt, typer.Option(help="At least so many.")] = None,
+    max_speakers: Annotated[OptionalInt, typer.Option(help="At most so many.")] = None,
+    channel: Annotated[
+        OptionalInt, typer.Option(help="Use one channel, counted from 0, not the mix.")
+    ] = None,
+    segmenter: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="What finds the speech: silero (default) or energy."),
+    ] = None,
+    clusterer: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="What groups the voices: agglomerative (default) or hdbscan."),
+    ] = None,
+    embedder: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="Weights: a name, or the path of a .safetensors file."),
+    ] = None,
+    device: Annotated[Optional[str], typer.Option(help="cpu, cuda or auto.")] = None,  # noqa: UP045
+    config: Annotated[OptionalPath, typer.Option(help="TOML file of settings.")] = None,
+    settings: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option("--set", help="One setting, as window.step_s=0.8; may be repeated."),
+    ] = None,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress, no table.")] = False,
+) -> None:
+    """Who spoke when in one recording."""
+    from diarize.config import load_config
+
+    outputs = [(path, _format_of(path)) for path in output or ["-"]]
+    flags = {
+        "segmenter": segmenter, "clusterer": clusterer, "embedder": embedder, "device": device,
+    }  # fmt: skip
+    chosen = [f"{name}='{value}'" for name, value in flags.items() if value is not None]
+    plan = load_config(config, [*(settings or []), *chosen])
+
+    from diarize.cli_view import progress, speakers_table, tell
+    from diarize.pipeline import Diarizer  # brings torch: only now that the flags are known good
+
+    with progress(shown=not quiet) as on_stage:
+        on_stage("load", 0, None)
+        result = Diarizer.from_config(plan)(
+            audio,
+            speakers=speakers,
+            min_speakers=min_speakers,
+            max_speakers=max_speakers,
+            channel=channel,
+            on_stage=on_stage,
+        )
+    for sentence in result.warnings:
+        tell(f"warning: {sentence}")
+    for path, kind in outputs:
+        _write(result, path, kind)
+    if not quiet:
+        speakers_table(result)
+
+
+def _format_of(path: str) -> str:
+    suffix = Path(path).suffix.lower()
+    if path == "-" or suffix in (".rttm", "") or path.startswith("/dev/"):
+        return "rttm"
+    if suffix == ".json":
+        return "json"
+    raise ConfigError(f"cannot tell the format of {path!r}: end the name in .rttm or .json")
+
+
+def _write(result: DiarizationResult, path: str, kind: str) -> None:
+    if kind == "json":
+        result.write_json(path)
+    else:
+        result.write_rttm(path)

@@ -1,0 +1,93 @@
+"""What the command line draws, all of it on stderr: progress bars and the table of speakers."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from diarize.pipeline import OnStage
+    from diarize.result import DiarizationResult
+
+__all__ = ["progress", "speakers_table", "tell"]
+
+TITLES = {
+    "load": "loading the models",
+    "read": "reading the sound",
+    "segment": "finding speech",
+    "embed": "comparing voices",
+    "cluster": "grouping speakers",
+}
+
+
+def tell(sentence: str) -> None:
+    """One plain line on stderr."""
+    print(f"diarize: {sentence}", file=sys.stderr)
+
+
+@contextmanager
+def progress(*, shown: bool) -> Iterator[OnStage]:
+    """A callback that draws one bar a stage; nothing unless stderr is a terminal."""
+    console = Console(stderr=True)
+    if not (shown and console.is_terminal):
+        yield lambda stage, done, total: None
+        return
+    bars = Progress(
+        TextColumn("{task.description:<20}"), BarColumn(), TimeElapsedColumn(), console=console
+    )
+    tasks: dict[str, object] = {}
+
+    def on_stage(stage: str, done: float, total: float | None) -> None:
+        if stage not in tasks:
+            for task in tasks.values():
+                bars.update(task, total=1, completed=1)  # type: ignore[arg-type]
+            tasks[stage] = bars.add_task(TITLES.get(stage, stage), total=total)
+        bars.update(tasks[stage], completed=done, total=total)  # type: ignore[arg-type]
+
+    with bars:
+        yield on_stage
+        for task in tasks.values():
+            bars.update(task, total=1, completed=1)  # type: ignore[arg-type]
+
+
+def speakers_table(result: DiarizationResult) -> None:
+    """Speakers with their time, share and number of turns; a sentence when nobody speaks."""
+    console = Console(stderr=True)
+    seconds = result.speakers
+    if not seconds:
+        console.print(f"no speech found in {result.duration_s:.1f} s", highlight=False)
+        return
+    table = Table(title=f"{result.uri}: {len(seconds)} speakers in {_clock(result.duration_s)}")
+    table.add_column("speaker")
+    for title in ("speech", "share", "turns", "first at"):
+        table.add_column(title, justify="right")
+    total = sum(seconds.values())
+    for name, spoken in seconds.items():
+        own = [t for t in result.turns if t.speaker == name]
+        table.add_row(
+            name,
+            _clock(spoken),
+            f"{spoken / total:.0%}",
+            str(len(own)),
+            _clock(own[0].start_s),
+        )
+    console.print(table)
+    took = sum(result.seconds_by_stage.values())
+    console.print(
+        f"{took:.1f} s for {result.duration_s:.1f} s of sound", style="dim", highlight=False
+    )
+
+
+def _clock(seconds: float) -> str:
+    """1:02:03.4 or 2:03.4."""
+    tenths = round(seconds * 10)
+    hours, rest = divmod(tenths, 36_000)
+    minutes, rest = divmod(rest, 600)
+    head = f"{hours}:{minutes:02d}" if hours else f"{minutes}"
+    return f"{head}:{rest // 10:02d}.{rest % 10}"

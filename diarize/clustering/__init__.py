@@ -1,0 +1,15 @@
+"""Grouping unit vectors by speaker: one door, `cluster`, and its backends."""
+
+from __future__ import annotations
+
+from encoder.registry import Registry
+
+__all__ = ["CLUSTERERS"]
+
+CLUSTERERS = Registry(
+    "clusterer",
+    {
+        "agglomerative": "diarize.clustering.agglomerative:Agglomerative",
+        "hdbscan": "diarize.clustering.density:Hdbscan",
+    },
+)

@@ -1,0 +1,62 @@
+"""Bringing any labelling to an allowed number of speakers."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.cluster.hierarchy import linkage
+
+__all__ = ["cut_tree", "enforce_count"]
+
+Vectors = NDArray[np.floating]
+Labels = NDArray[np.int64]
+
+
+def enforce_count(unit: Vectors, labels: Labels, minimum: int, maximum: int | None) -> Labels:
+    """Merge or split the clusters of unit vectors (N, D) until minimum <= K <= maximum.
+
+    Too many: the two clusters with the most similar members on average become one, again and again.
+    Too few: the cluster whose members are least alike is split in two by average linkage.
+    Rows labelled -1 stay out. K never exceeds the number of labelled rows.
+    """
+    labels = labels.copy()
+    while maximum is not None and len(known := np.unique(labels[labels >= 0])) > maximum:
+        a, b = _most_alike(unit, labels, known)
+        labels[labels == b] = a
+    while len(known := np.unique(labels[labels >= 0])) < minimum:
+        divisible = [k for k in known if (labels == k).sum() > 1]
+        if not divisible:
+            break
+        loosest = min(divisible, key=lambda k: _cohesion(unit[labels == k]))
+        rows = np.flatnonzero(labels == loosest)
+        tree = linkage(unit[rows], method="average", metric="cosine")
+        labels[rows[cut_tree(tree, 2) == 1]] = labels.max() + 1
+    return labels
+
+
+def cut_tree(tree: NDArray[np.floating], k: int) -> Labels:
+    """Labels (N,) 0..k-1 from a scipy linkage (N - 1, 4): exactly min(k, N) clusters.
+
+    scipy's own `maxclust` may return fewer where merges tie; this undoes the last k - 1 merges.
+    """
+    N = len(tree) + 1
+    parent = np.arange(2 * N - 1)
+    for row in range(N - min(k, N)):
+        parent[int(tree[row, 0])] = parent[int(tree[row, 1])] = N + row
+    root = parent.copy()
+    for node in range(2 * N - 2, -1, -1):  # parents have larger numbers than their children
+        root[node] = root[parent[node]]
+    return np.unique(root[:N], return_inverse=True)[1].astype(np.int64)
+
+
+def _most_alike(unit: Vectors, labels: Labels, known: Labels) -> tuple[int, int]:
+    means = np.stack([unit[labels == k].mean(axis=0) for k in known])
+    similarity = means @ means.T  # the mean cosine over all pairs of members of two clusters
+    np.fill_diagonal(similarity, -np.inf)
+    a, b = divmod(int(similarity.argmax()), len(known))
+    return int(known[a]), int(known[b])
+
+
+def _cohesion(rows: Vectors) -> float:
+    """Mean cosine over all pairs of the rows: the squared length of their mean."""
+    return float(np.square(rows.mean(axis=0)).sum())

@@ -1,0 +1,49 @@
+"""The pipeline's settings: schema, defaults and help in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from diarize.assembly import AssemblyConfig
+from diarize.windows import WindowConfig
+from encoder.config import apply_overrides, from_mapping, read_toml
+from encoder.registry import Registry
+
+__all__ = ["DiarizeConfig", "build_backend", "load_config"]
+
+
+@dataclass(frozen=True)
+class DiarizeConfig:
+    """Every knob of `Diarizer`. Settings of a backend are a group under the backend's own name:
+    `--set clustering.agglomerative.count_by=eigengap`."""
+
+    segmenter: str = field(default="silero", metadata={"help": "finds the speech"})
+    segmentation: dict[str, Any] = field(
+        default_factory=dict, metadata={"help": "settings by segmenter name"}
+    )
+    window: WindowConfig = field(default_factory=WindowConfig)
+    embedder: str = field(default="deepspeaker-small", metadata={"help": "name or weights path"})
+    device: str = field(default="auto", metadata={"help": "cpu, cuda or auto"})
+    clusterer: str = field(default="agglomerative", metadata={"help": "groups windows by speaker"})
+    clustering: dict[str, Any] = field(
+        default_factory=dict, metadata={"help": "settings by clusterer name"}
+    )
+    assembly: AssemblyConfig = field(default_factory=AssemblyConfig)
+
+
+def load_config(path: str | Path | None = None, settings: Iterable[str] = ()) -> DiarizeConfig:
+    """Defaults, changed by a TOML file, changed by `a.b=c` settings; ConfigError names a bad one."""
+    values = read_toml(path) if path is not None else {}
+    return from_mapping(DiarizeConfig, apply_overrides(values, settings))
+
+
+def build_backend(registry: Registry, name: str, settings: dict[str, Any], *, where: str) -> Any:
+    """Make the backend `name` with its own group of `settings`, whose keys are checked."""
+    backend = registry.load(name)
+    for group in settings:
+        registry.check(group)
+    config = from_mapping(backend.Config, settings.get(name, {}), where=f"{where}.{name}.")
+    return backend(config)

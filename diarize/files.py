@@ -1,0 +1,112 @@
+"""Writing an output so that it is either the whole new file or the untouched old one."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import io
+import os
+import secrets
+import stat
+import sys
+from pathlib import Path
+
+from encoder.errors import StoreError
+
+__all__ = ["write_atomic"]
+
+_STDOUT_NAMES = frozenset({"-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"})
+# Open files of this process under another name: a rename would cut the shell's `3> file` loose.
+_DESCRIPTOR_FOLDERS = ("/dev/fd/", "/dev/stderr", "/proc/")
+_NEXT_STEPS = {
+    errno.ENOENT: "create its folder first",
+    errno.ENOTDIR: "a part of the path is a file, so choose another folder",
+    errno.EISDIR: "it is a folder, so add a file name",
+    errno.ENOSPC: "free some space or choose another disk",
+    errno.EDQUOT: "free some space or choose another disk",
+    errno.EACCES: "choose a folder you may write to",
+    errno.EPERM: "choose a folder you may write to",
+    errno.EROFS: "choose a folder you may write to",
+    errno.EPIPE: "the program that reads it has stopped",
+}
+
+
+def write_atomic(path: str | os.PathLike[str], content: str | bytes) -> None:
+    """Write `content` to `path`; text is encoded as UTF-8.
+
+    A regular file appears by a rename, so that a reader, a crash or a full disk never meets half
+    of it, and it keeps the mode of the file it replaces. A link stays and its target is replaced.
+    "-" is the standard output; devices and pipes are written through.
+
+    Raises StoreError, with the old file intact and no temporary file left behind.
+    """
+    # A file name that is not UTF-8 reaches Python as lone surrogates: show them as escapes.
+    data = content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content
+    name = os.fspath(path)
+    try:
+        if name in _STDOUT_NAMES:
+            _write_stdout(data)
+            return
+        mode = _mode(Path(name))
+        if mode is not None and stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        special = mode is not None and not stat.S_ISREG(mode)
+        if special or name.startswith(_DESCRIPTOR_FOLDERS):
+            _write_through(name, data)
+        else:
+            _replace(Path(os.path.realpath(name)), data, mode)
+    except (OSError, ValueError) as error:  # ValueError: a zero byte in the path, a closed stdout
+        reason = getattr(error, "strerror", None) or str(error)
+        step = _NEXT_STEPS.get(getattr(error, "errno", None) or 0, "choose another place")
+        raise StoreError(f"cannot write {name!r} ({reason}): {step}") from error
+
+
+def _mode(path: Path) -> int | None:
+    try:
+        return path.stat().st_mode
+    except FileNotFoundError:
+        return None
+
+
+def _replace(target: Path, data: bytes, old_mode: int | None) -> None:
+    # Same folder, so that the rename stays on one disk. The short name fits where `target`'s does.
+    temporary = target.with_name(f".{secrets.token_hex(6)}.tmp")
+    # 0o666 leaves the mode to the umask; `tempfile` would make a private file.
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    try:
+        with open(descriptor, "wb") as handle:  # noqa: PTH123 - a descriptor, not a path
+            handle.write(data)
+            handle.flush()
+            os.fsync(handle.fileno())
+        if old_mode is not None:
+            with contextlib.suppress(OSError):  # a file system without modes is no failure
+                temporary.chmod(stat.S_IMODE(old_mode))
+        temporary.replace(target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _write_through(name: str, data: bytes) -> None:
+    # Unbuffered, so that a failure shows here and not at some later close.
+    descriptor = os.open(name, os.O_WRONLY | os.O_APPEND)
+    with open(descriptor, "wb", buffering=0) as handle:  # noqa: PTH123
+        _write_all(handle, data)
+
+
+def _write_stdout(data: bytes) -> None:
+    stdout = sys.stdout
+    stdout.flush()
+    buffer = getattr(stdout, "buffer", None)
+    if buffer is None:  # a notebook's stdout takes text only
+        stdout.write(data.decode("utf-8", "replace"))
+    else:
+        # Past the buffer: what a closed pipe refuses must not be tried again at exit. With
+        # PYTHONUNBUFFERED there is none, and a write may be partial.
+        _write_all(getattr(buffer, "raw", buffer), data)
+
+
+def _write_all(raw: io.RawIOBase | io.FileIO, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[raw.write(view) or 0 :]

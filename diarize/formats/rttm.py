@@ -1,0 +1,93 @@
+"""RTTM, the text format of diarization references and results.
+
+    SPEAKER <recording> 1 <start> <duration> <NA> <NA> <speaker> <NA> <NA>
+
+Convention: NIST, "RT-09 Rich Transcription Meeting Recognition Evaluation Plan", appendix A.
+Written times are milliseconds. Start and end are rounded each, and the duration is their
+difference: rounding start and duration apart would invent overlaps of 1 ms. Fields are separated
+by whitespace, so whitespace in a recording's or speaker's name is written as "_".
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+
+from diarize.files import write_atomic
+from diarize.formats.lines import parse_times, printable_token, read_fields, to_ms
+from diarize.timeline import Turn
+from encoder.errors import FormatError
+
+__all__ = ["format_rttm", "read_rttm", "write_rttm"]
+
+# The line types of the format; only SPEAKER lines carry turns. Anything else is no RTTM file.
+_TYPES = re.compile(
+    "SPEAKER|SPKR-INFO|SEGMENT|NOSCORE|NO_RT_METADATA|LEXEME|NON-LEX|NON-SPEECH"
+    "|FILLER|EDIT|IP|SU|CB|A/P"
+)
+_LEAST_FIELDS = 8
+
+
+def read_rttm(path: str | os.PathLike[str]) -> dict[str, list[Turn]]:
+    """Turns of each recording in an RTTM file, sorted; "-" reads the standard input.
+
+    Comments (`;;`), blank lines, other line types, missing or extra last columns, CRLF and a byte
+    order mark are accepted; lines of zero duration carry no turn. A file without lines gives {}.
+    Raises FormatError naming file, line and fault.
+    """
+    recordings: dict[str, list[Turn]] = {}
+    for where, fields in read_fields(path, "RTTM"):
+        kind = fields[0].upper()
+        if not _TYPES.fullmatch(kind):
+            raise FormatError(f"{where} starts with {fields[0]!r}, which is no RTTM line type")
+        if kind != "SPEAKER":
+            continue
+        if len(fields) < _LEAST_FIELDS:
+            raise FormatError(
+                f"{where} has {len(fields)} fields: a SPEAKER line has at least {_LEAST_FIELDS}"
+            )
+        start, duration = parse_times(where, start=fields[3], duration=fields[4])
+        turns = recordings.setdefault(fields[1], [])
+        turn = Turn(float(start), float(start + duration), fields[7])
+        if turn.end_s > turn.start_s:
+            turns.append(turn)
+    for turns in recordings.values():
+        turns.sort()
+    return recordings
+
+
+def format_rttm(turns_by_uri: Mapping[str, Iterable[Turn]]) -> str:
+    """The RTTM text of some recordings, in their order, turns sorted; "" if there are no turns.
+
+    Turns that round to nothing are dropped. Raises FormatError if two names become one once
+    their whitespace is replaced, ValueError for negative or non-finite times.
+    """
+    lines: list[str] = []
+    uris: dict[str, str] = {}
+    for uri, turns in turns_by_uri.items():
+        recording = _unique_token(uri, uris)
+        speakers: dict[str, str] = {}
+        for turn in sorted(turns):
+            start, end = to_ms(turn.start_s), to_ms(turn.end_s)
+            speaker = _unique_token(turn.speaker, speakers)
+            if end > start:
+                lines.append(
+                    f"SPEAKER {recording} 1 {start / 1000:.3f} {(end - start) / 1000:.3f}"
+                    f" <NA> <NA> {speaker} <NA> <NA>\n"
+                )
+    return "".join(lines)
+
+
+def write_rttm(turns_by_uri: Mapping[str, Iterable[Turn]], path: str | os.PathLike[str]) -> None:
+    """Write `format_rttm` to a file in one step, or to the standard output for "-"; StoreError."""
+    write_atomic(path, format_rttm(turns_by_uri))
+
+
+def _unique_token(name: str, taken: dict[str, str]) -> str:
+    token = printable_token(name)
+    if taken.setdefault(token, name) != name:
+        raise FormatError(
+            f"the names {taken[token]!r} and {name!r} are both written as {token!r}: rename one"
+        )
+    return token

@@ -1,0 +1,144 @@
+"""The main path: sound -> regions -> windows -> vectors -> labels -> turns.
+
+Nothing goes back, and no stage knows its neighbours, only the arrays between them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from diarize.assembly import assemble
+from diarize.clustering import CLUSTERERS
+from diarize.clustering.door import Clusterer, SpeakerCount, cluster
+from diarize.config import DiarizeConfig, build_backend, load_config
+from diarize.embedding import Embedder, load_embedder
+from diarize.result import DiarizationResult
+from diarize.segmentation import SEGMENTERS, Segmenter
+from diarize.windows import cut_windows
+from encoder.audio import probe_duration, samples_to_seconds, stream_audio
+
+__all__ = ["STAGES", "Diarizer", "OnStage"]
+
+STAGES = ("read", "segment", "embed", "cluster")
+
+# on_stage(stage, done, total): called as work goes on; total is None where it is not known.
+OnStage = Callable[[str, float, float | None], None]
+
+
+class Diarizer:
+    """Ready-made stages; call it with one recording after another."""
+
+    def __init__(
+        self,
+        config: DiarizeConfig,
+        segmenter: Segmenter,
+        embedder: Embedder,
+        clusterer: Clusterer,
+    ) -> None:
+        self.config = config
+        self.segmenter = segmenter
+        self.embedder = embedder
+        self.clusterer = clusterer
+
+    @classmethod
+    def from_config(cls, config: DiarizeConfig | str | Path | None = None) -> Diarizer:
+        """From a config, the path of a TOML file, or nothing for the defaults."""
+        if not isinstance(config, DiarizeConfig):
+            config = load_config(config)
+        return cls(
+            config,
+            build_backend(SEGMENTERS, config.segmenter, config.segmentation, where="segmentation"),
+            load_embedder(config.embedder, device=config.device),
+            build_backend(CLUSTERERS, config.clusterer, config.clustering, where="clustering"),
+        )
+
+    def __call__(
+        self,
+        audio: str | Path | Tensor,
+        *,
+        speakers: int | None = None,
+        min_speakers: int | None = None,
+        max_speakers: int | None = None,
+        channel: int | None = None,
+        uri: str | None = None,
+        on_stage: OnStage | None = None,
+    ) -> DiarizationResult:
+        """Diarize a media file, "-" for standard input, or a wave (T,) at 16 kHz.
+
+        The counts bound the number of speakers. No speech gives no turns. Raises AudioError for
+        sound that cannot be read and ConfigError for counts that contradict each other.
+        """
+        count = SpeakerCount.of(speakers, min_speakers, max_speakers)
+        report = on_stage or (lambda stage, done, total: None)
+        clock = _Clock()
+        warnings: list[str] = []
+        with clock("read"):
+            wave = _read(audio, channel, warnings.append, report)
+        with clock("segment"):
+            report("segment", 0, None)
+            regions = self.segmenter(wave).regions
+            windows = cut_windows(regions, length=len(wave), config=self.config.window)
+        with clock("embed"):
+            embeddings = self.embedder.embed_windows(
+                wave, windows.bounds, on_done=lambda done, total: report("embed", done, total)
+            )
+        with clock("cluster"):
+            report("cluster", 0, None)
+            labels = cluster(embeddings, self.clusterer, count)
+            turns = assemble(windows, labels, config=self.config.assembly)
+        return DiarizationResult(
+            uri=uri or _uri(audio),
+            duration_s=samples_to_seconds(len(wave)),
+            turns=turns,
+            embeddings=embeddings,
+            windows=windows,
+            labels=labels,
+            config=self.config,
+            fingerprint=self.embedder.fingerprint,
+            seconds_by_stage=clock.seconds,
+            warnings=warnings,
+        )
+
+
+class _Clock:
+    """Wall seconds by stage."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        begin = time.perf_counter()
+        yield
+        self.seconds[stage] = time.perf_counter() - begin
+
+
+def _read(
+    audio: str | Path | Tensor,
+    channel: int | None,
+    warn: Callable[[str], None],
+    report: OnStage,
+) -> Tensor:
+    if isinstance(audio, Tensor):
+        return audio
+    total = probe_duration(audio)
+    report("read", 0, total)
+    blocks: list[Tensor] = []
+    read_s = 0.0
+    for block in stream_audio(audio, channel=channel, on_warning=warn):
+        blocks.append(block)
+        read_s += samples_to_seconds(len(block))
+        report("read", read_s, total)
+    return torch.cat(blocks)
+
+
+def _uri(audio: str | Path | Tensor) -> str:
+    if isinstance(audio, Tensor):
+        return "wave"
+    return "stdin" if str(audio) == "-" else Path(audio).stem

@@ -1,0 +1,114 @@
+"""Scoring files and folders: pair recordings by name, score each, say what did not fit."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+from diarize.formats.lines import printable_token
+from diarize.formats.rttm import read_rttm
+from diarize.formats.uem import read_uem
+from diarize.scoring.report import ScoreReport, score_recording
+from encoder.errors import CorpusError
+
+__all__ = ["score_files"]
+
+EntryT = TypeVar("EntryT")
+AnyPath = str | os.PathLike[str]
+
+
+def score_files(
+    reference: AnyPath, hypothesis: AnyPath, *, uem: AnyPath | None = None
+) -> ScoreReport:
+    """Score RTTM files against RTTM files; "-" reads one of them from the standard input.
+
+    A folder stands for all its *.rttm (for `uem`, *.uem), also in folders inside. Recordings pair
+    by the name inside the files; a file without lines is an empty recording named like the file.
+    If each side has a single recording, the two pair whatever their names.
+
+    A recording without a hypothesis counts as entirely missed: a lost file must not improve the
+    score. One without a reference is named and left out. One that a given `uem` does not name is
+    scored over its whole extent.
+
+    Raises FormatError for a broken file; CorpusError if a folder holds nothing, if two files
+    speak of one recording, or if no recording is in both.
+    """
+    if os.fspath(reference) == os.fspath(hypothesis) == "-":
+        raise CorpusError("reference and hypothesis cannot both be '-': give one of them as a file")
+    truth = _read(reference, ".rttm", read_rttm)
+    result = _read(hypothesis, ".rttm", read_rttm)
+    regions = None if uem is None else _read(uem, ".uem", read_uem)
+    notes: list[str] = []
+    if len(truth) == len(result) == 1 and truth.keys() != result.keys():
+        (ours,), (theirs,) = truth, result
+        notes.append(f"the reference {ours!r} is compared with the hypothesis {theirs!r}")
+        result = {ours: result[theirs]}
+        if regions is not None and ours not in regions and theirs in regions:
+            regions = {ours: regions[theirs]}
+    return _report(truth, result, regions, notes)
+
+
+def _report(
+    truth: Mapping[str, list],
+    result: Mapping[str, list],
+    regions: Mapping[str, list] | None,
+    notes: list[str],
+) -> ScoreReport:
+    lost = sorted(truth.keys() - result.keys())
+    extra = sorted(result.keys() - truth.keys())
+    if extra and len(lost) == len(truth):
+        raise CorpusError(
+            f"no recording is in both: the reference has {_named(lost)} and the hypothesis"
+            f" {_named(extra)}; recordings pair by the second column of the RTTM"
+        )
+    if lost:
+        notes.append(f"no hypothesis for {_named(lost)}: scored as entirely missed")
+    if extra:
+        notes.append(f"no reference for {_named(extra)}: left out")
+    unmapped = sorted(truth.keys() - regions.keys()) if regions is not None else []
+    if unmapped:
+        notes.append(f"not in the UEM: {_named(unmapped)}: scored over the whole extent")
+    if regions is None:
+        notes.append("no UEM: each recording is scored over the extent of its turns")
+    recordings = [
+        score_recording(
+            uri, truth[uri], result.get(uri, []), uem=None if regions is None else regions.get(uri)
+        )
+        for uri in sorted(truth)
+    ]
+    return ScoreReport(tuple(recordings), tuple(lost), tuple(extra), tuple(notes))
+
+
+def _read(
+    path: AnyPath, suffix: str, reader: Callable[[AnyPath], dict[str, list[EntryT]]]
+) -> dict[str, list[EntryT]]:
+    """Recordings of a file or of all files of a folder. An empty RTTM is an empty recording."""
+    recordings: dict[str, list[EntryT]] = {}
+    sources: dict[str, Path] = {}
+    for file in _files(Path(path), suffix):
+        unnamed: dict[str, list[EntryT]] = {printable_token(file.stem): []}
+        for uri, entries in (reader(file) or (unnamed if suffix == ".rttm" else {})).items():
+            if uri in recordings:
+                raise CorpusError(
+                    f"{str(sources[uri])!r} and {str(file)!r} both speak of {uri!r}: keep one"
+                )
+            recordings[uri], sources[uri] = entries, file
+    return recordings
+
+
+def _files(path: Path, suffix: str) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    files = sorted(p for p in path.rglob("*") if p.suffix.lower() == suffix and p.is_file())
+    if not files:
+        raise CorpusError(f"the folder {str(path)!r} holds no *{suffix} file: give another one")
+    return files
+
+
+def _named(uris: Iterable[str]) -> str:
+    """A few names and how many more there are."""
+    names = [repr(uri) for uri in uris]
+    more = len(names) - 5
+    return ", ".join(names[:5]) + (f" and {more} more" if more > 0 else "")

@@ -1,0 +1,93 @@
+"""Turns: who speaks from when to when.
+
+A turn is the currency between the pipeline, the formats and the scorer. Its times are seconds,
+half open [start_s, end_s); the pipeline counts in samples inside and converts once, on its way
+out. Nothing here needs numpy; pyannote.core is imported only by the two functions that make or
+read its `Annotation`, because that import costs about 0.4 s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from pyannote.core import Annotation
+
+__all__ = [
+    "SAME_INSTANT_S",
+    "Turn",
+    "from_annotation",
+    "merge_touching",
+    "speaking_time",
+    "to_annotation",
+]
+
+SAME_INSTANT_S = 1e-9  # times closer than this are one instant, but for floating point noise
+
+
+class Turn(NamedTuple):
+    """One stretch of one speaker; sorts by start, then end, then speaker."""
+
+    start_s: float
+    end_s: float
+    speaker: str
+
+    @property
+    def duration_s(self) -> float:
+        """Length in seconds."""
+        return self.end_s - self.start_s
+
+
+def merge_touching(turns: Iterable[Turn], *, gap_s: float = 0.0) -> list[Turn]:
+    """Join the turns of one speaker that overlap, touch, or lie at most `gap_s` apart.
+
+    Returns sorted turns; empty ones (end_s <= start_s) are dropped. Turns of different speakers
+    never change each other.
+    """
+    last: dict[str, Turn] = {}
+    merged: list[Turn] = []
+    for turn in sorted(turns):
+        if turn.end_s <= turn.start_s:
+            continue
+        before = last.get(turn.speaker)
+        if before is not None and turn.start_s - before.end_s <= gap_s + SAME_INSTANT_S:
+            last[turn.speaker] = before._replace(end_s=max(before.end_s, turn.end_s))
+            continue
+        if before is not None:
+            merged.append(before)
+        last[turn.speaker] = turn
+    return sorted([*merged, *last.values()])
+
+
+def speaking_time(turns: Iterable[Turn]) -> dict[str, float]:
+    """Seconds of speech per speaker, in order of first appearance.
+
+    A stretch that several turns of one speaker cover counts once.
+    """
+    seconds: dict[str, float] = {}
+    for turn in merge_touching(turns):
+        seconds[turn.speaker] = seconds.get(turn.speaker, 0.0) + turn.duration_s
+    return seconds
+
+
+def to_annotation(turns: Iterable[Turn], uri: str | None = None) -> Annotation:
+    """The turns as a pyannote `Annotation`, which notebooks draw as a timeline.
+
+    Turns shorter than pyannote's precision (1 microsecond) are left out by pyannote.
+    """
+    from pyannote.core import Annotation, Segment
+
+    annotation = Annotation(uri=uri)
+    for track, turn in enumerate(turns):
+        # A track of its own: two speakers on one segment would replace each other.
+        annotation[Segment(turn.start_s, turn.end_s), track] = turn.speaker
+    return annotation
+
+
+def from_annotation(annotation: Annotation) -> list[Turn]:
+    """The turns of a pyannote `Annotation`, sorted; labels become text."""
+    return sorted(
+        Turn(float(segment.start), float(segment.end), str(label))
+        for segment, _, label in annotation.itertracks(yield_label=True)
+    )

@@ -1,0 +1,121 @@
+"""Weights on disk: one safetensors file that says what it is.
+
+The file holds the tensors (float16) and, in its header, architecture, model and feature settings as
+JSON. Its name ends in the first 8 hex digits of the SHA-256 of its content, so a damaged or swapped
+file is noticed. Nothing is unpickled; keys must match the architecture exactly.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import nn
+
+from encoder.config import from_mapping
+from encoder.errors import CheckpointError, StoreError, ToolkitError
+from encoder.features import FeatureConfig
+from encoder.models import ARCHITECTURES
+
+__all__ = ["Loaded", "load_weights", "save_weights"]
+
+FORMAT = 1
+
+
+class Loaded(NamedTuple):
+    """A model in evaluation mode, the features it hears, and the fingerprint of the pair."""
+
+    model: nn.Module
+    features: FeatureConfig
+    fingerprint: str
+
+
+def save_weights(
+    model: nn.Module, features: FeatureConfig, folder: str | Path, *, name: str
+) -> Path:
+    """Write `folder/name-HASH.safetensors` in one piece and return its path."""
+    description = {
+        "format": FORMAT,
+        "architecture": "rescnn",
+        "model": asdict(model.config),  # type: ignore[arg-type]
+        "features": asdict(features),
+    }
+    tensors = {
+        key: value.to(torch.float16).contiguous() if value.dtype.is_floating_point else value
+        for key, value in model.state_dict().items()
+    }
+    content = save(tensors, metadata={"deepspeaker": json.dumps(description)})
+    path = Path(folder) / f"{name}-{_digest(content)}.safetensors"
+    partial = path.with_suffix(".partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_bytes(content)
+        os.replace(partial, path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise StoreError(f"cannot write the weights {str(path)!r}: {error.strerror}") from error
+    return path
+
+
+def load_weights(path: str | Path) -> Loaded:
+    """Read weights written by `save_weights`; CheckpointError names what is wrong with others."""
+    path = Path(path)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise CheckpointError(
+            f"cannot read the weights {str(path)!r} ({error.strerror}): "
+            "give the path of a .safetensors file"
+        ) from error
+    expected = path.stem.rpartition("-")[2]
+    if _is_hash(expected) and expected != _digest(content):
+        raise CheckpointError(
+            f"the weights {str(path)!r} are damaged: their content has the hash "
+            f"{_digest(content)}, their name says {expected}; fetch them again"
+        )
+    description, tensors = _read(path)
+    try:
+        architecture = ARCHITECTURES.load(description["architecture"])
+        model = architecture(from_mapping(architecture.Config, description["model"]))
+        features = from_mapping(FeatureConfig, description["features"])
+        model.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in tensors.items()})
+    except (KeyError, RuntimeError, ToolkitError) as error:
+        first = str(error).splitlines()[0]
+        raise CheckpointError(
+            f"the weights {str(path)!r} do not fit the architecture they name: {first}"
+        ) from error
+    return Loaded(model.eval(), features, _digest(content))
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        description = json.loads(metadata["deepspeaker"])
+    except (SafetensorError, KeyError, ValueError) as error:
+        raise CheckpointError(
+            f"{str(path)!r} is not a weights file of this toolkit: "
+            "give a .safetensors file written by its training"
+        ) from error
+    if description.get("format") != FORMAT:
+        raise CheckpointError(
+            f"the weights {str(path)!r} have format {description.get('format')}, this version "
+            f"reads {FORMAT}: update the toolkit"
+        )
+    return description, tensors
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:8]
+
+
+def _is_hash(text: str) -> bool:
+    return len(text) == 8 and all(c in "0123456789abcdef" for c in text)

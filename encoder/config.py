@@ -1,0 +1,120 @@
+"""Frozen dataclasses as schema, defaults and help; TOML and `a.b=c` as the ways to change them.
+
+A config class declares its knobs with `field(default, help=...)` metadata. Unknown keys are
+refused with the list of allowed ones, so that a typing mistake is never a silent default.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import types
+import typing
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from encoder.errors import ConfigError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+__all__ = ["apply_overrides", "from_mapping", "read_toml", "to_mapping"]
+
+ConfigT = TypeVar("ConfigT")
+
+
+def read_toml(path: str | Path) -> dict[str, Any]:
+    """Read a TOML file into nested dicts; ConfigError if it is missing or malformed."""
+    path = Path(path)
+    try:
+        with path.open("rb") as handle:
+            return tomllib.load(handle)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot read the config {str(path)!r} ({error.strerror}): give the path of a TOML file"
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"the config {str(path)!r} is not valid TOML: {error}") from error
+
+
+def from_mapping(schema: type[ConfigT], values: Mapping[str, Any], *, where: str = "") -> ConfigT:
+    """Build the frozen dataclass `schema` from nested `values`, checking names and types."""
+    hints = typing.get_type_hints(schema)
+    allowed = {f.name for f in dataclasses.fields(schema)}  # type: ignore[arg-type]
+    unknown = sorted(set(values) - allowed)
+    if unknown:
+        raise ConfigError(
+            f"unknown setting {where + unknown[0]!r}: allowed here are {', '.join(sorted(allowed))}"
+        )
+    built = {
+        name: _convert(hints[name], value, where + name) for name, value in values.items()
+    }
+    return schema(**built)
+
+
+def to_mapping(config: Any) -> dict[str, Any]:
+    """The nested plain-dict form of a config, ready for JSON or TOML; inverse of `from_mapping`."""
+    return dataclasses.asdict(config)
+
+
+def apply_overrides(values: Mapping[str, Any], assignments: Iterable[str]) -> dict[str, Any]:
+    """Apply `a.b=c` assignments to nested `values`; c is read as a TOML value, else as text."""
+    result = _deep_copy(values)
+    for assignment in assignments:
+        key, sign, text = assignment.partition("=")
+        if not sign or not key.strip():
+            raise ConfigError(f"cannot read the setting {assignment!r}: write it as a.b=value")
+        *parents, last = key.strip().split(".")
+        node = result
+        for parent in parents:
+            node = node.setdefault(parent, {})
+            if not isinstance(node, dict):
+                raise ConfigError(f"cannot set {key!r}: {parent!r} is a value, not a group")
+        node[last] = _parse_value(text.strip())
+    return result
+
+
+def _parse_value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"x = {text}")["x"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _deep_copy(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: _deep_copy(v) if isinstance(v, Mapping) else v for k, v in values.items()}
+
+
+def _convert(hint: Any, value: Any, where: str) -> Any:
+    """Check `value` against a type hint of the few kinds configs use, converting list to tuple."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if dataclasses.is_dataclass(hint):
+        if not isinstance(value, Mapping):
+            raise ConfigError(f"{where!r} is a group of settings, not the value {value!r}")
+        return from_mapping(hint, value, where=where + ".")  # type: ignore[arg-type]
+    if origin in (types.UnionType, typing.Union):
+        if value is None and type(None) in arguments:
+            return None
+        plain = [a for a in arguments if a is not type(None)]
+        return _convert(plain[0], value, where)
+    if origin is typing.Literal:
+        if value not in arguments:
+            raise ConfigError(f"{where!r} is {value!r}: choose one of {', '.join(arguments)}")
+        return value
+    if origin is tuple and isinstance(value, (list, tuple)):
+        return tuple(_convert(arguments[0], item, where) for item in value)
+    if origin is dict and isinstance(value, Mapping):
+        return dict(value)
+    if hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(hint, type) and isinstance(value, hint):
+        if hint is int and isinstance(value, bool):
+            raise ConfigError(f"{where!r} is {value!r}: give a whole number")
+        return value
+    if hint is Any:
+        return value
+    name = getattr(hint, "__name__", str(hint))
+    raise ConfigError(f"{where!r} is {value!r}: give a value of type {name}")

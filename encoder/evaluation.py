@@ -1,0 +1,64 @@
+"""How well an embedder tells speakers apart on a feature bank.
+
+Protocol: every utterance (speed 1.0) is embedded once, whole or as one centred crop; all pairs
+inside one data set are trials (across data sets the channel would give the answer away); the EER
+is computed for each data set and averaged over those with at least `MINIMUM_SPEAKERS` speakers.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import numpy as np
+import torch
+from torch import nn
+
+from encoder.dataset import FeatureBank
+from encoder.features import normalise
+from encoder.metrics import eer, verification_trials
+
+__all__ = ["MINIMUM_SPEAKERS", "bank_embeddings", "eer_by_dataset"]
+
+MINIMUM_SPEAKERS = 4
+
+
+@torch.inference_mode()
+def bank_embeddings(
+    model: nn.Module, bank: FeatureBank, rows: list[int], *, crop_frames: int | None
+) -> np.ndarray:
+    """(N, D) embeddings of the items `rows`; None embeds whole utterances, one at a time."""
+    if crop_frames is None:
+        return torch.cat([model(normalise(bank.frames(bank.items[i]))[None]) for i in rows]).numpy()
+    parts = []
+    for at in range(0, len(rows), 64):
+        crops = []
+        for i in rows[at : at + 64]:
+            item = bank.items[i]
+            offset = max(0, (item.frames - crop_frames) // 2)
+            crops.append(normalise(bank.frames(item, offset, crop_frames)))
+        parts.append(model(torch.stack(crops)))
+    return torch.cat(parts).numpy()
+
+
+def eer_by_dataset(
+    model: nn.Module,
+    bank: FeatureBank,
+    *,
+    crop_frames: int | None,
+    speakers: set[str] | None = None,
+) -> dict[str, float]:
+    """EER (fraction) for each data set, and their plain mean under "mean"."""
+    rows_of = defaultdict(list)
+    for i, item in enumerate(bank.items):
+        if item.speed == 1.0 and (speakers is None or item.speaker in speakers):
+            rows_of[item.dataset].append(i)
+    result = {}
+    for dataset, rows in sorted(rows_of.items()):
+        names, labels = np.unique([bank.items[i].speaker for i in rows], return_inverse=True)
+        if len(names) < MINIMUM_SPEAKERS or len(names) == len(rows):
+            continue
+        vectors = bank_embeddings(model, bank, rows, crop_frames=crop_frames)
+        result[dataset] = eer(*verification_trials(vectors, labels)).rate
+    if result:
+        result["mean"] = float(np.mean(list(result.values())))
+    return result

@@ -1,0 +1,51 @@
+"""Where weights come from: an explicit path, `$DIARIZE_HOME`, the user's cache, then the package."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from encoder.errors import CheckpointError
+
+__all__ = ["DEFAULT", "find_weights", "user_cache"]
+
+DEFAULT = "deepspeaker-small"
+
+
+def find_weights(name_or_path: str | Path = DEFAULT) -> Path:
+    """Path of the weights file for a model name, or the path itself if it is one.
+
+    A name matches `NAME-HASH.safetensors`; the first folder that has it wins.
+    CheckpointError lists the folders that were searched.
+    """
+    path = Path(name_or_path).expanduser()
+    if path.suffix == ".safetensors" or len(path.parts) > 1:
+        if not path.is_file():
+            raise CheckpointError(f"there is no weights file {str(path)!r}: check the path")
+        return path
+    folders = _folders()
+    for folder in folders:
+        for found in sorted(folder.glob(f"{path.name}-????????.safetensors")):
+            return found
+    raise CheckpointError(
+        f"there are no weights named {path.name!r} in {', '.join(str(f) for f in folders)}: "
+        f"give a path, or the name {DEFAULT!r}"
+    )
+
+
+def user_cache() -> Path:
+    """The folder for this toolkit's cached files; not created here."""
+    if sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData/Local"))
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library/Caches"
+    else:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return base / "deepspeaker-diarize"
+
+
+def _folders() -> list[Path]:
+    home = os.environ.get("DIARIZE_HOME")
+    chosen = [Path(home).expanduser() / "weights"] if home else []
+    return [*chosen, user_cache() / "weights", Path(__file__).parent / "weights"]

@@ -1,0 +1,109 @@
+"""From sound to unit vectors with trained weights."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from encoder.checkpoint import load_weights
+from encoder.errors import AudioError, BackendUnavailable
+from encoder.features import FeatureConfig, LogMel, normalise
+from encoder.hub import DEFAULT, find_weights
+
+__all__ = ["Encoder"]
+
+
+class Encoder:
+    """A trained network with its features. Vectors of two encoders must never be compared:
+    `fingerprint` says which space a vector belongs to."""
+
+    batch_size = 32  # windows in one forward pass; the result does not depend on it
+
+    def __init__(
+        self, model: nn.Module, features: FeatureConfig, fingerprint: str, *, device: str = "cpu"
+    ) -> None:
+        self.device = torch.device(device)
+        self.model = model.eval().to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.mel = LogMel(features).to(self.device)
+        self.fingerprint = fingerprint
+
+    @classmethod
+    def from_pretrained(
+        cls, name_or_path: str | Path = DEFAULT, *, device: str = "auto"
+    ) -> Encoder:
+        """Load weights by name or path onto "cpu", "cuda" or the better of the two ("auto").
+
+        CheckpointError if the weights are missing or damaged, BackendUnavailable without the device.
+        """
+        if device == "auto":
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+        elif device.startswith("cuda") and not torch.cuda.is_available():
+            raise BackendUnavailable(f"no device {device!r} on this machine: use cpu or auto")
+        loaded = load_weights(find_weights(name_or_path))
+        return cls(loaded.model, loaded.features, loaded.fingerprint, device=device)
+
+    @property
+    def embedding_size(self) -> int:
+        """D."""
+        return int(self.model.config.embedding_size)  # type: ignore[union-attr,arg-type]
+
+    @property
+    def minimum_samples(self) -> int:
+        """The shortest wave that can be embedded: one output frame of the trunk, 175 ms."""
+        stride = int(self.model.stride)  # type: ignore[arg-type]
+        return self.mel.config.samples(stride)
+
+    def embed(self, wave: Tensor) -> NDArray[np.float32]:
+        """(T,) wave -> (D,) unit vector; AudioError below `minimum_samples`."""
+        return self.embed_windows(wave, np.array([[0, len(wave)]]))[0]
+
+    @torch.inference_mode()
+    def embed_windows(
+        self,
+        wave: Tensor,
+        bounds: NDArray[np.int64],
+        *,
+        on_done: Callable[[int, int], None] | None = None,
+    ) -> NDArray[np.float32]:
+        """Wave (T,), windows (N, 2) as sample offsets -> (N, D) unit vectors.
+
+        Windows of one length share a forward pass, so none is ever padded. AudioError if a window
+        leaves the wave or is shorter than `minimum_samples`.
+        """
+        self._check(wave, bounds)
+        rows_of = defaultdict(list)
+        for row, (start, end) in enumerate(bounds):
+            rows_of[self.mel.config.frames(int(end - start))].append(row)
+        out = np.empty((len(bounds), self.embedding_size), np.float32)
+        done = 0
+        for frames, rows in rows_of.items():
+            samples = self.mel.config.samples(frames)
+            for at in range(0, len(rows), self.batch_size):
+                some = rows[at : at + self.batch_size]
+                waves = torch.stack([wave[s : s + samples] for s in bounds[some, 0]])
+                features = normalise(self.mel(waves.to(self.device)))
+                out[some] = self.model(features).cpu().numpy()
+                done += len(some)
+                if on_done:
+                    on_done(done, len(bounds))
+        return out
+
+    def _check(self, wave: Tensor, bounds: NDArray[np.int64]) -> None:
+        if len(bounds) == 0:
+            return
+        lengths = bounds[:, 1] - bounds[:, 0]
+        if lengths.min() < self.minimum_samples:
+            raise AudioError(
+                f"a stretch of {lengths.min()} samples is too short to embed: "
+                f"give at least {self.minimum_samples} (0.175 s)"
+            )
+        if bounds.min() < 0 or bounds.max() > len(wave):
+            raise AudioError(
+                f"the window ending at sample {bounds.max()} leaves the wave of {len(wave)}"
+            )

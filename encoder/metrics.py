@@ -1,0 +1,69 @@
+"""Verification and identification measures.
+
+Conventions: a score is larger for pairs that are more likely the same speaker; rates are fractions
+in [0, 1]. EER is where the false acceptance and false rejection curves cross, interpolated between
+the two nearest operating points.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from encoder.errors import CorpusError
+
+__all__ = ["Eer", "eer", "identification_accuracy", "verification_trials"]
+
+
+class Eer(NamedTuple):
+    """Equal error rate (fraction) and the score threshold where it is reached."""
+
+    rate: float
+    threshold: float
+
+
+def eer(scores: NDArray[np.floating], is_target: NDArray[np.bool_]) -> Eer:
+    """Equal error rate of scores (N,) with truth (N,); CorpusError without both kinds of trial."""
+    scores, is_target = np.asarray(scores, np.float64), np.asarray(is_target, bool)
+    targets, others = int(is_target.sum()), int((~is_target).sum())
+    if targets == 0 or others == 0:
+        raise CorpusError(
+            f"an equal error rate needs trials of both kinds: {targets} same-speaker, "
+            f"{others} different-speaker"
+        )
+    order = np.argsort(scores, kind="stable")
+    ranked, truth = scores[order], is_target[order]
+    # Operating points only between different scores: equal scores are accepted together.
+    cut = np.append(np.flatnonzero(np.diff(ranked)) + 1, len(ranked))
+    rejected_targets = np.concatenate([[0], np.cumsum(truth)[cut - 1]]) / targets
+    accepted_others = 1 - np.concatenate([[0], np.cumsum(~truth)[cut - 1]]) / others
+    difference = rejected_targets - accepted_others  # rises from -1 to 1
+    after = int(np.argmax(difference >= 0))
+    before = after - 1
+    part = -difference[before] / (difference[after] - difference[before])
+    rate = rejected_targets[before] + part * (rejected_targets[after] - rejected_targets[before])
+    return Eer(float(rate), float(ranked[cut[before] - 1] if before > 0 else ranked[0]))
+
+
+def identification_accuracy(
+    anchors: NDArray[np.floating],
+    candidates: NDArray[np.floating],
+    correct: NDArray[np.integer],
+) -> float:
+    """Share of anchors (N, D) whose most similar of C candidates (N, C, D) is number `correct` (N,).
+
+    The paper's protocol has C = 100: one utterance of the anchor's speaker and 99 of others.
+    """
+    similarity = np.einsum("nd,ncd->nc", anchors, candidates)
+    return float((similarity.argmax(axis=1) == correct).mean())
+
+
+def verification_trials(
+    embeddings: NDArray[np.floating], speakers: NDArray[np.integer]
+) -> tuple[NDArray[np.floating], NDArray[np.bool_]]:
+    """All pairs of unit embeddings (N, D): their cosines (P,) and whether the speakers match."""
+    rows, columns = np.triu_indices(len(speakers), k=1)
+    cosines = (embeddings @ embeddings.T)[rows, columns]
+    return cosines, np.asarray(speakers)[rows] == np.asarray(speakers)[columns]

@@ -1,0 +1,79 @@
+"""Choosing triplets inside a batch of embeddings.
+
+A triplet is (anchor, positive, negative): two utterances of one speaker and one of another. With
+unit vectors the similarity of a pair is its dot product. Strategies for the negative:
+
+- `random`: any utterance of another speaker.
+- `hard`: the most similar utterance of another speaker (the paper, section 2.4, over the whole
+  batch of all workers: pass the gathered embeddings).
+- `semi-hard`: the most similar one that is still less similar than the positive; where none is,
+  the least similar of the rest, so that no triplet is lost (Schroff et al. 2015, section 3.2).
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from encoder.errors import ConfigError
+
+__all__ = ["STRATEGIES", "Strategy", "Triplets", "mine_triplets"]
+
+Strategy = Literal["random", "hard", "semi-hard"]
+STRATEGIES: tuple[Strategy, ...] = ("random", "hard", "semi-hard")
+
+
+class Triplets(NamedTuple):
+    """Rows of the batch: three (P,) int64 tensors. P may be 0."""
+
+    anchors: Tensor
+    positives: Tensor
+    negatives: Tensor
+
+
+def mine_triplets(
+    embeddings: Tensor,
+    speakers: Tensor,
+    *,
+    strategy: Strategy = "hard",
+    takes: Tensor | None = None,
+    generator: torch.Generator | None = None,
+) -> Triplets:
+    """Every ordered pair of one speaker as (anchor, positive), each with one mined negative.
+
+    embeddings (N, D) of unit norm, speakers (N,) int64. `takes` (N,) int64, if given, drops pairs
+    cut from one recording whenever the anchor has a positive from another one. P is 0 when there
+    is no pair or only one speaker.
+    """
+    if strategy not in STRATEGIES:
+        raise ConfigError(
+            f"unknown mining strategy {strategy!r}: choose one of {', '.join(STRATEGIES)}"
+        )
+    N = len(speakers)
+    same = speakers[:, None] == speakers[None, :]
+    pairs = same & ~torch.eye(N, dtype=torch.bool, device=speakers.device)
+    if takes is not None:
+        elsewhere = pairs & (takes[:, None] != takes[None, :])
+        pairs = torch.where(elsewhere.any(dim=1, keepdim=True), elsewhere, pairs)
+    pairs = pairs & (~same).any(dim=1, keepdim=True)  # an anchor without a negative is no anchor
+    anchors, positives = pairs.nonzero(as_tuple=True)
+    if len(anchors) == 0:
+        return Triplets(anchors, positives, anchors.clone())
+
+    with torch.no_grad():
+        similarity = embeddings.detach() @ embeddings.detach().T
+    candidate = (~same)[anchors]  # (P, N)
+    rows = similarity[anchors]
+    if strategy == "random":
+        weights = candidate.to(torch.float32)
+        negatives = torch.multinomial(weights, 1, generator=generator).squeeze(1)
+    elif strategy == "hard":
+        negatives = rows.masked_fill(~candidate, -torch.inf).argmax(dim=1)
+    else:
+        below = candidate & (rows < similarity[anchors, positives][:, None])
+        hardest_below = rows.masked_fill(~below, -torch.inf).argmax(dim=1)
+        easiest = rows.masked_fill(~candidate, torch.inf).argmin(dim=1)
+        negatives = torch.where(below.any(dim=1), hardest_below, easiest)
+    return Triplets(anchors, positives, negatives)

@@ -1,0 +1,9 @@
+"""Network architectures, by name."""
+
+from __future__ import annotations
+
+from encoder.registry import Registry
+
+__all__ = ["ARCHITECTURES"]
+
+ARCHITECTURES = Registry("architecture", {"rescnn": "encoder.models.rescnn:ResCNN"})

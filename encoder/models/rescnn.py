@@ -1,0 +1,86 @@
+"""Deep Speaker ResCNN (Li et al. 2017, arXiv 1705.02304, table 1 and figure 2).
+
+For each entry C of `channels`: a 5x5 convolution of stride 2, then `blocks` residual blocks of two
+3x3 convolutions without projection; batch norm after every convolution; clipped ReLU min(max(x, 0),
+20). Then the mean over time, an affine layer, and length normalisation. The defaults are the
+paper's: 24,165,568 parameters (convolutions carry no bias: the batch norm after them has one).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["ResCNN", "ResCNNConfig"]
+
+CLIP = 20.0
+
+
+@dataclass(frozen=True)
+class ResCNNConfig:
+    """Shape of the network."""
+
+    channels: tuple[int, ...] = field(
+        default=(64, 128, 256, 512), metadata={"help": "channels of each stage"}
+    )
+    blocks: int = field(default=3, metadata={"help": "residual blocks a stage"})
+    embedding_size: int = field(default=512, metadata={"help": "D"})
+    n_mels: int = field(default=64, metadata={"help": "M, mel bands of the input"})
+
+
+class ResCNN(nn.Module):
+    """(B, F, M) normalised log-mel -> (B, D) embeddings of unit norm. F may be any length >= 1."""
+
+    Config = ResCNNConfig
+
+    def __init__(self, config: ResCNNConfig | None = None) -> None:
+        super().__init__()
+        self.config = config or ResCNNConfig()
+        stages: list[nn.Module] = []
+        inner, bands = 1, self.config.n_mels
+        for outer in self.config.channels:
+            stages.append(_Stage(inner, outer, self.config.blocks))
+            inner, bands = outer, (bands + 1) // 2
+        self.trunk = nn.Sequential(*stages)
+        self.affine = nn.Linear(inner * bands, self.config.embedding_size)
+
+    @property
+    def stride(self) -> int:
+        """Input frames per frame of the trunk's output."""
+        return 2 ** len(self.config.channels)
+
+    def forward(self, features: Tensor) -> Tensor:
+        B, F, M = features.shape
+        maps = self.trunk(features.reshape(B, 1, F, M))  # (B, C, F / 16, M / 16)
+        pooled = maps.mean(dim=2).flatten(1)  # temporal mean, no deviation: equation 3 of the paper
+        return nn.functional.normalize(self.affine(pooled), dim=1)
+
+
+class _Stage(nn.Module):
+    def __init__(self, inner: int, outer: int, blocks: int) -> None:
+        super().__init__()
+        self.down = nn.Conv2d(inner, outer, 5, stride=2, padding=2, bias=False)
+        self.norm = nn.BatchNorm2d(outer)
+        self.blocks = nn.Sequential(*(_Block(outer) for _ in range(blocks)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.blocks(_clipped_relu(self.norm(self.down(x))))
+
+
+class _Block(nn.Module):
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.norm1 = nn.BatchNorm2d(channels)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.norm2 = nn.BatchNorm2d(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = _clipped_relu(self.norm1(self.conv1(x)))
+        return _clipped_relu(self.norm2(self.conv2(y)) + x)
+
+
+def _clipped_relu(x: Tensor) -> Tensor:
+    return torch.clamp(x, 0.0, CLIP)

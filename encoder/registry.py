@@ -1,0 +1,48 @@
+"""A family of interchangeable backends, named by strings and imported only when chosen."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from encoder.errors import BackendUnavailable, ConfigError
+
+__all__ = ["Registry"]
+
+
+class Registry:
+    """Names of one family of backends, each a "module:Class" string.
+
+    The class named must carry a `Config` attribute: its frozen dataclass of settings.
+    """
+
+    def __init__(self, family: str, entries: dict[str, str]) -> None:
+        self.family = family
+        self._entries = dict(entries)
+
+    def names(self) -> list[str]:
+        """All registered names, in the order of registration."""
+        return list(self._entries)
+
+    def check(self, name: str) -> None:
+        """ConfigError with the allowed names unless `name` is registered."""
+        if name not in self._entries:
+            raise ConfigError(
+                f"unknown {self.family} {name!r}: choose one of {', '.join(self.names())}"
+            )
+
+    def load(self, name: str) -> Any:
+        """Import and return the class registered as `name`.
+
+        Raises ConfigError for an unknown name, BackendUnavailable if its import fails.
+        """
+        self.check(name)
+        module_name, _, class_name = self._entries[name].partition(":")
+        try:
+            module = importlib.import_module(module_name)
+        except ImportError as error:
+            raise BackendUnavailable(
+                f"the {self.family} {name!r} needs a package that cannot be loaded ({error}): "
+                f"install it, or choose one of {', '.join(n for n in self.names() if n != name)}"
+            ) from error
+        return getattr(module, class_name)

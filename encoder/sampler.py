@@ -1,0 +1,107 @@
+"""Training batches: P speakers x K crops each, augmented and normalised.
+
+Batch number `step` depends on the seed and the step alone, so a run that stops and goes on sees the
+batches it would have seen.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from encoder.augment import AugmentConfig, augment
+from encoder.dataset import FeatureBank
+from encoder.errors import CorpusError
+from encoder.features import normalise
+from encoder.losses import Batch
+
+__all__ = ["CropBatches", "SamplerConfig"]
+
+
+@dataclass(frozen=True)
+class SamplerConfig:
+    """Shape of a batch."""
+
+    speakers: int = field(default=32, metadata={"help": "P, different speakers in a batch"})
+    utterances: int = field(default=2, metadata={"help": "K, crops of each speaker"})
+    crop_frames: tuple[int, ...] = field(
+        default=(160,), metadata={"help": "crop lengths in frames; one is drawn for each batch"}
+    )
+    minimum_frames: int = field(default=60, metadata={"help": "shorter utterances are not used"})
+    speeds: tuple[float, ...] = field(
+        default=(0.9, 1.0, 1.1), metadata={"help": "speed copies used; each is a new speaker"}
+    )
+
+
+class CropBatches:
+    """Callable: step -> Batch. `speakers` lists the class names in label order."""
+
+    def __init__(
+        self,
+        bank: FeatureBank,
+        noise: FeatureBank | None,
+        *,
+        sampler: SamplerConfig,
+        augmentation: AugmentConfig,
+        seed: int,
+    ) -> None:
+        usable = [
+            i
+            for i, item in enumerate(bank.items)
+            if item.frames >= sampler.minimum_frames and item.speed in sampler.speeds
+        ]
+        self.speakers = sorted({bank.items[i].speaker for i in usable})
+        if len(self.speakers) < 2:
+            raise CorpusError(
+                f"training needs at least 2 speakers, the corpus has {len(self.speakers)}: add more"
+            )
+        label = {name: k for k, name in enumerate(self.speakers)}
+        take_ids: dict[str, int] = {}
+        self._takes = {i: take_ids.setdefault(bank.items[i].take, len(take_ids)) for i in usable}
+        # speaker -> take -> items, so that two crops of a speaker come from two takes if possible
+        self._by_speaker: list[dict[int, list[int]]] = [defaultdict(list) for _ in self.speakers]
+        for i in usable:
+            self._by_speaker[label[bank.items[i].speaker]][self._takes[i]].append(i)
+        self.bank, self.noise = bank, noise
+        self.sampler, self.augmentation, self.seed = sampler, augmentation, seed
+
+    def __call__(self, step: int) -> Batch:
+        rng = np.random.default_rng([self.seed, step])
+        frames = int(rng.choice(self.sampler.crop_frames))
+        P = min(self.sampler.speakers, len(self.speakers))
+        chosen = rng.choice(len(self.speakers), size=P, replace=False)
+        rows = [(k, i) for k in chosen for i in self._draw(int(k), rng)]
+        rows = [rows[i] for i in _interleave(P, self.sampler.utterances)]
+        crops = torch.stack([self._crop(self.bank, i, frames, rng) for _, i in rows])
+        if self.noise is not None:
+            picks = rng.integers(len(self.noise.items), size=len(rows))
+            behind = torch.stack([self._crop(self.noise, int(i), frames, rng) for i in picks])
+            generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+            crops = augment(crops, behind, self.augmentation, generator=generator)
+        return Batch(
+            features=normalise(crops),
+            speakers=torch.tensor([k for k, _ in rows]),
+            takes=torch.tensor([self._takes[i] for _, i in rows]),
+        )
+
+    def _draw(self, speaker: int, rng: np.random.Generator) -> list[int]:
+        """K items of a speaker, from different takes as far as there are any."""
+        takes = self._by_speaker[speaker]
+        order = [list(takes)[t] for t in rng.permutation(len(takes))]
+        K = self.sampler.utterances
+        return [int(rng.choice(takes[order[k % len(order)]])) for k in range(K)]
+
+    def _crop(
+        self, bank: FeatureBank, index: int, frames: int, rng: np.random.Generator
+    ) -> torch.Tensor:
+        item = bank.items[index]
+        offset = int(rng.integers(max(1, item.frames - frames + 1)))
+        return bank.frames(item, offset, frames)
+
+
+def _interleave(P: int, K: int) -> list[int]:
+    """Order s1, s2, ..., s1, s2, ...: a row's neighbours are other speakers (babble relies on it)."""
+    return [p * K + k for k in range(K) for p in range(P)]

@@ -1,0 +1,109 @@
+"""The Silero segmenter gives the package's own numbers, and leaves the process as it was."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from diarize.segmentation.silero import (
+    SileroSegmenter,
+    _batched_stream,
+    _fastest_exact,
+    _plain_stream,
+)
+from encoder.audio import load_audio
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def wave():
+    return load_audio(ROOT / "recipes" / "samples" / "ami_ES2004a_600_660.flac")[: 16000 * 30 + 99]
+
+
+@pytest.fixture(scope="module")
+def segmenter():
+    return SileroSegmenter()
+
+
+def test_probabilities_are_those_of_the_package(segmenter, wave):
+    """30 s span several batches, so context and state must pass from one to the next."""
+    expected = segmenter._model.audio_forward(wave[None], 16000)[0].numpy()
+    found, length = segmenter.activity([wave])
+    assert length == len(wave)
+    assert found.shape == expected.shape
+    assert expected.min() < 0.1
+    assert expected.max() > 0.9
+    assert np.abs(found - expected).max() < 1e-4
+
+
+def test_the_plain_stream_gives_the_same_too(segmenter, wave):
+    chunks = torch.nn.functional.pad(wave, (64, 0)).unfold(0, 576, 512)
+    with torch.inference_mode():
+        plain = _plain_stream(segmenter._model)(chunks)
+        batched = _batched_stream(segmenter._model)(chunks)
+    assert torch.allclose(plain, batched, atol=1e-4)
+
+
+def test_the_installed_release_takes_the_fast_way(segmenter):
+    """Else an hour costs 25 s of one core in place of 3, and nobody would notice."""
+    assert segmenter._open_stream().__qualname__.startswith("_batched_stream")
+
+
+class RenamedInside:
+    """A release whose public call works as ever, with other names inside."""
+
+    def __init__(self, model):
+        self.reset_states = model.reset_states
+        self.call = model
+
+    def __call__(self, chunk, rate):
+        return self.call(chunk, rate)
+
+
+class OtherInside(RenamedInside):
+    """A release in which the known names are there, and the public call does something else."""
+
+    def __init__(self, model):
+        super().__init__(model)
+        self._model = model._model
+
+    def __call__(self, chunk, rate):
+        return self.call(chunk, rate) * 0.5
+
+
+@pytest.mark.parametrize("release", [RenamedInside, OtherInside])
+def test_an_unknown_release_is_run_by_its_public_call(segmenter, release):
+    stream = _fastest_exact(release(segmenter._model))()
+    assert stream.__qualname__.startswith("_plain_stream")
+
+
+def test_loading_changes_nothing_in_the_process():
+    """In a fresh process: threads, random numbers, warning filters and gradients as before."""
+    code = """
+import warnings, torch
+torch.set_num_threads(3)
+def state():
+    return (torch.get_num_threads(), torch.random.get_rng_state().tolist(),
+            list(warnings.filters), torch.is_grad_enabled(), torch.is_inference_mode_enabled())
+before = state()
+from diarize.segmentation import SEGMENTERS
+segmenter = SEGMENTERS.load("silero")()
+segmenter(torch.zeros(40_000))
+assert state() == before, (state()[0], state()[2:], before[0], before[2:])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_family_is_listed_without_torch():
+    code = "import sys, diarize.segmentation; assert 'torch' not in sys.modules"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
