@@ -16,7 +16,7 @@ CONFIG ?= recipes/configs/small.toml
 OUT    ?= runs/$(basename $(notdir $(CONFIG)))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint wheel-test train evaluate score-conversations clean
+.PHONY: help demo test lint wheel-test train teacher evaluate score-conversations picture clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 22
@@ -52,11 +52,17 @@ wheel-test: $(VENV)/.installed-test  ## build the wheel, install it elsewhere, r
 train: $(VENV)/.installed-test  ## train an embedder: CONFIG=... DATA=corpus OUT=folder; goes on after a stop
 	$(BIN)/python recipes/train.py --config $(CONFIG) --data $(DATA) --out $(OUT)
 
+teacher: $(VENV)/.installed-test  ## vectors of a public model for DATA, which small.toml learns from (once)
+	$(BIN)/python recipes/prepare_teacher.py --data $(DATA) --out cache/teacher.npz
+
 evaluate: $(VENV)/.installed-test  ## EER of WEIGHTS (default: the packaged ones) on speakers never trained on
 	$(BIN)/python recipes/evaluate.py --data $(DATA) $(if $(WEIGHTS),--weights $(WEIGHTS))
 
 score-conversations: $(VENV)/.installed-test  ## DER on the development conversations, and speed
 	$(BIN)/python recipes/score_conversations.py --data $(DATA) $(ARGS)
+
+picture: $(VENV)/.installed  ## draw the picture in README from a real run
+	$(BIN)/python recipes/picture.py --sample $(SAMPLE).flac
 
 clean:  ## remove what was built, not what was trained
 	rm -rf build dist *.egg-info demo-out .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -56,14 +56,14 @@ def progress(*, shown: bool) -> Iterator[OnStage]:
             bars.update(task, total=1, completed=1)  # type: ignore[arg-type]
 
 
-def speakers_table(result: DiarizationResult) -> None:
+def speakers_table(result: DiarizationResult, *, console: Console | None = None) -> None:
     """Speakers with their time, share and number of turns; a sentence when nobody speaks."""
-    console = Console(stderr=True)
+    console = console or Console(stderr=True)
     seconds = result.speakers
     if not seconds:
         console.print(f"no speech found in {result.duration_s:.1f} s", highlight=False)
         return
-    table = Table(title=f"{result.uri}: {len(seconds)} speakers in {_clock(result.duration_s)}")
+    table = Table(title=f"{result.uri}: {_plural(len(seconds), 'speaker')} in {_clock(result.duration_s)}")
     table.add_column("speaker")
     for title in ("speech", "share", "turns", "first at"):
         table.add_column(title, justify="right")
@@ -82,6 +82,10 @@ def speakers_table(result: DiarizationResult) -> None:
     console.print(
         f"{took:.1f} s for {result.duration_s:.1f} s of sound", style="dim", highlight=False
     )
+
+
+def _plural(count: int, noun: str) -> str:
+    return f"{count} {noun}" + ("" if count == 1 else "s")
 
 
 def _clock(seconds: float) -> str:

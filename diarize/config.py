@@ -35,7 +35,7 @@ class DiarizeConfig:
 
 
 def load_config(path: str | Path | None = None, settings: Iterable[str] = ()) -> DiarizeConfig:
-    """Defaults, changed by a TOML file, changed by `a.b=c` settings; ConfigError names a bad one."""
+    """Defaults, then a TOML file, then `a.b=c` settings; ConfigError names what cannot be used."""
     values = read_toml(path) if path is not None else {}
     return from_mapping(DiarizeConfig, apply_overrides(values, settings))
 

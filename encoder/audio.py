@@ -15,10 +15,12 @@ from __future__ import annotations
 
 import itertools
 import math
+import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from operator import itemgetter
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -102,9 +104,11 @@ def probe_duration(source: Source) -> float | None:
     Not to be relied on: it may be an estimate, and a damaged file may hold less. A pipe is left
     untouched and gives None. Raises AudioError as `stream_audio` does.
     """
-    if not isinstance(source, str) and hasattr(source, "seekable") and not source.seekable():
-        return None
-    if isinstance(source, str) and source == "-":
+    if isinstance(source, (str, os.PathLike)):
+        is_pipe = source == "-" or Path(source).is_fifo()
+    else:
+        is_pipe = not source.seekable()
+    if is_pipe:
         return None
     with open_media(source) as media:
         return media.length_s

@@ -22,11 +22,11 @@ class AugmentConfig:
     """Probability of each change for a crop, and its range."""
 
     noise: float = field(default=0.5, metadata={"help": "probability of added noise or music"})
-    noise_snr_db: tuple[float, ...] = field(default=(0.0, 20.0), metadata={"help": "range"})
+    noise_snr_db: tuple[float, float] = field(default=(0.0, 20.0), metadata={"help": "range"})
     babble: float = field(default=0.15, metadata={"help": "probability of other voices behind"})
-    babble_snr_db: tuple[float, ...] = field(default=(8.0, 20.0), metadata={"help": "range"})
+    babble_snr_db: tuple[float, float] = field(default=(8.0, 20.0), metadata={"help": "range"})
     reverb: float = field(default=0.4, metadata={"help": "probability of a late reverb tail"})
-    t60_s: tuple[float, ...] = field(default=(0.15, 0.9), metadata={"help": "range"})
+    t60_s: tuple[float, float] = field(default=(0.15, 0.9), metadata={"help": "range"})
     channel: float = field(default=0.5, metadata={"help": "probability of a smooth channel curve"})
     channel_db: float = field(default=8.0, metadata={"help": "largest swing of the curve"})
     telephone: float = field(default=0.1, metadata={"help": "probability of a 300-3400 Hz band"})
@@ -42,7 +42,7 @@ def augment(
     hop_s: float = 0.010,
 ) -> Tensor:
     """(B, F, M) log-mel crops and as many (B, F, M) noise crops -> (B, F, M) changed crops."""
-    B, F, M = log_mel.shape
+    B, _, M = log_mel.shape
     g = generator
     x = log_mel.exp()
     if B > 1:
@@ -60,13 +60,17 @@ def _chosen(B: int, probability: float, g: torch.Generator) -> Tensor:
     return torch.rand(B, generator=g) < probability
 
 
-def _uniform(B: int, low_high: tuple[float, ...], g: torch.Generator) -> Tensor:
+def _uniform(B: int, low_high: tuple[float, float], g: torch.Generator) -> Tensor:
     low, high = low_high
     return low + (high - low) * torch.rand(B, generator=g)
 
 
 def _mix(
-    power: Tensor, other: Tensor, probability: float, snr_db: tuple[float, ...], g: torch.Generator
+    power: Tensor,
+    other: Tensor,
+    probability: float,
+    snr_db: tuple[float, float],
+    g: torch.Generator,
 ) -> Tensor:
     """Add `other` at a random SNR; powers of independent sounds add up."""
     B = len(power)

@@ -7,10 +7,9 @@ file is noticed. Nothing is unpickled; keys must match the architecture exactly.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-import os
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,7 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import nn
 
-from encoder.config import from_mapping
+from encoder.config import from_mapping, to_mapping
 from encoder.errors import CheckpointError, StoreError, ToolkitError
 from encoder.features import FeatureConfig
 from encoder.models import ARCHITECTURES
@@ -44,22 +43,20 @@ def save_weights(
     description = {
         "format": FORMAT,
         "architecture": "rescnn",
-        "model": asdict(model.config),  # type: ignore[arg-type]
-        "features": asdict(features),
+        "model": to_mapping(model.config),
+        "features": to_mapping(features),
     }
-    tensors = {
-        key: value.to(torch.float16).contiguous() if value.dtype.is_floating_point else value
-        for key, value in model.state_dict().items()
-    }
+    tensors = {key: _compact(key, value) for key, value in model.state_dict().items()}
     content = save(tensors, metadata={"deepspeaker": json.dumps(description)})
     path = Path(folder) / f"{name}-{_digest(content)}.safetensors"
     partial = path.with_suffix(".partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         partial.write_bytes(content)
-        os.replace(partial, path)
+        partial.replace(path)
     except OSError as error:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink()
         raise StoreError(f"cannot write the weights {str(path)!r}: {error.strerror}") from error
     return path
 
@@ -85,11 +82,13 @@ def load_weights(path: str | Path) -> Loaded:
         architecture = ARCHITECTURES.load(description["architecture"])
         model = architecture(from_mapping(architecture.Config, description["model"]))
         features = from_mapping(FeatureConfig, description["features"])
-        model.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in tensors.items()})
-    except (KeyError, RuntimeError, ToolkitError) as error:
-        first = str(error).splitlines()[0]
+        model.load_state_dict(
+            {k: v.float() if v.is_floating_point() else v for k, v in tensors.items()}
+        )
+    except (KeyError, TypeError, RuntimeError, ToolkitError) as error:
+        reason = " ".join(str(error).split())[:300]  # torch lists every key, on many lines
         raise CheckpointError(
-            f"the weights {str(path)!r} do not fit the architecture they name: {first}"
+            f"the weights {str(path)!r} do not fit the architecture they name: {reason}"
         ) from error
     return Loaded(model.eval(), features, _digest(content))
 
@@ -105,12 +104,23 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
             f"{str(path)!r} is not a weights file of this toolkit: "
             "give a .safetensors file written by its training"
         ) from error
-    if description.get("format") != FORMAT:
+    written = description.get("format") if isinstance(description, dict) else None
+    if written != FORMAT:
         raise CheckpointError(
-            f"the weights {str(path)!r} have format {description.get('format')}, this version "
+            f"the weights {str(path)!r} have format {written}, this version "
             f"reads {FORMAT}: update the toolkit"
         )
     return description, tensors
+
+
+def _compact(key: str, value: torch.Tensor) -> torch.Tensor:
+    """float16, unless a value is too large for it (a batch norm's variance may be)."""
+    if not value.is_floating_point():
+        return value
+    if not value.isfinite().all():
+        raise CheckpointError(f"the weights {key!r} hold values that are not numbers: train again")
+    half = value.to(torch.float16)
+    return (half if half.isfinite().all() else value).contiguous()
 
 
 def _digest(content: bytes) -> str:

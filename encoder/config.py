@@ -6,6 +6,7 @@ refused with the list of allowed ones, so that a typing mistake is never a silen
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import sys
 import types
@@ -49,9 +50,11 @@ def from_mapping(schema: type[ConfigT], values: Mapping[str, Any], *, where: str
         raise ConfigError(
             f"unknown setting {where + unknown[0]!r}: allowed here are {', '.join(sorted(allowed))}"
         )
-    built = {
-        name: _convert(hints[name], value, where + name) for name, value in values.items()
-    }
+    built = {name: _convert(hints[name], value, where + name) for name, value in values.items()}
+    for f in dataclasses.fields(schema):  # type: ignore[arg-type]
+        default = (f.default, f.default_factory) != (dataclasses.MISSING, dataclasses.MISSING)
+        if f.init and not default and f.name not in built:
+            raise ConfigError(f"the setting {where + f.name!r} is missing: it has no default")
     return schema(**built)
 
 
@@ -98,14 +101,23 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
     if origin in (types.UnionType, typing.Union):
         if value is None and type(None) in arguments:
             return None
-        plain = [a for a in arguments if a is not type(None)]
-        return _convert(plain[0], value, where)
+        *others, last = [a for a in arguments if a is not type(None)]
+        for option in others:
+            with contextlib.suppress(ConfigError):
+                return _convert(option, value, where)
+        return _convert(last, value, where)
     if origin is typing.Literal:
         if value not in arguments:
-            raise ConfigError(f"{where!r} is {value!r}: choose one of {', '.join(arguments)}")
+            raise ConfigError(
+                f"{where!r} is {value!r}: choose one of {', '.join(map(str, arguments))}"
+            )
         return value
     if origin is tuple and isinstance(value, (list, tuple)):
-        return tuple(_convert(arguments[0], item, where) for item in value)
+        if arguments[-1] is Ellipsis:
+            arguments = arguments[:1] * len(value)
+        if len(value) != len(arguments):
+            raise ConfigError(f"{where!r} is {value!r}: give {len(arguments)} values")
+        return tuple(_convert(a, item, where) for a, item in zip(arguments, value, strict=True))
     if origin is dict and isinstance(value, Mapping):
         return dict(value)
     if hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):

@@ -36,6 +36,7 @@ class Item(NamedTuple):
     dataset: str
     take: str
     speed: float
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -47,18 +48,24 @@ class FeatureBank:
 
     @classmethod
     def open(cls, folder: str | Path) -> FeatureBank:
-        """Open a finished bank; CorpusError if it is absent or was left half-built."""
+        """Open a finished bank; CorpusError if it is absent, half-built or of other features."""
         folder = Path(folder)
         try:
             index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+            config = index["config"]
+            items = [Item(*row) for row in index["items"]]
+            features = np.memmap(
+                folder / "features.f16", dtype=np.float16, mode="r", shape=tuple(index["shape"])
+            )
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise CorpusError(
                 f"there is no finished feature bank in {str(folder)!r}: build it again"
             ) from error
-        items = [Item(*row) for row in index["items"]]
-        features = np.memmap(
-            folder / "features.f16", dtype=np.float16, mode="r", shape=tuple(index["shape"])
-        )
+        if config != asdict(FeatureConfig()):
+            raise CorpusError(
+                f"the feature bank {str(folder)!r} holds features of other settings ({config}): "
+                "build it again"
+            )
         return cls(features, items)
 
     def frames(self, item: Item, offset: int = 0, count: int | None = None) -> Tensor:
@@ -100,11 +107,12 @@ def build_bank(
             if isinstance(result, str):
                 left_out.append(result)
             else:
+                u = utterance
                 for speed, features in zip(speeds, result, strict=True):
                     out.write(features.tobytes())
-                    speaker = utterance.speaker if speed == 1.0 else f"{utterance.speaker}@{speed}"
+                    speaker = u.speaker if speed == 1.0 else f"{u.speaker}@{speed}"
                     items.append(
-                        Item(written, len(features), speaker, utterance.dataset, utterance.take, speed)
+                        Item(written, len(features), speaker, u.dataset, u.take, speed, u.name)
                     )
                     written += len(features)
             if on_done:
@@ -112,12 +120,15 @@ def build_bank(
     if not items:
         raise CorpusError(f"none of the {len(utterances)} utterances could be used: {left_out[:1]}")
     index = {"shape": [written, config.n_mels], "config": asdict(config), "items": items}
-    (folder / "index.json").write_text(json.dumps(index), encoding="utf-8")
+    partial = folder / "index.partial"
+    partial.write_text(json.dumps(index), encoding="utf-8")
+    partial.replace(folder / "index.json")
     return left_out
 
 
 def _pool(workers: int) -> multiprocessing.pool.Pool:
-    return multiprocessing.get_context("spawn").Pool(workers, initializer=torch.set_num_threads, initargs=(1,))
+    context = multiprocessing.get_context("spawn")
+    return context.Pool(workers, initializer=torch.set_num_threads, initargs=(1,))
 
 
 def _features_of(job: tuple[Path, tuple[float, ...], float]) -> list[np.ndarray] | str:
@@ -132,10 +143,12 @@ def _features_of(job: tuple[Path, tuple[float, ...], float]) -> list[np.ndarray]
         return str(error)
     if len(wave) < minimum_s * SAMPLE_RATE:
         return f"{str(path)!r} lasts {len(wave) / SAMPLE_RATE:.2f} s, less than {minimum_s} s"
-    mel = LogMel()
+    if not wave.isfinite().all():
+        return f"{str(path)!r} holds samples that are not numbers"
+    mel, resample = LogMel(), torchaudio().functional.resample
     result = []
     for speed in speeds:
         # Read at `speed` times the rate: resampling from speed*100 to 100 shortens by `speed`.
-        faster = wave if speed == 1.0 else torchaudio().functional.resample(wave, round(speed * 100), 100)
+        faster = wave if speed == 1.0 else resample(wave, round(speed * 100), 100)
         result.append(mel(faster).to(torch.float16).numpy())
     return result

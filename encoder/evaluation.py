@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from encoder.dataset import FeatureBank
+from encoder.errors import CorpusError
 from encoder.features import normalise
 from encoder.metrics import eer, verification_trials
 
@@ -47,7 +48,10 @@ def eer_by_dataset(
     crop_frames: int | None,
     speakers: set[str] | None = None,
 ) -> dict[str, float]:
-    """EER (fraction) for each data set, and their plain mean under "mean"."""
+    """EER (fraction) for each data set, and their plain mean under "mean".
+
+    CorpusError if no data set has enough speakers.
+    """
     rows_of = defaultdict(list)
     for i, item in enumerate(bank.items):
         if item.speed == 1.0 and (speakers is None or item.speaker in speakers):
@@ -59,6 +63,10 @@ def eer_by_dataset(
             continue
         vectors = bank_embeddings(model, bank, rows, crop_frames=crop_frames)
         result[dataset] = eer(*verification_trials(vectors, labels)).rate
-    if result:
-        result["mean"] = float(np.mean(list(result.values())))
+    if not result:
+        raise CorpusError(
+            f"none of {len(rows_of)} data sets has {MINIMUM_SPEAKERS} speakers and two utterances "
+            "of one of them: an equal error rate needs more data"
+        )
+    result["mean"] = float(np.mean(list(result.values())))
     return result

@@ -59,6 +59,9 @@ class LogMel(nn.Module):
     features is the features of the slice. F is `config.frames(T)`.
     """
 
+    window: Tensor
+    bank: Tensor
+
     def __init__(self, config: FeatureConfig | None = None) -> None:
         super().__init__()
         self.config = config or FeatureConfig()

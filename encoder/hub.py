@@ -1,4 +1,4 @@
-"""Where weights come from: an explicit path, `$DIARIZE_HOME`, the user's cache, then the package."""
+"""Where weights come from: a path, `$DIARIZE_HOME`, the user's cache, then the package."""
 
 from __future__ import annotations
 

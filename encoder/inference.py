@@ -39,12 +39,17 @@ class Encoder:
     ) -> Encoder:
         """Load weights by name or path onto "cpu", "cuda" or the better of the two ("auto").
 
-        CheckpointError if the weights are missing or damaged, BackendUnavailable without the device.
+        CheckpointError if the weights are missing or damaged, BackendUnavailable without the
+        device.
         """
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
-        elif device.startswith("cuda") and not torch.cuda.is_available():
-            raise BackendUnavailable(f"no device {device!r} on this machine: use cpu or auto")
+        try:
+            torch.zeros(1, device=device)
+        except (RuntimeError, AssertionError, NotImplementedError) as error:
+            raise BackendUnavailable(
+                f"no device {device!r} on this machine: use cpu or auto"
+            ) from error
         loaded = load_weights(find_weights(name_or_path))
         return cls(loaded.model, loaded.features, loaded.fingerprint, device=device)
 
@@ -101,9 +106,12 @@ class Encoder:
         if lengths.min() < self.minimum_samples:
             raise AudioError(
                 f"a stretch of {lengths.min()} samples is too short to embed: "
-                f"give at least {self.minimum_samples} (0.175 s)"
+                f"give at least {self.minimum_samples} "
+                f"({self.minimum_samples / self.mel.config.sample_rate:.3f} s)"
             )
-        if bounds.min() < 0 or bounds.max() > len(wave):
+        outside = (bounds[:, 0] < 0) | (bounds[:, 1] > len(wave))
+        if outside.any():
+            start, end = bounds[outside][0]
             raise AudioError(
-                f"the window ending at sample {bounds.max()} leaves the wave of {len(wave)}"
+                f"the window [{start}, {end}) leaves the wave of {len(wave)} samples: cut it there"
             )

@@ -5,6 +5,9 @@
   a scale and an additive margin (Wang et al. 2018, arXiv 1801.05599) it trains the very cosine that
   is used afterwards; margin 0 is plain (normalised) softmax.
 - `TripletObjective`: mined triplets, optionally with the classifier kept on as a regulariser.
+- `teacher_loss`: optional in both, 1 - cosine to the vector that a larger public model gives the
+  clean utterance. It says much more about a voice than a class number does, which is what a small
+  corpus and a small computer need most.
 """
 
 from __future__ import annotations
@@ -16,15 +19,23 @@ from torch import Tensor, nn
 
 from encoder.mining import Strategy, Triplets, mine_triplets
 
-__all__ = ["Batch", "SoftmaxObjective", "TripletObjective", "cosine_triplet_loss"]
+__all__ = [
+    "Batch",
+    "SoftmaxObjective",
+    "TripletObjective",
+    "cosine_triplet_loss",
+    "teacher_loss",
+]
 
 
 class Batch(NamedTuple):
-    """features (B, F, M) normalised log-mel; speakers and takes (B,) int64."""
+    """features (B, F, M) normalised log-mel; speakers and takes (B,) int64; teacher (B, D) unit
+    vectors, if there is one."""
 
     features: Tensor
     speakers: Tensor
     takes: Tensor
+    teacher: Tensor | None = None
 
 
 def cosine_triplet_loss(embeddings: Tensor, triplets: Triplets, *, margin: float) -> Tensor:
@@ -38,16 +49,30 @@ def cosine_triplet_loss(embeddings: Tensor, triplets: Triplets, *, margin: float
     return torch.relu((a * n).sum(dim=1) - (a * p).sum(dim=1) + margin).mean()
 
 
+def teacher_loss(embeddings: Tensor, teacher: Tensor | None) -> Tensor:
+    """Mean of 1 - cosine between unit vectors (B, D) and (B, D); 0 without a teacher."""
+    if teacher is None:
+        return embeddings.sum() * 0.0
+    return (1 - (embeddings * teacher).sum(dim=1)).mean()
+
+
 class SoftmaxObjective(nn.Module):
-    """Cross entropy over K speakers from scale * (cos(e, w_k) - margin of the true k)."""
+    """Cross entropy over K speakers from scale * (cos(e, w_k) - margin of the true k), plus
+    `teacher_weight` times the teacher's loss."""
 
     def __init__(
-        self, embedding_size: int, speakers: int, *, scale: float = 30.0, margin: float = 0.2
+        self,
+        embedding_size: int,
+        speakers: int,
+        *,
+        scale: float = 30.0,
+        margin: float = 0.2,
+        teacher_weight: float = 0.0,
     ) -> None:
         super().__init__()
         # About unit length, so that one step size suits these vectors and the network alike.
         self.weight = nn.Parameter(torch.randn(speakers, embedding_size) / embedding_size**0.5)
-        self.scale, self.margin = scale, margin
+        self.scale, self.margin, self.teacher_weight = scale, margin, teacher_weight
 
     def logits(self, embeddings: Tensor) -> Tensor:
         """(B, K) cosines to the class vectors."""
@@ -67,11 +92,27 @@ class SoftmaxObjective(nn.Module):
     def forward(
         self, model: nn.Module, batch: Batch, *, progress: float
     ) -> tuple[Tensor, dict[str, float]]:
-        return self.loss(model(batch.features), batch.speakers, progress)
+        embeddings = model(batch.features)
+        loss, measured = self.loss(embeddings, batch.speakers, progress)
+        return _with_teacher(loss, measured, embeddings, batch.teacher, self.teacher_weight)
+
+
+def _with_teacher(
+    loss: Tensor,
+    measured: dict[str, float],
+    embeddings: Tensor,
+    teacher: Tensor | None,
+    weight: float,
+) -> tuple[Tensor, dict[str, float]]:
+    if weight == 0:
+        return loss, measured
+    extra = teacher_loss(embeddings, teacher)
+    return loss + weight * extra, {**measured, "teacher_loss": float(extra.detach())}
 
 
 class TripletObjective(nn.Module):
-    """Triplets mined over the batch, plus `softmax_weight` times the classifier's loss."""
+    """Triplets mined over the batch, plus `softmax_weight` times the classifier's loss and
+    `teacher_weight` times the teacher's."""
 
     def __init__(
         self,
@@ -80,11 +121,12 @@ class TripletObjective(nn.Module):
         strategy: Strategy = "hard",
         classifier: SoftmaxObjective | None = None,
         softmax_weight: float = 0.0,
+        teacher_weight: float = 0.0,
     ) -> None:
         super().__init__()
         self.margin, self.strategy = margin, strategy
         self.classifier = classifier if softmax_weight > 0 else None
-        self.softmax_weight = softmax_weight
+        self.softmax_weight, self.teacher_weight = softmax_weight, teacher_weight
 
     def forward(
         self, model: nn.Module, batch: Batch, *, progress: float
@@ -94,11 +136,17 @@ class TripletObjective(nn.Module):
             embeddings, batch.speakers, strategy=self.strategy, takes=batch.takes
         )
         loss = cosine_triplet_loss(embeddings, triplets, margin=self.margin)
-        measured = {"triplet_loss": float(loss.detach()), "violating": self._violating(embeddings, triplets)}
+        measured = {
+            "triplet_loss": float(loss.detach()),
+            "violating": self._violating(embeddings, triplets),
+        }
         if self.classifier is not None:
             extra, also = self.classifier.loss(embeddings, batch.speakers, 1.0)
             loss = loss + self.softmax_weight * extra
             measured["accuracy"] = also["accuracy"]
+        loss, measured = _with_teacher(
+            loss, measured, embeddings, batch.teacher, self.teacher_weight
+        )
         return loss, {"loss": float(loss.detach()), **measured}
 
     def _violating(self, embeddings: Tensor, triplets: Triplets) -> float:

@@ -11,10 +11,12 @@ from encoder.errors import CorpusError, FormatError
 
 __all__ = ["Utterance", "read_manifest", "split_validation"]
 
+_COLUMNS = ("path", "speaker", "dataset", "split", "recording", "seconds")
+
 
 @dataclass(frozen=True)
 class Utterance:
-    """One sound file by one known speaker. Utterances with one `take` were cut from one recording."""
+    """One sound file by one known speaker. Those with one `take` were cut from one recording."""
 
     path: Path
     speaker: str
@@ -22,6 +24,7 @@ class Utterance:
     split: str
     take: str
     seconds: float
+    name: str = ""
 
 
 def read_manifest(path: str | Path) -> list[Utterance]:
@@ -35,25 +38,28 @@ def read_manifest(path: str | Path) -> list[Utterance]:
             rows = list(csv.DictReader(handle, delimiter="\t"))
     except OSError as error:
         raise CorpusError(
-            f"cannot read the manifest {str(path)!r} ({error.strerror}): give DATA=folder of a corpus"
+            f"cannot read the manifest {str(path)!r} ({error.strerror}): "
+            "give the folder of a corpus that has one"
         ) from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise FormatError(f"the manifest {str(path)!r} is not UTF-8 text: {error}") from error
+    if not rows:
+        raise CorpusError(f"the manifest {str(path)!r} lists no utterance: add some")
+    return [_utterance(path, line, row) for line, row in enumerate(rows, start=2)]
+
+
+def _utterance(manifest: Path, line: int, row: dict[str, str | None]) -> Utterance:
+    at = f"line {line} of the manifest {str(manifest)!r}"
+    absent = [name for name in _COLUMNS if row.get(name) is None]
+    if absent:
+        raise FormatError(f"{at} lacks the column {absent[0]!r}: it needs {', '.join(_COLUMNS)}")
+    path, speaker, dataset, split, take, seconds = (str(row[name]) for name in _COLUMNS)
     try:
-        utterances = [
-            Utterance(
-                path=path.parent / row["path"],
-                speaker=row["speaker"],
-                dataset=row["dataset"],
-                split=row["split"],
-                take=row["recording"],
-                seconds=float(row["seconds"]),
-            )
-            for row in rows
-        ]
-    except (KeyError, TypeError, ValueError) as error:
-        raise FormatError(f"the manifest {str(path)!r} lacks or breaks a column: {error}") from error
-    if not utterances:
-        raise CorpusError(f"the manifest {str(path)!r} lists no utterance")
-    return utterances
+        return Utterance(
+            manifest.parent / path, speaker, dataset, split, take, float(seconds), name=path
+        )
+    except ValueError as error:
+        raise FormatError(f"{at} has {seconds!r} for seconds: give a number") from error
 
 
 def split_validation(
@@ -63,6 +69,7 @@ def split_validation(
 
     The choice is stable: it does not depend on order, seed or the other speakers.
     """
+
     def held_back(speaker: str) -> bool:
         digest = hashlib.sha256(speaker.encode()).digest()
         return int.from_bytes(digest[:4], "big") < share * 2**32

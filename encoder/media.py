@@ -36,6 +36,10 @@ __all__ = ["Media", "Piece", "Source", "decode", "open_media", "resample"]
 Source: TypeAlias = str | os.PathLike[str] | BinaryIO
 
 _READ_BYTES = 1 << 16
+_UNSAFE_CHANNELS = (
+    8  # from here on PyAV 18 reads past the last plane of a planar frame, and crashes
+)
+_RATES = (1000, 1_000_000)  # Hz; anything else is nonsense in a header
 _MAX_READ_FAILURES = 3  # in a row; some demuxers repeat the same error for ever
 
 
@@ -104,6 +108,7 @@ def decode(media: Media) -> Iterator[Piece]:
 
     Encoder delay and padding that the container declares are already removed by FFmpeg. The
     piece after a damaged place carries `damaged`; damage at the end comes as an empty piece.
+    Raises AudioError for a sampling rate that cannot be.
     """
     origin_s: float | None = None
     first_rate = media.stream.rate
@@ -113,6 +118,11 @@ def decode(media: Media) -> Iterator[Piece]:
         for frame in frames or ():
             if frame.samples == 0:
                 continue
+            if not _RATES[0] <= frame.sample_rate <= _RATES[1]:
+                raise AudioError(
+                    f"{media.name} claims {frame.sample_rate} samples a second, so its header "
+                    f"is damaged: record or export it again"
+                )
             at_s = None
             if media.container.format.name == "aac" and frame.sample_rate != first_rate:
                 timed = False  # raw AAC has no times; FFmpeg makes them up from the first rate
@@ -199,6 +209,8 @@ def _frames(media: Media) -> Iterator[list[AudioFrame] | None]:
                 failures = 0
                 yield _decoded(media.stream, packet)
             return
+        except IndexError:
+            return  # PyAV at the very end of a file in which a stream appeared on the way
         except (av.FFmpegError, OSError):
             failures += 1
             yield None
@@ -214,6 +226,9 @@ def _decoded(stream: AudioStream, packet: Any) -> list[AudioFrame] | None:
 
 def _as_float(frame: AudioFrame) -> np.ndarray:
     """(C, T) float32, whatever the frame's sample format; integers are scaled to [-1, 1)."""
+    unsafe = frame.format.is_planar and frame.layout.nb_channels >= _UNSAFE_CHANNELS
+    if unsafe or frame.format.name.startswith("s64"):  # which PyAV cannot give to numpy
+        frame = _packed(frame)
     data = frame.to_ndarray()
     if not frame.format.is_planar:
         data = data.reshape(frame.samples, -1).T
@@ -222,3 +237,10 @@ def _as_float(frame: AudioFrame) -> np.ndarray:
     bits = 8 * data.dtype.itemsize
     scaled = data.astype(np.float32) * np.float32(2.0 ** (1 - bits))
     return scaled - np.float32(1) if data.dtype.kind == "u" else scaled
+
+
+def _packed(frame: AudioFrame) -> AudioFrame:
+    """The same samples interleaved; slow, but rare."""
+    packer = av.AudioResampler(format="flt", layout=frame.layout, rate=frame.sample_rate)
+    (packed,) = packer.resample(frame)
+    return packed

@@ -18,7 +18,8 @@ __all__ = ["Eer", "eer", "identification_accuracy", "verification_trials"]
 
 
 class Eer(NamedTuple):
-    """Equal error rate (fraction) and the score threshold where it is reached."""
+    """Equal error rate (fraction), and the threshold whose two error rates lie closest together
+    when scores >= threshold are accepted."""
 
     rate: float
     threshold: float
@@ -33,6 +34,8 @@ def eer(scores: NDArray[np.floating], is_target: NDArray[np.bool_]) -> Eer:
             f"an equal error rate needs trials of both kinds: {targets} same-speaker, "
             f"{others} different-speaker"
         )
+    if np.isnan(scores).any():
+        raise CorpusError(f"{int(np.isnan(scores).sum())} of {len(scores)} scores are not numbers")
     order = np.argsort(scores, kind="stable")
     ranked, truth = scores[order], is_target[order]
     # Operating points only between different scores: equal scores are accepted together.
@@ -44,7 +47,8 @@ def eer(scores: NDArray[np.floating], is_target: NDArray[np.bool_]) -> Eer:
     before = after - 1
     part = -difference[before] / (difference[after] - difference[before])
     rate = rejected_targets[before] + part * (rejected_targets[after] - rejected_targets[before])
-    return Eer(float(rate), float(ranked[cut[before] - 1] if before > 0 else ranked[0]))
+    closest = after if difference[after] < -difference[before] else before
+    return Eer(float(rate), float(ranked[cut[closest - 1] if closest > 0 else 0]))
 
 
 def identification_accuracy(
@@ -52,12 +56,18 @@ def identification_accuracy(
     candidates: NDArray[np.floating],
     correct: NDArray[np.integer],
 ) -> float:
-    """Share of anchors (N, D) whose most similar of C candidates (N, C, D) is number `correct` (N,).
+    """Share of anchors (N, D) with one most similar of C candidates (N, C, D): `correct` (N,).
 
-    The paper's protocol has C = 100: one utterance of the anchor's speaker and 99 of others.
+    The paper's protocol has C = 100: one utterance of the anchor's speaker and 99 of others. A tie
+    is a miss, or a network that gives one vector for everything could score 100 %.
     """
+    if len(anchors) == 0:
+        raise CorpusError("an identification accuracy needs at least one anchor: 0 were given")
     similarity = np.einsum("nd,ncd->nc", anchors, candidates)
-    return float((similarity.argmax(axis=1) == correct).mean())
+    rows = np.arange(len(anchors))
+    right = similarity[rows, correct]
+    similarity[rows, correct] = -np.inf
+    return float((right > similarity.max(axis=1)).mean())
 
 
 def verification_trials(

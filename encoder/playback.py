@@ -23,7 +23,7 @@ __all__ = ["Notes", "play"]
 _JITTER_S = 0.050  # timestamps this close to the counted clock are taken as agreeing with it
 _EXACT_S = 0.003  # ... after damage, where lost packets must not shift what follows
 _OVERLAP_S = 5.0  # a step back by more is a clock set anew, not sound laid over sound
-_HOLE_S = 3600.0  # a step ahead by more is one too, unless the file is known to be that long
+_HOLE_S = 3600.0  # a step ahead by more is one too, not sound missing
 _CUT_OFF_S = 0.5  # how much sound may be missing at the end before it is worth a warning
 _SILENCE_SIZE = 16384
 
@@ -78,7 +78,7 @@ def play(media: Media, channel: int | None, notes: Notes) -> Iterator[tuple[np.n
             base_s, count, rate = now_s, 0, piece.rate
         if piece.at_s is not None:
             ahead_s = piece.at_s + shift_s - now_s
-            if ahead_s < -_OVERLAP_S or not _is_believable(ahead_s, now_s, media.length_s):
+            if not -_OVERLAP_S <= ahead_s <= _HOLE_S:
                 notes.add("clock", now_s)
                 shift_s, ahead_s = shift_s - ahead_s, 0.0
             if ahead_s > slack_s:
@@ -97,11 +97,6 @@ def play(media: Media, channel: int | None, notes: Notes) -> Iterator[tuple[np.n
         notes.add("cut", end_s, header_s - end_s)
     elif torn:
         notes.add("damage", end_s)
-
-
-def _is_believable(ahead_s: float, now_s: float, length_s: float | None) -> bool:
-    """Whether a step ahead may be a hole in the sound: short, or within the file's length."""
-    return ahead_s <= _HOLE_S or (length_s is not None and now_s + ahead_s <= length_s)
 
 
 def _mono(piece: Piece, channel: int | None, now_s: float, name: str, notes: Notes) -> np.ndarray:

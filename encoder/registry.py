@@ -40,9 +40,10 @@ class Registry:
         module_name, _, class_name = self._entries[name].partition(":")
         try:
             module = importlib.import_module(module_name)
-        except ImportError as error:
+        except (ImportError, OSError) as error:  # OSError: a shared library that does not load
+            others = ", ".join(n for n in self.names() if n != name)
             raise BackendUnavailable(
                 f"the {self.family} {name!r} needs a package that cannot be loaded ({error}): "
-                f"install it, or choose one of {', '.join(n for n in self.names() if n != name)}"
+                f"install it{', or choose one of ' + others if others else ''}"
             ) from error
         return getattr(module, class_name)

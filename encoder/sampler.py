@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from encoder.augment import AugmentConfig, augment
 from encoder.dataset import FeatureBank
@@ -37,7 +38,8 @@ class SamplerConfig:
 
 
 class CropBatches:
-    """Callable: step -> Batch. `speakers` lists the class names in label order."""
+    """Callable: step -> Batch. `speakers` lists the class names in label order; `teacher` holds
+    a unit vector (D,) for every utterance name."""
 
     def __init__(
         self,
@@ -47,6 +49,7 @@ class CropBatches:
         sampler: SamplerConfig,
         augmentation: AugmentConfig,
         seed: int,
+        teacher: dict[str, Tensor] | None = None,
     ) -> None:
         usable = [
             i
@@ -65,7 +68,7 @@ class CropBatches:
         self._by_speaker: list[dict[int, list[int]]] = [defaultdict(list) for _ in self.speakers]
         for i in usable:
             self._by_speaker[label[bank.items[i].speaker]][self._takes[i]].append(i)
-        self.bank, self.noise = bank, noise
+        self.bank, self.noise, self.teacher = bank, noise, teacher
         self.sampler, self.augmentation, self.seed = sampler, augmentation, seed
 
     def __call__(self, step: int) -> Batch:
@@ -85,7 +88,13 @@ class CropBatches:
             features=normalise(crops),
             speakers=torch.tensor([k for k, _ in rows]),
             takes=torch.tensor([self._takes[i] for _, i in rows]),
+            teacher=self._teacher_of([i for _, i in rows]),
         )
+
+    def _teacher_of(self, items: list[int]) -> Tensor | None:
+        if self.teacher is None:
+            return None
+        return torch.stack([self.teacher[self.bank.items[i].name] for i in items])
 
     def _draw(self, speaker: int, rng: np.random.Generator) -> list[int]:
         """K items of a speaker, from different takes as far as there are any."""
@@ -94,14 +103,12 @@ class CropBatches:
         K = self.sampler.utterances
         return [int(rng.choice(takes[order[k % len(order)]])) for k in range(K)]
 
-    def _crop(
-        self, bank: FeatureBank, index: int, frames: int, rng: np.random.Generator
-    ) -> torch.Tensor:
+    def _crop(self, bank: FeatureBank, index: int, frames: int, rng: np.random.Generator) -> Tensor:
         item = bank.items[index]
         offset = int(rng.integers(max(1, item.frames - frames + 1)))
         return bank.frames(item, offset, frames)
 
 
 def _interleave(P: int, K: int) -> list[int]:
-    """Order s1, s2, ..., s1, s2, ...: a row's neighbours are other speakers (babble relies on it)."""
+    """Order s1, s2, ..., s1, s2, ...: a row's neighbours are other speakers, as babble needs."""
     return [p * K + k for k in range(K) for p in range(P)]

@@ -44,6 +44,7 @@ def _import_without_extension() -> types.ModuleType:
     try:
         return importlib.import_module("torchaudio")
     except (ImportError, OSError) as error:
+        del sys.modules["torchaudio._extension"]
         raise BackendUnavailable(
             f"torchaudio cannot be imported beside this torch ({error}): "
             "install the torchaudio release that belongs to it"

@@ -7,10 +7,11 @@ checkpoint that an interrupted run goes on from with the same losses as an undis
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 import math
-import os
+import pickle
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -70,10 +71,14 @@ def fit(
     """Minimise `objective(model, batch, progress=)` over `batches(step)`; all files go to `out`.
 
     Writes `metrics.jsonl` (one line a validation and every 50 steps) and `last.pt`. With `resume`
-    an existing `last.pt` is continued. Raises ToolkitError when the loss is not finite,
-    CheckpointError when `last.pt` belongs to another model, StoreError when `out` cannot be written.
+    an existing `last.pt` is continued. Raises ToolkitError when the loss or its gradient is not
+    finite, CheckpointError when `last.pt` belongs to another model, StoreError when `out` cannot be
+    written.
     """
-    out.mkdir(parents=True, exist_ok=True)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"cannot make the folder {str(out)!r}: {error.strerror}") from error
     averaged = copy.deepcopy(model)
     optimizer = _optimizer(model, objective, config)
     state = {"model": model, "averaged": averaged, "objective": objective, "optimizer": optimizer}
@@ -84,21 +89,19 @@ def fit(
     while step < config.steps:
         _set_learning_rate(optimizer, config, step)
         loss, measured = objective(model, batches(step), progress=step / config.steps)
-        if not math.isfinite(float(loss.detach())):
-            raise ToolkitError(
-                f"the loss became {float(loss.detach())} at step {step}: "
-                f"lower learning_rate ({config.learning_rate}) and start again from {out}/last.pt"
-            )
+        _check_finite("loss", loss, step, config, out)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        nn.utils.clip_grad_norm_(_parameters(model, objective), config.gradient_clip)
+        norm = nn.utils.clip_grad_norm_(_parameters(model, objective), config.gradient_clip)
+        _check_finite("gradient", norm, step, config, out)  # a finite loss can have a broken one
         optimizer.step()
         step += 1
         _update_average(averaged, model, min(config.average_decay, (step + 1) / (step + 10)))
-        if validate and (step % config.validate_every == 0 or step == config.steps):
+        validated = validate and (step % config.validate_every == 0 or step == config.steps)
+        if validate and validated:
             validation = validate(averaged.eval())
             measured = {**measured, **validation}
-        if step % 50 == 0 or validation and step % config.validate_every == 0:
+        if step % 50 == 0 or validated:
             _log(out / "metrics.jsonl", {"step": step, **measured})
         if on_step:
             on_step(step, measured)
@@ -108,13 +111,19 @@ def fit(
     return FitResult(averaged.eval(), step, validation)
 
 
+def _check_finite(what: str, value: torch.Tensor, step: int, config: FitConfig, out: Path) -> None:
+    if not math.isfinite(float(value.detach())):
+        raise ToolkitError(
+            f"the {what} became {float(value.detach())} at step {step}: "
+            f"lower learning_rate ({config.learning_rate}) and start again from {out}/last.pt"
+        )
+
+
 def _parameters(model: nn.Module, objective: nn.Module) -> list[nn.Parameter]:
     return [p for p in (*model.parameters(), *objective.parameters()) if p.requires_grad]
 
 
-def _optimizer(
-    model: nn.Module, objective: nn.Module, config: FitConfig
-) -> torch.optim.Optimizer:
+def _optimizer(model: nn.Module, objective: nn.Module, config: FitConfig) -> torch.optim.Optimizer:
     parameters = _parameters(model, objective)
     if config.optimizer == "sgd":
         return torch.optim.SGD(
@@ -131,9 +140,7 @@ def _optimizer(
     return torch.optim.AdamW(groups, lr=config.learning_rate)
 
 
-def _set_learning_rate(
-    optimizer: torch.optim.Optimizer, config: FitConfig, step: int
-) -> None:
+def _set_learning_rate(optimizer: torch.optim.Optimizer, config: FitConfig, step: int) -> None:
     low, high = config.final_learning_rate, config.learning_rate
     part = step / max(1, config.steps)
     fall = 0.5 * (1 + math.cos(math.pi * part)) if config.schedule == "cosine" else 1 - part
@@ -155,10 +162,12 @@ def _save(path: Path, step: int, state: dict[str, Any]) -> None:
     """Write beside and rename, so that a kill or a full disk never harms the last good one."""
     partial = path.with_suffix(".partial")
     try:
-        torch.save({"step": step, **{k: v.state_dict() for k, v in state.items()}}, partial)
-        os.replace(partial, path)
+        parts = {name: part.state_dict() for name, part in state.items()}
+        torch.save({"step": step, "random": torch.get_rng_state(), **parts}, partial)
+        partial.replace(path)
     except (OSError, RuntimeError) as error:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink()
         raise StoreError(f"cannot write the checkpoint {str(path)!r}: {error}") from error
 
 
@@ -169,14 +178,28 @@ def _restore(path: Path, state: dict[str, Any]) -> int:
         saved = torch.load(path, map_location="cpu", weights_only=True)
         for name, part in state.items():
             part.load_state_dict(saved[name])
-    except (RuntimeError, KeyError, ValueError, OSError) as error:
+        step = int(saved["step"])
+        if "random" in saved:  # random mining and dropout go on as they would have
+            torch.set_rng_state(saved["random"])
+    except (
+        RuntimeError,
+        LookupError,
+        ValueError,
+        TypeError,
+        OSError,
+        EOFError,
+        pickle.UnpicklingError,
+    ) as error:
         raise CheckpointError(
             f"the checkpoint {str(path)!r} does not belong to this model or is damaged: "
             "choose another output folder"
         ) from error
-    return int(saved["step"])
+    return step
 
 
 def _log(path: Path, row: dict[str, float]) -> None:
-    with path.open("a", encoding="utf-8") as handle:
-        handle.write(json.dumps(row) + "\n")
+    try:
+        with path.open("a", encoding="utf-8") as handle:
+            handle.write(json.dumps(row) + "\n")
+    except OSError as error:
+        raise StoreError(f"cannot write {str(path)!r}: {error.strerror}") from error

@@ -1,6 +1,6 @@
 """Train a Deep Speaker embedder: softmax pre-training, then triplets with mined negatives.
 
-    python recipes/train.py --config recipes/configs/small.toml --data ../shared/corpus --out runs/small
+    python recipes/train.py --config recipes/configs/small.toml --data CORPUS --out runs/small
 
 The same command goes on after a stop. Speakers of the splits `heldout` and `eval` are never read;
 validation uses a fixed share of the `train` speakers that training leaves out.
@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Optional
 
+import numpy as np
 import torch
 import typer
 from rich.console import Console
@@ -22,7 +23,7 @@ from encoder.augment import AugmentConfig
 from encoder.checkpoint import save_weights
 from encoder.config import apply_overrides, from_mapping, read_toml
 from encoder.dataset import FeatureBank, build_bank
-from encoder.errors import ToolkitError
+from encoder.errors import CorpusError, ToolkitError
 from encoder.evaluation import eer_by_dataset
 from encoder.features import FeatureConfig
 from encoder.losses import SoftmaxObjective, TripletObjective
@@ -41,6 +42,7 @@ class SoftmaxPhase:
 
     scale: float = field(default=30.0, metadata={"help": "multiplies cosines before the softmax"})
     margin: float = field(default=0.2, metadata={"help": "taken from the true speaker's cosine"})
+    teacher_weight: float = field(default=0.0, metadata={"help": "of the teacher's loss"})
     sampler: SamplerConfig = field(default_factory=lambda: SamplerConfig(speakers=64, utterances=1))
     fit: FitConfig = field(default_factory=FitConfig)
 
@@ -52,6 +54,7 @@ class TripletPhase:
     margin: float = field(default=0.1, metadata={"help": "of the triplet loss; the paper's 0.1"})
     strategy: Strategy = field(default="hard", metadata={"help": "which negatives"})
     softmax_weight: float = field(default=0.0, metadata={"help": "keeps the classifier on"})
+    teacher_weight: float = field(default=0.0, metadata={"help": "of the teacher's loss"})
     sampler: SamplerConfig = field(default_factory=lambda: SamplerConfig(speakers=48, utterances=2))
     fit: FitConfig = field(default_factory=FitConfig)
 
@@ -66,6 +69,7 @@ class TrainConfig:
     speeds: tuple[float, ...] = field(default=(1.0, 0.9, 1.1), metadata={"help": "copies cached"})
     model: ResCNNConfig = field(default_factory=ResCNNConfig)
     augmentation: AugmentConfig = field(default_factory=AugmentConfig)
+    teacher: str = field(default="", metadata={"help": "npz of prepare_teacher.py; empty: none"})
     softmax: SoftmaxPhase = field(default_factory=SoftmaxPhase)
     triplet: TripletPhase = field(default_factory=TripletPhase)
 
@@ -103,9 +107,16 @@ def _train(config: Path, data: Path, out: Path, cache: Path, settings: list[str]
         rates = eer_by_dataset(model, bank, crop_frames=160, speakers=held_back)
         return {"validation_eer_1.6s": rates["mean"]}
 
+    teacher = _teacher_vectors(Path(plan.teacher)) if plan.teacher else None
+
     def batches(sampler: SamplerConfig, seed: int) -> CropBatches:
         return CropBatches(
-            training_bank, noise, sampler=sampler, augmentation=plan.augmentation, seed=seed
+            training_bank,
+            noise,
+            sampler=sampler,
+            augmentation=plan.augmentation,
+            seed=seed,
+            teacher=teacher,
         )
 
     model = ResCNN(plan.model).to(memory_format=torch.channels_last)
@@ -115,6 +126,7 @@ def _train(config: Path, data: Path, out: Path, cache: Path, settings: list[str]
         len(softmax.speakers),
         scale=plan.softmax.scale,
         margin=plan.softmax.margin,
+        teacher_weight=plan.softmax.teacher_weight,
     )
     console.print(f"{len(softmax.speakers)} classes, {len(held_back)} validation speakers")
     with _bar("softmax", plan.softmax.fit.steps) as show:
@@ -134,6 +146,7 @@ def _train(config: Path, data: Path, out: Path, cache: Path, settings: list[str]
         strategy=plan.triplet.strategy,
         classifier=classifier,
         softmax_weight=plan.triplet.softmax_weight,
+        teacher_weight=plan.triplet.teacher_weight,
     )
     with _bar("triplet", plan.triplet.fit.steps) as show:
         done = fit(
@@ -159,6 +172,20 @@ def _bank(folder: Path, utterances: list[Utterance], speeds: tuple[float, ...]) 
         for sentence in left_out:
             console.print(f"left out: {sentence}", highlight=False)
     return FeatureBank.open(folder)
+
+
+def _teacher_vectors(path: Path) -> dict[str, torch.Tensor]:
+    """Unit vectors by utterance name, with what all voices share (their mean) taken away."""
+    try:
+        with np.load(path) as stored:
+            names, vectors = stored["names"], torch.from_numpy(stored["vectors"])
+    except (OSError, KeyError, ValueError) as error:
+        raise CorpusError(
+            f"cannot read the teacher's vectors {str(path)!r}: make them with "
+            "recipes/prepare_teacher.py"
+        ) from error
+    centred = torch.nn.functional.normalize(vectors - vectors.mean(dim=0))
+    return dict(zip(names.tolist(), centred, strict=True))
 
 
 def _noises(data: Path) -> list[Utterance]:

@@ -15,7 +15,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1"}
+LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1", 16: "hexadecagonal"}
 _WIDTH_S = 0.002  # standard deviation of a click's envelope
 _PITCH_HZ = 1000.0
 
@@ -85,7 +85,8 @@ def write_media(
         packets = []
         at = 0
         for part in itertools.chain([first], parts):
-            frame = av.AudioFrame.from_ndarray(part, format="fltp", layout=layout)
+            packed = np.ascontiguousarray(part.T).reshape(1, -1)  # PyAV 18 crashes on eight planes
+            frame = av.AudioFrame.from_ndarray(packed, format="flt", layout=layout)
             frame.sample_rate, frame.pts, frame.time_base = rate, at, Fraction(1, rate)
             at += part.shape[1]
             for ready in resampler.resample(frame):
@@ -102,7 +103,7 @@ def write_media(
 
 
 def _seconds_of(track: np.ndarray, rate: int) -> list[np.ndarray]:
-    return [np.ascontiguousarray(track[:, at : at + rate]) for at in range(0, track.shape[1], rate)]
+    return [track[:, at : at + rate] for at in range(0, track.shape[1], rate)]
 
 
 def _pictures(container: av.container.OutputContainer, duration_s: float) -> list[av.Packet]:

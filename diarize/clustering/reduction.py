@@ -19,7 +19,7 @@ BLOCK = 1_000
 def reduce_rows(
     unit: NDArray[np.floating], limit: int
 ) -> tuple[NDArray[np.floating], NDArray[np.int64]]:
-    """Unit vectors (N, D) -> (M, D) unit vectors with M <= max(limit, blocks), and (N,) group numbers.
+    """Unit vectors (N, D) -> unit vectors (M, D), M <= max(limit, N / BLOCK), and group numbers (N,).
 
     With N <= limit nothing changes.
     """

@@ -238,6 +238,13 @@ def unknown_codec(path):
     path.write_bytes(data)
 
 
+def absurd_rate(path):
+    make(path, codec="pcm_s16le", rate=16000)
+    data = bytearray(path.read_bytes())
+    data[24:28] = (2_000_000_000).to_bytes(4, "little")
+    path.write_bytes(data)
+
+
 def playlist(path):
     make(path.parent / "other.ts", codec="aac", rate=16000)
     path.write_text(
@@ -260,6 +267,7 @@ UNUSABLE = [
     ("picture.mp4", picture_only, "has no sound in it: give a file with an audio track"),
     ("index.mp4", cut_before_its_index, "cannot be read as media"),
     ("codec.wav", unknown_codec, "of a kind that cannot be decoded here: convert it to WAV"),
+    ("rate.wav", absurd_rate, "claims 2000000000 samples a second, so its header is damaged"),
     ("list.m3u8", playlist, "cannot be read as media"),
     ("http://localhost/x.wav", lambda path: None, "does not exist"),
 ]

@@ -1,0 +1,137 @@
+"""The whole path on real speech, from Python."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from diarize import Diarizer
+from diarize.clustering import CLUSTERERS
+from diarize.clustering.door import SpeakerCount, cluster
+from diarize.config import load_config
+from diarize.formats.rttm import read_rttm
+from diarize.scoring import score_recording
+from diarize.segmentation import SEGMENTERS
+from encoder import load_audio
+from encoder.errors import ToolkitError
+
+pytestmark = pytest.mark.wheel
+
+
+@pytest.fixture(scope="session")
+def diarizer():
+    return Diarizer.from_config()
+
+
+@pytest.fixture(scope="session")
+def wave(meeting):
+    return load_audio(meeting)
+
+
+@pytest.fixture(scope="session")
+def result(diarizer, meeting):
+    return diarizer(meeting)
+
+
+def test_the_meeting_is_diarized_far_better_than_by_one_speaker(result, meeting):
+    (reference,) = read_rttm(meeting.with_suffix(".rttm")).values()
+    everything = [reference[0]._replace(start_s=0.0, end_s=60.0)]
+    ours = score_recording("m", reference, result.turns, uem=[(0.0, 60.0)]).der["full"]
+    one = score_recording("m", reference, everything, uem=[(0.0, 60.0)]).der["full"]
+    assert ours.rate < 0.40 < one.rate
+    assert (ours.missed_s + ours.false_alarm_s) / ours.reference_s < 0.30
+
+
+def test_turns_are_in_order_and_inside(result):
+    assert result.turns == sorted(result.turns)
+    assert all(0 <= t.start_s < t.end_s <= result.duration_s for t in result.turns)
+    assert result.duration_s == pytest.approx(60.0, abs=0.01)
+    names = list(dict.fromkeys(t.speaker for t in result.turns))
+    assert names == sorted(names)  # numbered by first appearance
+
+
+@pytest.mark.parametrize("clusterer", CLUSTERERS.names())
+@pytest.mark.parametrize("speakers", [1, 2, 4, 7])
+def test_the_told_number_of_speakers_is_what_comes_out(diarizer, result, clusterer, speakers):
+    labels = cluster(
+        result.embeddings, CLUSTERERS.load(clusterer)(), SpeakerCount.of(speakers)
+    )
+    assert len(set(labels)) == speakers
+
+
+def test_counts_reach_the_turns(diarizer, wave):
+    some = wave[: 20 * 16_000]
+    assert len(diarizer(some, speakers=3).speakers) == 3
+    assert len(diarizer(some, max_speakers=1).speakers) == 1
+    assert len(diarizer(some, min_speakers=5).speakers) >= 5
+
+
+def test_the_same_recording_twice_gives_the_same_turns(diarizer, result, meeting):
+    again = diarizer(meeting)
+    assert again.turns == result.turns
+    np.testing.assert_array_equal(again.embeddings, result.embeddings)
+
+
+def test_loudness_does_not_change_who_spoke(diarizer, wave):
+    loud, quiet = diarizer(wave, speakers=4), diarizer(wave * 0.25, speakers=4)
+    error = score_recording("m", loud.turns, quiet.turns, uem=[(0.0, 60.0)]).der["full"]
+    assert error.rate < 0.10
+
+
+@pytest.mark.parametrize("samples", [0, 1, 100, 16_000, 160_000])
+def test_silence_of_any_length_is_an_empty_result(diarizer, samples):
+    result = diarizer(torch.zeros(samples))
+    assert result.turns == [] and result.speakers == {}
+    assert result.to_mapping()["speakers"] == []
+
+
+def test_two_seconds_of_speech_are_one_speaker(diarizer, wave):
+    result = diarizer(wave[8 * 16_000 : 10 * 16_000])
+    assert len(result.speakers) == 1
+
+
+def test_one_voice_alone_is_one_speaker(diarizer, meeting, wave):
+    # From 41.2 s to 48.9 s the reference has MEE014 and nobody else but a breath.
+    (reference,) = read_rttm(meeting.with_suffix(".rttm")).values()
+    longest = max(reference, key=lambda t: t.duration_s)
+    piece = wave[int(longest.start_s * 16_000) : int(longest.end_s * 16_000)]
+    assert len(diarizer(piece).speakers) == 1
+
+
+@pytest.mark.parametrize("segmenter", SEGMENTERS.names())
+def test_every_segmenter_serves(segmenter, wave):
+    diarizer = Diarizer.from_config(load_config(None, [f"segmenter={segmenter}"]))
+    assert len(diarizer(wave[: 20 * 16_000]).turns) >= 2
+
+
+def test_progress_is_reported_stage_by_stage(diarizer, meeting):
+    seen = []
+    diarizer(meeting, on_stage=lambda stage, done, total: seen.append((stage, done, total)))
+    stages = list(dict.fromkeys(stage for stage, _, _ in seen))
+    assert stages == ["read", "segment", "embed", "cluster"]
+    embedded = [(done, total) for stage, done, total in seen if stage == "embed"]
+    assert embedded[-1][0] == embedded[-1][1] == len(diarizer(meeting).windows)
+
+
+def test_annotation_holds_every_turn(result):
+    annotation = result.annotation
+    assert len(list(annotation.itertracks())) == len(result.turns)
+    assert sorted(annotation.labels()) == sorted(result.speakers)
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        (["window.stepp_s=1"], "window.stepp_s"),
+        (["clusterer=kmeans"], "agglomerative, hdbscan"),
+        (["clustering.agglomerative.foo=1"], "clustering.agglomerative.foo"),
+        (["clustering.kmeans.foo=1"], "kmeans"),
+        (["window.step_s=fast"], "fast"),
+        (["window.step_s"], "a.b=value"),
+        (["embedder=nonesuch"], "nonesuch"),
+    ],
+)
+def test_settings_that_cannot_be_used_are_named(settings, says):
+    with pytest.raises(ToolkitError, match=says):
+        Diarizer.from_config(load_config(None, settings))

@@ -1,0 +1,87 @@
+"""The order in which weights are searched, and the sentence when there are none."""
+
+from pathlib import Path
+
+import pytest
+
+import encoder
+from encoder.errors import CheckpointError
+from encoder.hub import DEFAULT, find_weights, user_cache
+
+PACKAGED = Path(encoder.__file__).parent / "weights"
+
+
+@pytest.fixture
+def places(tmp_path, monkeypatch):
+    """The two folders of the user, empty."""
+    monkeypatch.setenv("DIARIZE_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr("sys.platform", "linux")
+    home, cache = tmp_path / "home/weights", tmp_path / "cache/deepspeaker-diarize/weights"
+    home.mkdir(parents=True)
+    cache.mkdir(parents=True)
+    return home, cache
+
+
+def put(folder, name="voice", digest="0123abcd"):
+    path = folder / f"{name}-{digest}.safetensors"
+    path.touch()
+    return path
+
+
+def test_home_comes_before_the_cache(places):
+    home, cache = places
+    in_cache = put(cache)
+    assert find_weights("voice") == in_cache
+    in_home = put(home, digest="ffffffff")
+    assert find_weights("voice") == in_home
+
+
+def test_the_users_folders_come_before_the_package(places, monkeypatch):
+    own = put(places[1], DEFAULT)
+    assert find_weights() == own
+    own.unlink()
+    packaged = sorted(PACKAGED.glob(f"{DEFAULT}-????????.safetensors"))
+    if packaged:
+        assert find_weights() == packaged[0]
+    else:
+        with pytest.raises(CheckpointError, match=str(PACKAGED)):
+            find_weights()
+
+
+def test_a_path_comes_before_everything(places, tmp_path, monkeypatch):
+    put(places[0])
+    path = put(tmp_path)
+    assert find_weights(path) == path
+    assert find_weights(str(path)) == path
+    monkeypatch.chdir(tmp_path)
+    assert find_weights(path.name) == Path(path.name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert find_weights(f"~/{path.name}") == path
+
+
+def test_a_name_is_not_the_beginning_of_another(places):
+    put(places[0], "voice-large")
+    put(places[0], "myvoice")
+    with pytest.raises(CheckpointError, match="no weights named 'voice'"):
+        find_weights("voice")
+
+
+def test_absent_names_list_the_folders(places):
+    with pytest.raises(CheckpointError) as caught:
+        find_weights("voice")
+    for part in ("'voice'", *map(str, places), str(PACKAGED), repr(DEFAULT)):
+        assert part in str(caught.value)
+
+
+@pytest.mark.parametrize("path", ["absent.safetensors", "some/where", "/no/such/x.safetensors"])
+def test_absent_paths(places, path):
+    with pytest.raises(CheckpointError, match=f"no weights file '{path}'"):
+        find_weights(path)
+
+
+def test_without_the_variables_the_cache_is_in_the_home(monkeypatch):
+    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.setenv("XDG_CACHE_HOME", "")
+    monkeypatch.setenv("HOME", "/home/ann")
+    assert user_cache() == Path("/home/ann/.cache/deepspeaker-diarize")

@@ -1,0 +1,151 @@
+"""Losses against nested loops and against torch's own cross entropy."""
+
+import pytest
+import torch
+
+from encoder.losses import Batch, SoftmaxObjective, TripletObjective, cosine_triplet_loss
+from encoder.mining import Triplets, mine_triplets
+
+
+def unit(*shape, seed=0):
+    x = torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+    return torch.nn.functional.normalize(x, dim=-1)
+
+
+def rows(*triplets):
+    a, p, n = zip(*triplets, strict=True) if triplets else ((), (), ())
+    return Triplets(*(torch.tensor(x, dtype=torch.int64) for x in (a, p, n)))
+
+
+class Identity(torch.nn.Module):
+    """A network whose features are already embeddings."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = torch.nn.Parameter(torch.ones(()))
+
+    def forward(self, features):
+        return torch.nn.functional.normalize(features * self.scale, dim=1)
+
+
+@pytest.mark.parametrize("margin", [0.0, 0.1, 1.0])
+@pytest.mark.parametrize("seed", range(5))
+def test_triplet_loss_by_loops(seed, margin):
+    embeddings = unit(9, 4, seed=seed)
+    triplets = mine_triplets(embeddings, torch.arange(9) % 3, strategy="semi-hard")
+    total = 0.0
+    for a, p, n in zip(*(t.tolist() for t in triplets), strict=True):
+        to_positive = sum(float(x * y) for x, y in zip(embeddings[a], embeddings[p], strict=True))
+        to_negative = sum(float(x * y) for x, y in zip(embeddings[a], embeddings[n], strict=True))
+        total += max(0.0, to_negative - to_positive + margin)
+    got = cosine_triplet_loss(embeddings, triplets, margin=margin)
+    assert got.shape == ()
+    assert float(got) == pytest.approx(total / len(triplets.anchors), abs=1e-6)
+
+
+def test_triplet_loss_hand_example():
+    embeddings = torch.tensor([[1.0, 0.0], [0.6, 0.8], [0.8, 0.6], [-1.0, 0.0]])
+    # cos(0, 1) = 0.6, cos(0, 2) = 0.8, cos(0, 3) = -1: broken by 0.2 + 0.1, and kept.
+    loss = cosine_triplet_loss(embeddings, rows((0, 1, 2), (0, 1, 3)), margin=0.1)
+    assert float(loss) == pytest.approx((0.3 + 0.0) / 2)
+
+
+def test_triplet_gradient_pulls_and_pushes():
+    embeddings = torch.tensor([[1.0, 0.0], [0.6, 0.8], [0.8, 0.6]], requires_grad=True)
+    cosine_triplet_loss(embeddings, rows((0, 1, 2)), margin=0.1).backward()
+    expected = torch.tensor([[0.2, -0.2], [-1.0, 0.0], [1.0, 0.0]])  # n - p, -a, a
+    torch.testing.assert_close(embeddings.grad, expected)
+
+
+def test_no_triplets_give_zero_with_a_gradient_of_zeros():
+    embeddings = unit(3, 4).requires_grad_()
+    loss = cosine_triplet_loss(embeddings, rows(), margin=0.1)
+    loss.backward()
+    assert float(loss.detach()) == 0
+    assert torch.equal(embeddings.grad, torch.zeros(3, 4))
+
+
+def test_softmax_without_margin_is_cross_entropy_of_scaled_cosines():
+    torch.manual_seed(0)
+    objective = SoftmaxObjective(4, 6, scale=12.0, margin=0.0)
+    embeddings, speakers = unit(5, 4), torch.tensor([0, 5, 2, 2, 1])
+    loss, measured = objective.loss(embeddings, speakers, 1.0)
+    cosines = torch.nn.functional.cosine_similarity(
+        embeddings[:, None], objective.weight[None], dim=2
+    )
+    expected = torch.nn.CrossEntropyLoss()(12.0 * cosines, speakers)
+    torch.testing.assert_close(loss, expected)
+    assert measured["loss"] == pytest.approx(expected.item())
+    right = [int(cosines[i].argmax()) == int(k) for i, k in enumerate(speakers)]
+    assert measured["accuracy"] == pytest.approx(sum(right) / 5)
+
+
+@pytest.mark.parametrize(
+    ("progress", "share"), [(0.0, 0.0), (0.05, 0.25), (0.1, 0.5), (0.2, 1.0), (0.9, 1.0)]
+)
+def test_the_margin_grows_over_the_first_fifth(progress, share):
+    torch.manual_seed(0)
+    objective = SoftmaxObjective(4, 3, scale=10.0, margin=0.4)
+    embeddings, speakers = unit(6, 4), torch.tensor([0, 1, 2, 0, 1, 2])
+    cosines = objective.logits(embeddings).detach().clone()
+    for row, k in enumerate(speakers):
+        cosines[row, k] -= 0.4 * share
+    expected = torch.nn.functional.cross_entropy(10.0 * cosines, speakers)
+    loss, _ = objective(
+        torch.nn.Identity(), Batch(embeddings, speakers, speakers), progress=progress
+    )
+    torch.testing.assert_close(loss, expected)
+
+
+def objectives(weight):
+    torch.manual_seed(0)
+    classifier = SoftmaxObjective(4, 3)
+    return classifier, TripletObjective(margin=0.2, classifier=classifier, softmax_weight=weight)
+
+
+BATCH = Batch(unit(6, 4, seed=3), torch.tensor([0, 1, 2, 0, 1, 2]), torch.arange(6))
+
+
+def test_triplet_objective_adds_the_weighted_softmax():
+    classifier, objective = objectives(0.25)
+    loss, measured = objective(Identity(), BATCH, progress=0.0)
+    triplets = mine_triplets(BATCH.features, BATCH.speakers)
+    plain = cosine_triplet_loss(BATCH.features, triplets, margin=0.2)
+    extra, _ = classifier.loss(BATCH.features, BATCH.speakers, 1.0)
+    torch.testing.assert_close(loss, plain + 0.25 * extra)
+    assert measured["triplet_loss"] == pytest.approx(float(plain))
+    assert measured["loss"] == pytest.approx(float(loss.detach()))
+    loss.backward()
+    assert classifier.weight.grad.abs().sum() > 0
+
+
+def test_triplet_objective_without_weight_has_no_classifier():
+    _, objective = objectives(0.0)
+    loss, measured = objective(Identity(), BATCH, progress=0.0)
+    assert list(objective.parameters()) == []
+    assert "accuracy" not in measured
+    assert measured["triplet_loss"] == pytest.approx(float(loss.detach()))
+
+
+def test_triplet_objective_prefers_other_takes():
+    batch = Batch(unit(4, 4), torch.tensor([0, 0, 0, 1]), torch.tensor([1, 1, 2, 3]))
+    loss, _ = TripletObjective(margin=1.0)(Identity(), batch, progress=0.0)
+    e = batch.features
+    terms = [e[a] @ e[3] - e[a] @ e[p] + 1 for a, p in [(0, 2), (1, 2), (2, 0), (2, 1)]]
+    torch.testing.assert_close(loss, torch.stack(terms).relu().mean())
+
+
+def test_violating_tells_collapse_from_success():
+    objective, speakers = TripletObjective(margin=0.2), torch.tensor([0, 1, 0, 1])
+    apart = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 0.0], [0.0, 1.0]])
+    shares = []
+    for embeddings in (torch.ones(4, 2), apart, apart[[0, 1, 1, 1]]):
+        loss, measured = objective(
+            Identity(), Batch(embeddings, speakers, torch.arange(4)), progress=0.0
+        )
+        shares.append(measured["violating"])
+        if len(shares) == 1:
+            assert float(loss.detach()) == pytest.approx(0.2)
+    assert shares == [1.0, 0.0, 1.0]
+    alone = Batch(apart, torch.zeros(4, dtype=torch.int64), torch.arange(4))
+    assert objective(Identity(), alone, progress=0.0)[1]["violating"] == 0.0

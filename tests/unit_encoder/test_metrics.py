@@ -1,0 +1,124 @@
+"""Error rates against scikit-learn, brute force and loops."""
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_curve
+
+from encoder.errors import CorpusError
+from encoder.metrics import eer, identification_accuracy, verification_trials
+
+
+def trials(seed, *, ties):
+    rng = np.random.default_rng(seed)
+    truth = rng.random(rng.integers(4, 60)) < rng.uniform(0.2, 0.8)
+    truth[:2] = True, False
+    scores = rng.normal(size=len(truth)) + rng.uniform(-0.5, 2) * truth
+    return (np.round(scores * 2) / 2 if ties else scores), truth
+
+
+def crossing(false_accept, false_reject):
+    """Where the polyline of operating points meets the diagonal: bisection on each segment."""
+    points = list(zip(false_accept, false_reject, strict=True))
+    for (a0, r0), (a1, r1) in zip(points, points[1:], strict=False):
+        if (r0 - a0) * (r1 - a1) <= 0:
+            low, high = 0.0, 1.0
+            rising = (r1 - a1) >= (r0 - a0)
+            for _ in range(60):
+                mid = (low + high) / 2
+                gap = (r0 + mid * (r1 - r0)) - (a0 + mid * (a1 - a0))
+                low, high = (mid, high) if (gap < 0) == rising else (low, mid)
+            return a0 + low * (a1 - a0)
+    raise AssertionError("the curves do not cross")
+
+
+def rates_at(scores, truth, threshold):
+    accepted = scores >= threshold
+    return float(accepted[~truth].mean()), float((~accepted)[truth].mean())
+
+
+@pytest.mark.parametrize("ties", [False, True])
+@pytest.mark.parametrize("seed", range(25))
+def test_eer_three_ways(seed, ties):
+    scores, truth = trials(seed, ties=ties)
+    accept, found, _ = roc_curve(truth, scores, drop_intermediate=False)
+    assert eer(scores, truth).rate == pytest.approx(crossing(accept, 1 - found), abs=1e-9)
+    thresholds = [*sorted(set(scores)), np.inf]
+    brute = np.array([rates_at(scores, truth, t) for t in thresholds])
+    assert eer(scores, truth).rate == pytest.approx(crossing(*brute.T), abs=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_the_threshold_is_the_best_balanced_one(seed):
+    scores, truth = trials(seed, ties=bool(seed % 2))
+    gaps = [abs(np.subtract(*rates_at(scores, truth, t))) for t in sorted(set(scores))]
+    accept, reject = rates_at(scores, truth, eer(scores, truth).threshold)
+    assert abs(accept - reject) == pytest.approx(min(gaps), abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("scores", "truth", "rate"),
+    [
+        ([0.1, 0.2, 0.8, 0.9], [0, 0, 1, 1], 0.0),
+        ([0.1, 0.2, 0.8, 0.9], [1, 1, 0, 0], 1.0),
+        ([0.3, 0.3, 0.3], [0, 1, 0], 0.5),
+        ([0.1, 0.6, 0.5, 0.9], [0, 0, 1, 1], 0.5),
+        ([0.1, 0.2, 0.7, 0.4, 0.8, 0.9], [0, 0, 0, 1, 1, 1], 1 / 3),
+    ],
+)
+def test_eer_by_hand(scores, truth, rate):
+    assert eer(np.array(scores), np.array(truth, bool)).rate == pytest.approx(rate)
+
+
+def test_perfect_separation_has_a_threshold_that_separates():
+    scores, truth = np.array([0.1, 0.2, 0.8, 0.9]), np.array([0, 0, 1, 1], bool)
+    assert rates_at(scores, truth, eer(scores, truth).threshold) == (0.0, 0.0)
+
+
+def test_eer_keeps_under_increasing_maps():
+    scores, truth = trials(7, ties=True)
+    assert eer(np.exp(3 * scores), truth).rate == pytest.approx(eer(scores, truth).rate)
+    assert eer(-scores, ~truth).rate == pytest.approx(eer(scores, truth).rate)
+
+
+@pytest.mark.parametrize(
+    ("scores", "truth", "words"),
+    [
+        ([], [], "0 same-speaker, 0 different-speaker"),
+        ([0.1, 0.2], [True, True], "2 same-speaker, 0 different-speaker"),
+        ([0.1, 0.2], [False, False], "0 same-speaker, 2 different-speaker"),
+        ([0.1, np.nan], [True, False], "1 of 2 scores are not numbers"),
+    ],
+)
+def test_eer_errors(scores, truth, words):
+    with pytest.raises(CorpusError, match=words):
+        eer(np.array(scores), np.array(truth, bool))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_identification_accuracy_by_loops(seed):
+    rng = np.random.default_rng(seed)
+    anchors, candidates = rng.normal(size=(20, 3)), rng.normal(size=(20, 4, 3))
+    correct = rng.integers(4, size=20)
+    right = 0
+    for n in range(20):
+        similarities = [sum(anchors[n] * candidates[n, c]) for c in range(4)]
+        right += similarities.index(max(similarities)) == correct[n]
+    assert 0 < right < 20
+    assert identification_accuracy(anchors, candidates, correct) == pytest.approx(right / 20)
+
+
+def test_a_collapsed_network_identifies_nobody():
+    anchors, candidates = np.ones((5, 2)), np.ones((5, 100, 2))
+    assert identification_accuracy(anchors, candidates, np.zeros(5, int)) == 0.0
+
+
+def test_identification_needs_an_anchor():
+    with pytest.raises(CorpusError, match="at least one anchor"):
+        identification_accuracy(np.zeros((0, 2)), np.zeros((0, 3, 2)), np.zeros(0, int))
+
+
+def test_verification_trials_are_all_pairs():
+    vectors = np.array([[1.0, 0.0], [0.6, 0.8], [0.0, 1.0]])
+    cosines, same = verification_trials(vectors, np.array([4, 9, 4]))
+    np.testing.assert_allclose(cosines, [0.6, 0.0, 0.8])
+    assert same.tolist() == [False, True, False]

@@ -1,0 +1,145 @@
+"""Batches are a function of seed and step, and hold what they say.
+
+Item i of the bank below is a ramp in band i and constant elsewhere, so that a normalised crop
+still tells which item it came from: only band i varies.
+"""
+
+import numpy as np
+import pytest
+import torch
+
+from encoder.augment import AugmentConfig
+from encoder.dataset import FeatureBank, Item
+from encoder.errors import CorpusError
+from encoder.sampler import CropBatches, SamplerConfig
+
+# speaker, take, frames, speed
+ROWS = [
+    ("ann", "a1", 90, 1.0), ("ann", "a2", 90, 1.0), ("ann", "a2", 70, 1.0),
+    ("bob", "b1", 80, 1.0), ("bob", "b1", 200, 1.0),
+    ("cat", "c1", 65, 1.0), ("cat", "c2", 85, 1.0), ("cat", "c3", 75, 1.0),
+    ("dan", "d1", 59, 1.0),  # too short
+    ("eve", "e1", 100, 1.1), ("eve", "e2", 100, 1.0),  # one of them at another speed
+]  # fmt: skip
+BANDS = len(ROWS)
+
+
+def bank_of(rows):
+    starts = np.cumsum([0, *(frames for _, _, frames, _ in rows)])
+    features = np.zeros((starts[-1], BANDS), np.float16)
+    items = []
+    for i, (speaker, take, frames, speed) in enumerate(rows):
+        features[starts[i] : starts[i + 1], i] = np.arange(frames) / 8
+        items.append(Item(int(starts[i]), frames, speaker, "d", take, speed))
+    return FeatureBank(features, items)
+
+
+def batches(seed=1, noise=None, augmentation=AugmentConfig(), **sampler):  # noqa: B008 - frozen
+    config = SamplerConfig(**{"speakers": 3, "utterances": 2, "crop_frames": (64,), "speeds": (1.0,), **sampler})
+    return CropBatches(
+        bank_of(ROWS), noise, sampler=config, augmentation=augmentation, seed=seed
+    )  # fmt: skip
+
+
+def items_of(batch):
+    return batch.features.square().mean(dim=1).argmax(dim=1).tolist()
+
+
+def equal(one, other):
+    return all(
+        torch.equal(getattr(one, name), getattr(other, name))
+        for name in ("features", "speakers", "takes")
+    )
+
+
+@pytest.mark.parametrize("noise", [None, bank_of(ROWS[:2])], ids=["plain", "augmented"])
+def test_a_batch_depends_on_seed_and_step_alone(noise):
+    straight = batches(noise=noise)
+    run = [straight(step) for step in range(4)]
+    torch.manual_seed(99)  # the global generator must not matter
+    fresh = batches(noise=noise)
+    assert all(equal(fresh(step), run[step]) for step in (3, 1, 0, 2, 3))
+    assert not equal(run[0], run[1])
+    assert not equal(batches(seed=2, noise=noise)(0), run[0])
+
+
+def test_speakers_labels_and_takes():
+    source = batches()
+    assert source.speakers == ["ann", "bob", "cat", "eve"]
+    take_names = {}
+    for step in range(50):
+        batch = source(step)
+        assert batch.features.shape == (6, 64, BANDS)
+        assert len(set(batch.speakers.tolist())) == 3
+        assert all((batch.speakers == k).sum() in (0, 2) for k in range(4))
+        for item, k, take in zip(
+            items_of(batch), batch.speakers.tolist(), batch.takes.tolist(), strict=True
+        ):
+            assert ROWS[item][0] == source.speakers[k]
+            assert take_names.setdefault(take, ROWS[item][1]) == ROWS[item][1]
+    assert len(set(take_names.values())) == len(take_names) == 7
+
+
+def test_every_usable_item_is_drawn_and_no_other():
+    source = batches()
+    drawn = {i for step in range(100) for i in items_of(source(step))}
+    assert drawn == {0, 1, 2, 3, 4, 5, 6, 7, 10}
+
+
+def test_different_takes_come_first():
+    source = batches(speakers=4, utterances=3)
+    for step in range(30):
+        batch = source(step)
+        for k, takes in enumerate((2, 1, 3, 1)):
+            assert len(set(batch.takes[batch.speakers == k].tolist())) == takes
+
+
+def test_neighbours_are_other_speakers():
+    for step in range(20):
+        speakers = batches()(step).speakers
+        assert (speakers != speakers.roll(1)).all()
+        assert (speakers != speakers.roll(2)).all()
+
+
+def test_more_speakers_than_there_are():
+    assert batches(speakers=50)(0).features.shape[0] == 4 * 2
+
+
+def test_crops_are_contiguous_anywhere_in_the_item_and_short_items_repeat():
+    source = batches(crop_frames=(62, 95))
+    lengths = set()
+    for step in range(40):
+        batch = source(step)
+        F = batch.features.shape[1]
+        lengths.add(F)
+        for row, item in zip(batch.features, items_of(batch), strict=True):
+            rises = row[:, item].diff()
+            falls = (rises < 0).sum()
+            assert falls == (-(-F // ROWS[item][2]) - 1)  # as often as it starts again
+            assert torch.allclose(rises[rises > 0], rises.max(), rtol=0.05)
+    assert lengths == {62, 95}
+
+
+def test_crops_start_everywhere():
+    source = batches()
+    long_item = 4  # 200 frames: its crops start at 0 ... 136, where the ramp is at 0 ... 17
+    offsets = {
+        source._crop(source.bank, long_item, 64, np.random.default_rng(s))[0, long_item].item()
+        for s in range(400)
+    }
+    assert min(offsets) < 0.5
+    assert 16.5 < max(offsets) <= 17
+
+
+def test_features_are_normalised():
+    features = batches()(0).features
+    assert features.mean(dim=1).abs().max() < 1e-4
+    torch.testing.assert_close(features.square().mean(dim=(1, 2)), torch.ones(6), atol=0.05, rtol=0)
+
+
+@pytest.mark.parametrize("rows", [[], ROWS[:3], ROWS[8:]], ids=["none", "one", "one-usable"])
+def test_one_speaker_is_not_enough(rows):
+    config = SamplerConfig(speeds=(1.0,))
+    with pytest.raises(CorpusError, match=r"at least 2 speakers, the corpus has [01]"):
+        CropBatches(bank_of([*rows, ("x", "x", 10, 1.0)]), None, sampler=config,
+                    augmentation=AugmentConfig(), seed=0)  # fmt: skip
