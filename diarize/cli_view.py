@@ -63,7 +63,9 @@ def speakers_table(result: DiarizationResult, *, console: Console | None = None)
     if not seconds:
         console.print(f"no speech found in {result.duration_s:.1f} s", highlight=False)
         return
-    table = Table(title=f"{result.uri}: {_plural(len(seconds), 'speaker')} in {_clock(result.duration_s)}")
+    table = Table(
+        title=f"{result.uri}: {_plural(len(seconds), 'speaker')} in {_clock(result.duration_s)}"
+    )
     table.add_column("speaker")
     for title in ("speech", "share", "turns", "first at"):
         table.add_column(title, justify="right")

@@ -90,7 +90,12 @@ class Diarizer:
             )
         with clock("cluster"):
             report("cluster", 0, None)
-            labels = cluster(embeddings, self.clusterer, count)
+            labels = cluster(
+                embeddings,
+                self.clusterer,
+                count,
+                decides=windows.lengths_s >= self.config.window.deciding_s,
+            )
             turns = assemble(windows, labels, config=self.config.assembly)
         return DiarizationResult(
             uri=uri or _uri(audio),

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from encoder.errors import ConfigError
-from encoder.units import seconds_to_samples
+from encoder.units import SAMPLE_RATE, seconds_to_samples
 
 __all__ = ["WindowConfig", "Windows", "cut_windows"]
 
@@ -25,6 +25,9 @@ class WindowConfig:
     step_s: float = field(default=0.4, metadata={"help": "between the starts of two windows"})
     min_window_s: float = field(
         default=0.6, metadata={"help": "windows of shorter regions are widened to this"}
+    )
+    deciding_s: float = field(
+        default=1.0, metadata={"help": "shorter windows get a speaker but do not make one"}
     )
 
     def __post_init__(self) -> None:
@@ -48,6 +51,11 @@ class Windows:
 
     def __len__(self) -> int:
         return len(self.bounds)
+
+    @property
+    def lengths_s(self) -> NDArray[np.float64]:
+        """(N,) seconds of each window."""
+        return (self.bounds[:, 1] - self.bounds[:, 0]) / SAMPLE_RATE
 
 
 def cut_windows(

@@ -1,6 +1,6 @@
 """Draw README's picture from a real run: the table of speakers and the turns on a time line.
 
-    python recipes/picture.py --sample recipes/samples/ami_ES2004a_600_660.flac
+python recipes/picture.py --sample recipes/samples/ami_ES2004a_600_660.flac
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Bringing any labelling to an allowed number of speakers."""
+"""Changing a labelling: to an allowed number of speakers, without tiny or twin clusters."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.cluster.hierarchy import linkage
 
-__all__ = ["cut_tree", "enforce_count"]
+__all__ = ["cut_tree", "dissolve", "enforce_count", "join_nearest", "merge_alike"]
 
 Vectors = NDArray[np.floating]
 Labels = NDArray[np.int64]
@@ -47,6 +47,48 @@ def cut_tree(tree: NDArray[np.floating], k: int) -> Labels:
     for node in range(2 * N - 2, -1, -1):  # parents have larger numbers than their children
         root[node] = root[parent[node]]
     return np.unique(root[:N], return_inverse=True)[1].astype(np.int64)
+
+
+def dissolve(unit: Vectors, labels: Labels, smallest: int, *, keep: int | None = None) -> Labels:
+    """Give the rows of clusters below `smallest` rows to the nearest other cluster.
+
+    At least the largest cluster stays; with `keep`, only the `keep` largest do. Labels (N,) >= 0.
+    """
+    sizes = np.bincount(labels)
+    order = np.argsort(-sizes, kind="stable")
+    stays = [k for k in order[:keep] if sizes[k] >= smallest] or [order[0]]
+    return join_nearest(unit, np.where(np.isin(labels, stays), labels, -1))
+
+
+def merge_alike(unit: Vectors, labels: Labels, ratio: float) -> Labels:
+    """Join clusters that are hardly less alike than their own members are among themselves.
+
+    Two clusters are joined, the most alike first, while the mean cosine between them is at least
+    `ratio` times the mean of the two mean cosines inside them (pairs of a row with itself aside).
+    """
+    labels = np.unique(labels, return_inverse=True)[1].astype(np.int64)
+    while (K := labels.max() + 1) > 1:
+        sizes = np.bincount(labels)
+        means = np.stack([unit[labels == k].mean(axis=0) for k in range(K)])
+        between = means @ means.T
+        inside = (np.diag(between) * sizes**2 - sizes) / np.maximum(sizes * (sizes - 1), 1)
+        excess = between - ratio * (inside[:, None] + inside[None, :]) / 2
+        np.fill_diagonal(excess, -np.inf)
+        a, b = sorted(divmod(int(excess.argmax()), K))
+        if excess[a, b] < 0:
+            break
+        labels[labels == b] = a
+        labels = np.unique(labels, return_inverse=True)[1].astype(np.int64)
+    return labels
+
+
+def join_nearest(unit: Vectors, labels: Labels) -> Labels:
+    """Give rows labelled -1 the label of the nearest cluster's mean; some row must have a label."""
+    known = np.unique(labels[labels >= 0])
+    centroids = np.stack([unit[labels == k].mean(axis=0) for k in known])
+    centroids /= np.linalg.norm(centroids, axis=1, keepdims=True) + 1e-12
+    nearest = known[(unit @ centroids.T).argmax(axis=1)]
+    return np.where(labels < 0, nearest, labels)
 
 
 def _most_alike(unit: Vectors, labels: Labels, known: Labels) -> tuple[int, int]:

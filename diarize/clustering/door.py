@@ -13,7 +13,7 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from diarize.clustering.counts import enforce_count
+from diarize.clustering.counts import enforce_count, join_nearest
 from diarize.clustering.reduction import reduce_rows
 from encoder.errors import ConfigError
 
@@ -22,6 +22,7 @@ __all__ = ["Clusterer", "SpeakerCount", "cluster"]
 Vectors = NDArray[np.floating]
 Labels = NDArray[np.int64]
 
+MIN_DECIDING = 4  # rows; with fewer, short windows have a say too
 MAX_EXACT = 5_000  # rows an O(N^2) backend gets at most; 5,000 take about 4 s and 200 MB
 
 
@@ -77,13 +78,16 @@ def cluster(
     clusterer: Clusterer,
     count: SpeakerCount | None = None,
     *,
+    decides: NDArray[np.bool_] | None = None,
     noise: Literal["nearest", "keep"] = "nearest",
 ) -> Labels:
     """Embeddings (N, D) of any norm -> (N,) int64 labels 0..K-1 by first appearance.
 
-    Rows with NaN, infinities or zero norm cannot be compared: they get -1. `noise` says what
-    happens to rows the backend left out: they join the nearest speaker, or keep -1. K obeys
-    `count`, except that there are never more speakers than usable rows.
+    Rows with NaN, infinities or zero norm cannot be compared: they get -1. `decides` (N,) marks the
+    rows that speakers are made of (windows of full length); the others join the nearest speaker,
+    unless too few decide. `noise` says what happens to rows the backend left out: they join the
+    nearest speaker, or keep -1. K obeys `count`, except that there are never more speakers than
+    usable rows.
     """
     embeddings = np.asarray(embeddings, np.float64)
     count = count or SpeakerCount()
@@ -92,7 +96,12 @@ def cluster(
     usable = np.isfinite(norms) & (norms > 0)
     unit = embeddings[usable] / norms[usable, None]
     if len(unit):
-        labels[usable] = _cluster_unit(unit, clusterer, count, noise)
+        chosen = np.ones(len(unit), bool) if decides is None else np.asarray(decides, bool)[usable]
+        if chosen.sum() < max(MIN_DECIDING, count.minimum):
+            chosen[:] = True
+        found = np.full(len(unit), -1, np.int64)
+        found[chosen] = _cluster_unit(unit[chosen], clusterer, count, noise)
+        labels[usable] = found if chosen.all() else join_nearest(unit, found)
     return _by_first_appearance(labels)
 
 
@@ -105,16 +114,8 @@ def _cluster_unit(unit: Vectors, clusterer: Clusterer, count: SpeakerCount, nois
         labels = np.zeros(len(unit), np.int64)  # one speaker looks like nothing but noise
     labels = enforce_count(unit, labels, count.minimum, count.maximum)
     if noise == "nearest" and (labels < 0).any():
-        labels = _join_nearest(unit, labels)
+        labels = join_nearest(unit, labels)
     return labels
-
-
-def _join_nearest(unit: Vectors, labels: Labels) -> Labels:
-    known = np.unique(labels[labels >= 0])
-    centroids = np.stack([unit[labels == k].mean(axis=0) for k in known])
-    centroids /= np.linalg.norm(centroids, axis=1, keepdims=True) + 1e-12
-    nearest = known[(unit @ centroids.T).argmax(axis=1)]
-    return np.where(labels < 0, nearest, labels)
 
 
 def _by_first_appearance(labels: Labels) -> Labels:

@@ -19,7 +19,7 @@ BLOCK = 1_000
 def reduce_rows(
     unit: NDArray[np.floating], limit: int
 ) -> tuple[NDArray[np.floating], NDArray[np.int64]]:
-    """Unit vectors (N, D) -> unit vectors (M, D), M <= max(limit, N / BLOCK), and group numbers (N,).
+    """Unit vectors (N, D) -> unit vectors (M, D) with M <= max(limit, N / BLOCK), and groups (N,).
 
     With N <= limit nothing changes.
     """

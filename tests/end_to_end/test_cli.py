@@ -132,7 +132,9 @@ def test_score(command, meeting, tmp_path):
 def test_help_names_the_commands_and_version(command):
     text = command("--help").stdout.decode()
     assert "score" in text and "run" in text
-    assert re.fullmatch(r"deepspeaker-diarize \d+\.\d+\.\d+\n", command("--version").stdout.decode())
+    assert re.fullmatch(
+        r"deepspeaker-diarize \d+\.\d+\.\d+\n", command("--version").stdout.decode()
+    )
     flags = command("run", "--help").stdout.decode()
     for flag in ("--speakers", "--min-speakers", "--max-speakers", "--channel", "--clusterer"):
         assert flag in flags

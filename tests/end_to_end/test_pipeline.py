@@ -54,9 +54,7 @@ def test_turns_are_in_order_and_inside(result):
 @pytest.mark.parametrize("clusterer", CLUSTERERS.names())
 @pytest.mark.parametrize("speakers", [1, 2, 4, 7])
 def test_the_told_number_of_speakers_is_what_comes_out(diarizer, result, clusterer, speakers):
-    labels = cluster(
-        result.embeddings, CLUSTERERS.load(clusterer)(), SpeakerCount.of(speakers)
-    )
+    labels = cluster(result.embeddings, CLUSTERERS.load(clusterer)(), SpeakerCount.of(speakers))
     assert len(set(labels)) == speakers
 
 

@@ -73,9 +73,7 @@ def test_third_party_packages_come_in_by_their_door(path):
             assert name(path) in DOORS[package], f"{name(path)}:{line} imports {module}"
 
 
-@pytest.mark.parametrize(
-    "path", [f for f in FILES if f.name not in ("__main__.py",)], ids=name
-)
+@pytest.mark.parametrize("path", [f for f in FILES if f.name not in ("__main__.py",)], ids=name)
 def test_all_names_exist(path):
     module = importlib.import_module(
         ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")

@@ -148,7 +148,10 @@ def test_an_extra_key_is_refused(tmp_path):
         load_weights(changed(tmp_path, {**tensors, "extra": torch.zeros(1)}))
 
 
-@pytest.mark.parametrize("content", [b"", b"hello", b"\x80\x02}q\x00."], ids=["empty", "text", "pickle"])  # fmt: skip
+NOT_SAFETENSORS = {"empty": b"", "text": b"hello", "pickle": b"\x80\x02}q\x00."}
+
+
+@pytest.mark.parametrize("content", NOT_SAFETENSORS.values(), ids=NOT_SAFETENSORS.keys())
 def test_no_safetensors(tmp_path, content):
     path = tmp_path / "x.safetensors"
     path.write_bytes(content)

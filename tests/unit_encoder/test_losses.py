@@ -3,7 +3,13 @@
 import pytest
 import torch
 
-from encoder.losses import Batch, SoftmaxObjective, TripletObjective, cosine_triplet_loss
+from encoder.losses import (
+    Batch,
+    SoftmaxObjective,
+    TripletObjective,
+    cosine_triplet_loss,
+    teacher_loss,
+)
 from encoder.mining import Triplets, mine_triplets
 
 
@@ -149,3 +155,26 @@ def test_violating_tells_collapse_from_success():
     assert shares == [1.0, 0.0, 1.0]
     alone = Batch(apart, torch.zeros(4, dtype=torch.int64), torch.arange(4))
     assert objective(Identity(), alone, progress=0.0)[1]["violating"] == 0.0
+
+
+def test_teacher_loss_by_hand():
+    mine = torch.tensor([[1.0, 0.0], [0.6, 0.8]])
+    teacher = torch.tensor([[1.0, 0.0], [0.8, 0.6]])
+    assert teacher_loss(mine, teacher).item() == pytest.approx((0 + (1 - 0.96)) / 2)
+    assert teacher_loss(mine, None).item() == 0
+
+
+@pytest.mark.parametrize("kind", ["softmax", "triplet"])
+def test_objectives_add_the_weighted_teacher(kind):
+    def objective(weight):
+        torch.manual_seed(0)
+        if kind == "softmax":
+            return SoftmaxObjective(4, 3, teacher_weight=weight)
+        return TripletObjective(margin=0.2, teacher_weight=weight)
+
+    batch = BATCH._replace(teacher=unit(6, 4, seed=8))
+    without, _ = objective(0.0)(Identity(), batch, progress=0.5)
+    total, measured = objective(3.0)(Identity(), batch, progress=0.5)
+    extra = teacher_loss(batch.features, batch.teacher)
+    torch.testing.assert_close(total, without + 3.0 * extra)
+    assert measured["teacher_loss"] == pytest.approx(extra.item())

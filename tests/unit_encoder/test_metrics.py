@@ -1,5 +1,7 @@
 """Error rates against scikit-learn, brute force and loops."""
 
+import itertools
+
 import numpy as np
 import pytest
 from sklearn.metrics import roc_curve
@@ -19,7 +21,7 @@ def trials(seed, *, ties):
 def crossing(false_accept, false_reject):
     """Where the polyline of operating points meets the diagonal: bisection on each segment."""
     points = list(zip(false_accept, false_reject, strict=True))
-    for (a0, r0), (a1, r1) in zip(points, points[1:], strict=False):
+    for (a0, r0), (a1, r1) in itertools.pairwise(points):
         if (r0 - a0) * (r1 - a1) <= 0:
             low, high = 0.0, 1.0
             rising = (r1 - a1) >= (r0 - a0)

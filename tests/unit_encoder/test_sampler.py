@@ -30,15 +30,21 @@ def bank_of(rows):
     items = []
     for i, (speaker, take, frames, speed) in enumerate(rows):
         features[starts[i] : starts[i + 1], i] = np.arange(frames) / 8
-        items.append(Item(int(starts[i]), frames, speaker, "d", take, speed))
+        items.append(Item(int(starts[i]), frames, speaker, "d", take, speed, f"name{i}"))
     return FeatureBank(features, items)
 
 
-def batches(seed=1, noise=None, augmentation=AugmentConfig(), **sampler):  # noqa: B008 - frozen
-    config = SamplerConfig(**{"speakers": 3, "utterances": 2, "crop_frames": (64,), "speeds": (1.0,), **sampler})
+def batches(seed=1, noise=None, teacher=None, **sampler):
+    defaults = {"speakers": 3, "utterances": 2, "crop_frames": (64,), "speeds": (1.0,)}
+    config = SamplerConfig(**{**defaults, **sampler})
     return CropBatches(
-        bank_of(ROWS), noise, sampler=config, augmentation=augmentation, seed=seed
-    )  # fmt: skip
+        bank_of(ROWS),
+        noise,
+        sampler=config,
+        augmentation=AugmentConfig(),
+        seed=seed,
+        teacher=teacher,
+    )
 
 
 def items_of(batch):
@@ -143,3 +149,10 @@ def test_one_speaker_is_not_enough(rows):
     with pytest.raises(CorpusError, match=r"at least 2 speakers, the corpus has [01]"):
         CropBatches(bank_of([*rows, ("x", "x", 10, 1.0)]), None, sampler=config,
                     augmentation=AugmentConfig(), seed=0)  # fmt: skip
+
+
+def test_the_teachers_vector_is_that_of_the_row():
+    vectors = {f"name{i}": torch.eye(BANDS)[i] for i in range(BANDS)}
+    batch = batches(teacher=vectors)(0)
+    assert batch.teacher.argmax(dim=1).tolist() == items_of(batch)
+    assert batches()(0).teacher is None

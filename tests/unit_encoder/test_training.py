@@ -183,7 +183,7 @@ DAMAGE = {
     "empty": lambda path: path.write_bytes(b""),
     "text": lambda path: path.write_text("hello"),
     "folder": lambda path: path.mkdir(),
-    "tensor": lambda path: torch.save(torch.zeros(3), path),
+    "list": lambda path: torch.save([1, 2], path),
     "dict": lambda path: torch.save({"step": 3}, path),
 }
 
