@@ -16,7 +16,7 @@ CONFIG ?= recipes/configs/small.toml
 OUT    ?= runs/$(basename $(notdir $(CONFIG)))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint wheel-test train teacher evaluate score-conversations picture clean
+.PHONY: help demo test lint wheel-test train teacher evaluate score-conversations tables picture clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 22
@@ -60,6 +60,9 @@ evaluate: $(VENV)/.installed-test  ## EER of WEIGHTS (default: the packaged ones
 
 score-conversations: $(VENV)/.installed-test  ## DER on the development conversations, and speed
 	$(BIN)/python recipes/score_conversations.py --data $(DATA) $(ARGS)
+
+tables: $(VENV)/.installed  ## write README's tables from recipes/results
+	$(BIN)/python recipes/tables.py
 
 picture: $(VENV)/.installed  ## draw the picture in README from a real run
 	$(BIN)/python recipes/picture.py --sample $(SAMPLE).flac

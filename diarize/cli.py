@@ -6,6 +6,7 @@ traceback.
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any
 
@@ -63,6 +64,9 @@ app.command("score")(cli_score.score)
 
 def main() -> None:
     """Entry point of the console command."""
+    # Threads that spin while they wait make a busy machine several times slower. OpenMP reads this
+    # when torch is first imported, so it must be said here; a user's own choice stands.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         app()
     except ToolkitError as error:

@@ -97,6 +97,11 @@ class Diarizer:
                 decides=windows.lengths_s >= self.config.window.deciding_s,
             )
             turns = assemble(windows, labels, config=self.config.assembly)
+        if 0 < (found := int(labels.max(initial=-1)) + 1) < count.minimum:
+            warnings.append(
+                f"{count.minimum} speakers were asked for, but {found} is all that "
+                f"{len(windows)} windows of speech can hold"
+            )
         return DiarizationResult(
             uri=uri or _uri(audio),
             duration_s=samples_to_seconds(len(wave)),
@@ -134,13 +139,11 @@ def _read(
         return audio
     total = probe_duration(audio)
     report("read", 0, total)
-    blocks: list[Tensor] = []
-    read_s = 0.0
+    samples = bytearray()  # grows in place: the wave is never held twice
     for block in stream_audio(audio, channel=channel, on_warning=warn):
-        blocks.append(block)
-        read_s += samples_to_seconds(len(block))
-        report("read", read_s, total)
-    return torch.cat(blocks)
+        samples += block.numpy().data.cast("B")
+        report("read", samples_to_seconds(len(samples) // 4), total)
+    return torch.frombuffer(samples, dtype=torch.float32)
 
 
 def _uri(audio: str | Path | Tensor) -> str:

@@ -28,7 +28,7 @@ class AugmentConfig:
     reverb: float = field(default=0.4, metadata={"help": "probability of a late reverb tail"})
     t60_s: tuple[float, float] = field(default=(0.15, 0.9), metadata={"help": "range"})
     channel: float = field(default=0.5, metadata={"help": "probability of a smooth channel curve"})
-    channel_db: float = field(default=8.0, metadata={"help": "largest swing of the curve"})
+    channel_db: float = field(default=8.0, metadata={"help": "weight of its slowest cosine"})
     telephone: float = field(default=0.1, metadata={"help": "probability of a 300-3400 Hz band"})
     mask: float = field(default=0.3, metadata={"help": "probability of one time and one band mask"})
 

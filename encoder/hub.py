@@ -26,8 +26,13 @@ def find_weights(name_or_path: str | Path = DEFAULT) -> Path:
         return path
     folders = _folders()
     for folder in folders:
-        for found in sorted(folder.glob(f"{path.name}-????????.safetensors")):
-            return found
+        found = sorted(folder.glob(f"{path.name}-????????.safetensors"))
+        if len(found) > 1:
+            raise CheckpointError(
+                f"{str(folder)!r} holds {len(found)} versions of {path.name!r}: give the path of one"
+            )
+        if found:
+            return found[0]
     raise CheckpointError(
         f"there are no weights named {path.name!r} in {', '.join(str(f) for f in folders)}: "
         f"give a path, or the name {DEFAULT!r}"

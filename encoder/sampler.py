@@ -61,6 +61,12 @@ class CropBatches:
             raise CorpusError(
                 f"training needs at least 2 speakers, the corpus has {len(self.speakers)}: add more"
             )
+        untaught = [n for i in usable if teacher and (n := bank.items[i].name) not in teacher]
+        if untaught:
+            raise CorpusError(
+                f"the teacher has no vector for {len(untaught)} utterances, {untaught[0]!r} first: "
+                "make its vectors again for this corpus"
+            )
         label = {name: k for k, name in enumerate(self.speakers)}
         take_ids: dict[str, int] = {}
         self._takes = {i: take_ids.setdefault(bank.items[i].take, len(take_ids)) for i in usable}

@@ -83,6 +83,7 @@ def fit(
     optimizer = _optimizer(model, objective, config)
     state = {"model": model, "averaged": averaged, "objective": objective, "optimizer": optimizer}
     step = _restore(out / "last.pt", state) if resume else 0
+    _forget_later(out / "metrics.jsonl", step)
     validation: dict[str, float] = {}
     written = time.monotonic()
     model.train()
@@ -195,6 +196,14 @@ def _restore(path: Path, state: dict[str, Any]) -> int:
             "choose another output folder"
         ) from error
     return step
+
+
+def _forget_later(path: Path, step: int) -> None:
+    """Drop the lines of steps that a stopped run did after its last checkpoint: they come again."""
+    if path.is_file():
+        rows = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        kept = [row for row in rows if json.loads(row)["step"] <= step]
+        path.write_text("".join(kept), encoding="utf-8")
 
 
 def _log(path: Path, row: dict[str, float]) -> None:

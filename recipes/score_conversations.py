@@ -95,6 +95,7 @@ def _score(folder: Path, settings: list[str], save: bool) -> None:
             "config": to_mapping(config),
             "per_hour_of_sound": per_hour,
             "peak_memory_mb": peak_mb,
+            "cores": os.cpu_count(),
             "all": report.to_json(),
             "trusted": high.to_json()["total"],
         }

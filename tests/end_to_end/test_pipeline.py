@@ -89,6 +89,12 @@ def test_two_seconds_of_speech_are_one_speaker(diarizer, wave):
     assert len(result.speakers) == 1
 
 
+def test_more_speakers_than_windows_is_said(diarizer, wave):
+    result = diarizer(wave[8 * 16_000 : 9 * 16_000], speakers=5)
+    assert 1 <= len(result.speakers) < 5
+    assert len(result.warnings) == 1 and "5 speakers were asked for" in result.warnings[0]
+
+
 def test_one_voice_alone_is_one_speaker(diarizer, meeting, wave):
     # From 41.2 s to 48.9 s the reference has MEE014 and nobody else but a breath.
     (reference,) = read_rttm(meeting.with_suffix(".rttm")).values()

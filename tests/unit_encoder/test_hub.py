@@ -85,3 +85,11 @@ def test_without_the_variables_the_cache_is_in_the_home(monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", "")
     monkeypatch.setenv("HOME", "/home/ann")
     assert user_cache() == Path("/home/ann/.cache/deepspeaker-diarize")
+
+
+def test_two_versions_in_one_folder_are_not_guessed_between(places):
+    folder, _ = places
+    for digest in ("00000000", "11111111"):
+        (folder / f"twice-{digest}.safetensors").write_bytes(b"")
+    with pytest.raises(CheckpointError, match="2 versions of 'twice'"):
+        find_weights("twice")

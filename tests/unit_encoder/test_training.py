@@ -330,3 +330,14 @@ def test_it_learns(tmp_path, strategy):
     fit(model, objective, batches, config=config, out=tmp_path, on_step=on_step)
     assert sum(losses[-10:]) < 0.3 * sum(losses[:10])
     assert sum(accuracy[-10:]) > 9
+
+
+def test_the_log_of_a_resumed_run_has_every_step_once(tmp_path):
+    config = replace(CONFIG, steps=12, validate_every=2, checkpoint_every_s=1e9)
+    validate = lambda model: {"eer": 0.5}  # noqa: E731
+    run(tmp_path, replace(config, checkpoint_every_s=-1.0), kill_at=5, validate=validate)
+    # Killed before step 5 was written; the next run writes no checkpoint until it is killed too.
+    run(tmp_path, config, kill_at=9, validate=validate)
+    run(tmp_path, config, validate=validate)
+    rows = (tmp_path / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(row)["step"] for row in rows] == [2, 4, 6, 8, 10, 12]
