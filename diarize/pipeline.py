@@ -18,6 +18,7 @@ from diarize.clustering import CLUSTERERS
 from diarize.clustering.door import Clusterer, SpeakerCount, cluster
 from diarize.config import DiarizeConfig, build_backend, load_config
 from diarize.embedding import Embedder, load_embedder
+from diarize.loudness import raise_level
 from diarize.result import DiarizationResult
 from diarize.segmentation import SEGMENTERS, Segmenter
 from diarize.windows import cut_windows
@@ -79,7 +80,7 @@ class Diarizer:
         clock = _Clock()
         warnings: list[str] = []
         with clock("read"):
-            wave = _read(audio, channel, warnings.append, report)
+            wave = raise_level(_read(audio, channel, warnings.append, report))
         with clock("segment"):
             report("segment", 0, None)
             regions = self.segmenter(wave).regions

@@ -36,9 +36,8 @@ __all__ = ["Media", "Piece", "Source", "decode", "open_media", "resample"]
 Source: TypeAlias = str | os.PathLike[str] | BinaryIO
 
 _READ_BYTES = 1 << 16
-_UNSAFE_CHANNELS = (
-    8  # from here on PyAV 18 reads past the last plane of a planar frame, and crashes
-)
+# From so many channels on PyAV 18 reads past the last plane of a planar frame, and crashes.
+_UNSAFE_CHANNELS = 8
 _RATES = (1000, 1_000_000)  # Hz; anything else is nonsense in a header
 _MAX_READ_FAILURES = 3  # in a row; some demuxers repeat the same error for ever
 

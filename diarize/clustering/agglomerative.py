@@ -44,7 +44,7 @@ class AgglomerativeConfig:
         default=12, metadata={"help": "count_by silhouette and eigengap: most speakers looked for"}
     )
     smallest_windows: int = field(
-        default=4, metadata={"help": "a group of fewer windows is no speaker by itself"}
+        default=6, metadata={"help": "a group of fewer windows is no speaker by itself"}
     )
     smallest_share: float = field(
         default=0.01, metadata={"help": "nor is a group of a smaller share of all windows"}

@@ -71,10 +71,11 @@ def test_the_same_recording_twice_gives_the_same_turns(diarizer, result, meeting
     np.testing.assert_array_equal(again.embeddings, result.embeddings)
 
 
-def test_loudness_does_not_change_who_spoke(diarizer, wave):
-    loud, quiet = diarizer(wave, speakers=4), diarizer(wave * 0.25, speakers=4)
-    error = score_recording("m", loud.turns, quiet.turns, uem=[(0.0, 60.0)]).der["full"]
-    assert error.rate < 0.10
+@pytest.mark.parametrize("gain", [0.25, 0.003])
+def test_loudness_does_not_change_who_spoke(diarizer, wave, gain):
+    plain, other = diarizer(wave, speakers=4), diarizer(wave * gain, speakers=4)
+    error = score_recording("m", plain.turns, other.turns, uem=[(0.0, 60.0)]).der["full"]
+    assert error.rate < 0.12
 
 
 @pytest.mark.parametrize("samples", [0, 1, 100, 16_000, 160_000])
