@@ -29,7 +29,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
 	@touch $@
 
 $(VENV)/.installed-test: $(VENV)/.installed
-	$(INSTALL) -e '.[test,train]'
+	$(INSTALL) -e '.[test]'
 	@touch $@
 
 demo: $(VENV)/.installed  ## install, diarize a real meeting excerpt, show the result and its error

@@ -29,7 +29,8 @@ def find_weights(name_or_path: str | Path = DEFAULT) -> Path:
         found = sorted(folder.glob(f"{path.name}-????????.safetensors"))
         if len(found) > 1:
             raise CheckpointError(
-                f"{str(folder)!r} holds {len(found)} versions of {path.name!r}: give the path of one"
+                f"{str(folder)!r} holds {len(found)} versions of {path.name!r}: "
+                "give the path of one"
             )
         if found:
             return found[0]

@@ -32,6 +32,7 @@ def main(
     data: Annotated[Path, typer.Option(help="corpus folder")],
     weights: Annotated[str, typer.Option(help="name or .safetensors file")] = DEFAULT,
     cache: Annotated[Path, typer.Option(help="feature banks are kept here")] = Path("cache/banks"),
+    save: Annotated[bool, typer.Option(help="write recipes/results")] = True,
 ) -> None:
     """Print and store EER by split, crop and data set."""
     if not (data / "voices/manifest.tsv").exists():
@@ -51,6 +52,8 @@ def main(
         Console(stderr=True).print(f"error: {error}", style="red", highlight=False)
         raise typer.Exit(2) from None
     _show(results)
+    if not save:
+        return
     report = {"fingerprint": encoder.fingerprint, "eer": results}
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "evaluate.json").write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
