@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 # On Linux the public torch wheel brings gigabytes of CUDA libraries. Where that is not wanted, name
 # the package index of PyTorch's CPU builds (see "Get started" on PyTorch's site):
-#   make demo TORCH_INDEX=<address>
+#   make demo TORCH_INDEX=address
 TORCH_INDEX ?=
 INSTALL := $(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt \
            $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
@@ -22,7 +22,7 @@ help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 22
 
 $(BIN)/python:
-	$(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
 
 $(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
 	$(INSTALL) -e .
@@ -47,7 +47,7 @@ lint: $(VENV)/.installed-test  ## ruff and mypy
 	$(BIN)/mypy
 
 wheel-test: $(VENV)/.installed-test  ## build the wheel, install it elsewhere, run the tests that matter there
-	$(BIN)/python recipes/wheel_test.py --constraints constraints.txt
+	$(if $(TORCH_INDEX),PIP_EXTRA_INDEX_URL=$(TORCH_INDEX)) $(BIN)/python recipes/wheel_test.py --constraints constraints.txt
 
 train: $(VENV)/.installed-test  ## train an embedder: CONFIG=... DATA=corpus OUT=folder; goes on after a stop
 	$(BIN)/python recipes/train.py --config $(CONFIG) --data $(DATA) --out $(OUT)

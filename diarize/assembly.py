@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,16 +9,7 @@ from diarize.timeline import Turn, merge_touching
 from diarize.windows import Windows
 from encoder.units import samples_to_seconds
 
-__all__ = ["AssemblyConfig", "assemble", "speaker_names"]
-
-
-@dataclass(frozen=True)
-class AssemblyConfig:
-    """How turns are joined."""
-
-    join_gap_s: float = field(
-        default=0.0, metadata={"help": "turns of one speaker this close become one, in seconds"}
-    )
+__all__ = ["assemble", "speaker_names"]
 
 
 def speaker_names(labels: NDArray[np.int64]) -> list[str]:
@@ -29,9 +18,7 @@ def speaker_names(labels: NDArray[np.int64]) -> list[str]:
     return [f"SPEAKER_{k:02d}" for k in range(K)]
 
 
-def assemble(
-    windows: Windows, labels: NDArray[np.int64], *, config: AssemblyConfig | None = None
-) -> list[Turn]:
+def assemble(windows: Windows, labels: NDArray[np.int64]) -> list[Turn]:
     """Windows and their labels (N,) -> turns in time order; label -1 stays silent.
 
     Each window's territory goes to its speaker; touching territories of one speaker are one turn.
@@ -42,4 +29,4 @@ def assemble(
         for (start, end), label in zip(windows.territory, labels, strict=True)
         if label >= 0
     ]
-    return merge_touching(pieces, gap_s=(config or AssemblyConfig()).join_gap_s)
+    return merge_touching(pieces)

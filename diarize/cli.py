@@ -25,7 +25,7 @@ class _DefaultCommand(TyperGroup):
     """`diarize meeting.wav` means `diarize run meeting.wav`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        own = {"--help", "--version", "--install-completion", "--show-completion"}
+        own = {"--help", "--version"}
         if args and args[0] not in self.commands and args[0] not in own:
             args = [DEFAULT_COMMAND, *args]
         return super().parse_args(ctx, args)
@@ -37,7 +37,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     help="Who spoke when, and which clips are the same person. "
-    "`diarize meeting.wav -o out.rttm` is short for `diarize run meeting.wav -o out.rttm`.",
+    "`diarize meeting.wav -o out.rttm` is short for `diarize run meeting.wav -o out.rttm`; a file "
+    "that is named like a command needs its folder, as in ./score.",
 )
 
 
@@ -72,9 +73,6 @@ def main() -> None:
     except ToolkitError as error:
         print(f"diarize: {error}", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
-        print("diarize: stopped, nothing was written", file=sys.stderr)
-        sys.exit(130)
 
 
 if __name__ == "__main__":

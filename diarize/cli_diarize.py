@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import Annotated, Any, Optional
 
 import typer
 
+from diarize.clustering import CLUSTERERS
+from diarize.segmentation import SEGMENTERS
 from encoder.errors import ConfigError
-
-if TYPE_CHECKING:
-    from diarize.result import DiarizationResult
 
 __all__ = ["run"]
 
@@ -38,11 +38,11 @@ def run(
     ] = None,
     segmenter: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Option(help="What finds the speech: silero (default) or energy."),
+        typer.Option(help=f"What finds the speech: {', '.join(SEGMENTERS.names())}."),
     ] = None,
     clusterer: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Option(help="What groups the voices: agglomerative (default) or hdbscan."),
+        typer.Option(help=f"What groups the voices: {', '.join(CLUSTERERS.names())}."),
     ] = None,
     embedder: Annotated[
         Optional[str],  # noqa: UP045
@@ -54,36 +54,51 @@ def run(
         Optional[list[str]],  # noqa: UP045
         typer.Option("--set", help="One setting, as window.step_s=0.8; may be repeated."),
     ] = None,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress, no table.")] = False,
+    quiet: Annotated[
+        bool, typer.Option("-q", "--quiet", help="Nothing but errors on stderr.")
+    ] = False,
 ) -> None:
     """Who spoke when in one recording."""
+    from diarize.clustering.door import SpeakerCount
     from diarize.config import load_config
+    from diarize.files import check_target, write_atomic
 
+    # Whatever can be wrong with the flags is said before anything slow is imported or read.
     outputs = [(path, _format_of(path)) for path in output or ["-"]]
+    for path, _ in outputs:
+        check_target(path)
+    SpeakerCount.of(speakers, min_speakers, max_speakers)
     flags = {
         "segmenter": segmenter, "clusterer": clusterer, "embedder": embedder, "device": device,
     }  # fmt: skip
-    chosen = [f"{name}='{value}'" for name, value in flags.items() if value is not None]
-    plan = load_config(config, [*(settings or []), *chosen])
+    chosen: dict[str, Any] = {name: value for name, value in flags.items() if value is not None}
+    plan = replace(load_config(config, settings or []), **chosen)
+    SEGMENTERS.check(plan.segmenter)
+    CLUSTERERS.check(plan.clusterer)
 
     from diarize.cli_view import progress, speakers_table, tell
-    from diarize.pipeline import Diarizer  # brings torch: only now that the flags are known good
+    from diarize.pipeline import Diarizer
 
-    with progress(shown=not quiet) as on_stage:
-        on_stage("load", 0, None)
-        result = Diarizer.from_config(plan)(
-            audio,
-            speakers=speakers,
-            min_speakers=min_speakers,
-            max_speakers=max_speakers,
-            channel=channel,
-            on_stage=on_stage,
-        )
-    for sentence in result.warnings:
-        tell(f"warning: {sentence}")
+    try:
+        with progress(shown=not quiet) as on_stage:
+            on_stage("load", 0, None)
+            result = Diarizer.from_config(plan)(
+                audio,
+                speakers=speakers,
+                min_speakers=min_speakers,
+                max_speakers=max_speakers,
+                channel=channel,
+                on_stage=on_stage,
+            )
+    except KeyboardInterrupt:
+        tell("stopped, nothing was written")
+        raise typer.Exit(130) from None
+    texts = {kind: getattr(result, f"to_{kind}")() for _, kind in outputs}
     for path, kind in outputs:
-        _write(result, path, kind)
+        write_atomic(path, texts[kind])
     if not quiet:
+        for sentence in result.warnings:
+            tell(f"warning: {sentence}")
         speakers_table(result)
 
 
@@ -94,10 +109,3 @@ def _format_of(path: str) -> str:
     if suffix == ".json":
         return "json"
     raise ConfigError(f"cannot tell the format of {path!r}: end the name in .rttm or .json")
-
-
-def _write(result: DiarizationResult, path: str, kind: str) -> None:
-    if kind == "json":
-        result.write_json(path)
-    else:
-        result.write_rttm(path)

@@ -35,8 +35,9 @@ def score(
     report = score_files(reference, hypothesis, uem=uem)
     if output is not None:
         write_atomic(output, json.dumps(report.to_json(), indent=2) + "\n")
-    for note in report.notes:
-        tell(note)
+    if not quiet:
+        for note in report.notes:
+            tell(note)
     if not quiet and output != "-":
         score_table(report)
 
@@ -46,6 +47,7 @@ def score_table(report: ScoreReport) -> None:
     import sys
 
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     # Redirected to a file the table keeps its columns instead of folding them at 80.
@@ -55,7 +57,9 @@ def score_table(report: ScoreReport) -> None:
     for title in ("full", "missed", "false al.", "confus.", "fair", "forgiving", "JER", "speakers"):
         table.add_column(title, justify="right")
     for row in report.recordings:
-        table.add_row(row.uri, *_cells(row), f"{row.speakers_hypothesis}/{row.speakers_reference}")
+        table.add_row(
+            escape(row.uri), *_cells(row), f"{row.speakers_hypothesis}/{row.speakers_reference}"
+        )
     if len(report.recordings) > 1:
         right = f"{report.speaker_count_right} of {len(report.recordings)}"
         table.add_section()

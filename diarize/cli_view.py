@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -63,9 +64,8 @@ def speakers_table(result: DiarizationResult, *, console: Console | None = None)
     if not seconds:
         console.print(f"no speech found in {result.duration_s:.1f} s", highlight=False)
         return
-    table = Table(
-        title=f"{result.uri}: {_plural(len(seconds), 'speaker')} in {_clock(result.duration_s)}"
-    )
+    found = _plural(len(seconds), "speaker")
+    table = Table(title=f"{escape(result.uri)}: {found} in {_clock(result.duration_s)}")
     table.add_column("speaker")
     for title in ("speech", "share", "turns", "first at"):
         table.add_column(title, justify="right")

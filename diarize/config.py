@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from diarize.assembly import AssemblyConfig
 from diarize.windows import WindowConfig
 from encoder.config import apply_overrides, from_mapping, read_toml
+from encoder.errors import ConfigError
 from encoder.registry import Registry
 
 __all__ = ["DiarizeConfig", "build_backend", "load_config"]
@@ -31,7 +31,6 @@ class DiarizeConfig:
     clustering: dict[str, Any] = field(
         default_factory=dict, metadata={"help": "settings by clusterer name"}
     )
-    assembly: AssemblyConfig = field(default_factory=AssemblyConfig)
 
 
 def load_config(path: str | Path | None = None, settings: Iterable[str] = ()) -> DiarizeConfig:
@@ -43,7 +42,12 @@ def load_config(path: str | Path | None = None, settings: Iterable[str] = ()) ->
 def build_backend(registry: Registry, name: str, settings: dict[str, Any], *, where: str) -> Any:
     """Make the backend `name` with its own group of `settings`, whose keys are checked."""
     backend = registry.load(name)
-    for group in settings:
+    for group, values in settings.items():
         registry.check(group)
+        if not isinstance(values, Mapping):
+            raise ConfigError(
+                f"'{where}.{group}' is a group of settings, not {values!r}: "
+                f"write {where}.{group}.NAME=value"
+            )
     config = from_mapping(backend.Config, settings.get(name, {}), where=f"{where}.{name}.")
     return backend(config)

@@ -19,6 +19,11 @@ class Embedder(Protocol):
 
     fingerprint: str
 
+    @property
+    def minimum_samples(self) -> int:
+        """The shortest window it takes."""
+        ...
+
     def embed_windows(
         self,
         wave: Tensor,

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from encoder.errors import StoreError
 
-__all__ = ["write_atomic"]
+__all__ = ["check_target", "write_atomic"]
 
 _STDOUT_NAMES = frozenset({"-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"})
 # Open files of this process under another name: a rename would cut the shell's `3> file` loose.
@@ -59,6 +59,28 @@ def write_atomic(path: str | os.PathLike[str], content: str | bytes) -> None:
         reason = getattr(error, "strerror", None) or str(error)
         step = _NEXT_STEPS.get(getattr(error, "errno", None) or 0, "choose another place")
         raise StoreError(f"cannot write {name!r} ({reason}): {step}") from error
+
+
+def check_target(path: str | os.PathLike[str]) -> None:
+    """Raise now the StoreError that `write_atomic` would raise later for this path.
+
+    Looks only; a disk may still fill up in between.
+    """
+    name = os.fspath(path)
+    if name in _STDOUT_NAMES or name.startswith(_DESCRIPTOR_FOLDERS):
+        return
+    target = Path(os.path.realpath(name))
+    reason = None
+    if not target.parent.exists():
+        reason = errno.ENOENT
+    elif not target.parent.is_dir():
+        reason = errno.ENOTDIR
+    elif target.is_dir():
+        reason = errno.EISDIR
+    elif not target.exists() and not os.access(target.parent, os.W_OK):
+        reason = errno.EACCES
+    if reason is not None:
+        raise StoreError(f"cannot write {name!r} ({os.strerror(reason)}): {_NEXT_STEPS[reason]}")
 
 
 def _mode(path: Path) -> int | None:

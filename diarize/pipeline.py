@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from diarize.assembly import assemble
@@ -18,11 +17,17 @@ from diarize.clustering import CLUSTERERS
 from diarize.clustering.door import Clusterer, SpeakerCount, cluster
 from diarize.config import DiarizeConfig, build_backend, load_config
 from diarize.embedding import Embedder, load_embedder
-from diarize.loudness import raise_level
+from diarize.loudness import level_out
 from diarize.result import DiarizationResult
 from diarize.segmentation import SEGMENTERS, Segmenter
 from diarize.windows import cut_windows
-from encoder.audio import probe_duration, samples_to_seconds, stream_audio
+from encoder.audio import (
+    load_audio,
+    probe_duration,
+    samples_to_seconds,
+    seconds_to_samples,
+)
+from encoder.errors import ConfigError
 
 __all__ = ["STAGES", "Diarizer", "OnStage"]
 
@@ -46,6 +51,11 @@ class Diarizer:
         self.segmenter = segmenter
         self.embedder = embedder
         self.clusterer = clusterer
+        if seconds_to_samples(config.window.min_window_s) < embedder.minimum_samples:
+            raise ConfigError(
+                f"window.min_window_s is {config.window.min_window_s}: this embedder needs "
+                f"{samples_to_seconds(embedder.minimum_samples)} s or more"
+            )
 
     @classmethod
     def from_config(cls, config: DiarizeConfig | str | Path | None = None) -> Diarizer:
@@ -80,10 +90,13 @@ class Diarizer:
         clock = _Clock()
         warnings: list[str] = []
         with clock("read"):
-            wave = raise_level(_read(audio, channel, warnings.append, report))
+            wave = level_out(_read(audio, channel, warnings.append, report))
         with clock("segment"):
             report("segment", 0, None)
             regions = self.segmenter(wave).regions
+            if len(regions) and len(wave) < self.embedder.minimum_samples:
+                warnings.append(f"{samples_to_seconds(len(wave)):.3f} s are too short to tell who")
+                regions = regions[:0]
             windows = cut_windows(regions, length=len(wave), config=self.config.window)
         with clock("embed"):
             embeddings = self.embedder.embed_windows(
@@ -97,7 +110,7 @@ class Diarizer:
                 count,
                 decides=windows.lengths_s >= self.config.window.deciding_s,
             )
-            turns = assemble(windows, labels, config=self.config.assembly)
+            turns = assemble(windows, labels)
         if 0 < (found := int(labels.max(initial=-1)) + 1) < count.minimum:
             warnings.append(
                 f"{count.minimum} speakers were asked for, but {found} is all that "
@@ -113,6 +126,12 @@ class Diarizer:
             config=self.config,
             fingerprint=self.embedder.fingerprint,
             seconds_by_stage=clock.seconds,
+            asked={
+                "speakers": speakers,
+                "min_speakers": min_speakers,
+                "max_speakers": max_speakers,
+                "channel": channel,
+            },
             warnings=warnings,
         )
 
@@ -140,11 +159,12 @@ def _read(
         return audio
     total = probe_duration(audio)
     report("read", 0, total)
-    samples = bytearray()  # grows in place: the wave is never held twice
-    for block in stream_audio(audio, channel=channel, on_warning=warn):
-        samples += block.numpy().data.cast("B")
-        report("read", samples_to_seconds(len(samples) // 4), total)
-    return torch.frombuffer(samples, dtype=torch.float32)
+    return load_audio(
+        audio,
+        channel=channel,
+        on_warning=warn,
+        on_progress=lambda read_s: report("read", read_s, total),
+    )
 
 
 def _uri(audio: str | Path | Tensor) -> str:

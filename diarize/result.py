@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from diarize.config import DiarizeConfig
 from diarize.files import write_atomic
 from diarize.formats.json import format_json
-from diarize.formats.rttm import write_rttm
+from diarize.formats.lines import to_ms
+from diarize.formats.rttm import format_rttm
 from diarize.timeline import Turn, speaking_time, to_annotation
 from diarize.windows import Windows
 from encoder.config import to_mapping
@@ -37,8 +38,8 @@ def package_version() -> str:
 class DiarizationResult:
     """Turns in time order, and what they were made of.
 
-    embeddings (N, D) unit vectors and labels (N,) belong to the N windows. `warnings` holds a
-    sentence for everything odd about the recording.
+    embeddings (N, D) unit vectors and labels (N,) belong to the N windows. `asked` holds what the
+    caller said of speakers and channel, `warnings` a sentence for everything odd.
     """
 
     uri: str
@@ -50,6 +51,7 @@ class DiarizationResult:
     config: DiarizeConfig
     fingerprint: str
     seconds_by_stage: dict[str, float]
+    asked: dict[str, int | None] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
 
     @cached_property
@@ -62,13 +64,21 @@ class DiarizationResult:
         """Seconds of speech by speaker, in order of first appearance."""
         return speaking_time(self.turns)
 
+    def to_rttm(self) -> str:
+        """The turns as RTTM text."""
+        return format_rttm({self.uri: self.turns})
+
+    def to_json(self) -> str:
+        """Everything but the vectors as JSON text."""
+        return format_json(self.to_mapping())
+
     def write_rttm(self, path: str | Path) -> None:
         """Write RTTM, whole or not at all; "-" is standard output."""
-        write_rttm({self.uri: self.turns}, path)
+        write_atomic(path, self.to_rttm())
 
     def write_json(self, path: str | Path) -> None:
         """Write JSON, whole or not at all; "-" is standard output."""
-        write_atomic(path, format_json(self.to_mapping()))
+        write_atomic(path, self.to_json())
 
     def to_mapping(self) -> dict[str, Any]:
         """Turns, speakers and provenance as plain values, times in seconds."""
@@ -82,10 +92,15 @@ class DiarizationResult:
                 for name, s in seconds.items()
             ],
             "turns": [
-                {"start_s": round(t.start_s, 3), "end_s": round(t.end_s, 3), "speaker": t.speaker}
+                {
+                    "start_s": to_ms(t.start_s) / 1000,  # as RTTM rounds them
+                    "end_s": to_ms(t.end_s) / 1000,
+                    "speaker": t.speaker,
+                }
                 for t in self.turns
             ],
             "warnings": self.warnings,
+            "asked": self.asked,
             "encoder_fingerprint": self.fingerprint,
             "version": package_version(),
             "config": to_mapping(self.config),

@@ -52,13 +52,19 @@ def load_audio(
     start_s: float = 0.0,
     duration_s: float | None = None,
     on_warning: Callable[[str], None] | None = None,
+    on_progress: Callable[[float], None] | None = None,
 ) -> torch.Tensor:
-    """Read a media file into one wave (T,); see `stream_audio` for arguments and errors."""
+    """Read a media file into one wave (T,); see `stream_audio` for arguments and errors.
+
+    on_progress: is given the seconds read so far, block by block.
+    """
     samples = bytearray()  # grows in place: the wave is never held twice
     for block in stream_audio(
         source, channel=channel, start_s=start_s, duration_s=duration_s, on_warning=on_warning
     ):
         samples += block.numpy().data.cast("B")
+        if on_progress:
+            on_progress(samples_to_seconds(len(samples) // 4))
     return torch.frombuffer(samples, dtype=torch.float32)
 
 
@@ -105,7 +111,10 @@ def probe_duration(source: Source) -> float | None:
     untouched and gives None. Raises AudioError as `stream_audio` does.
     """
     if isinstance(source, (str, os.PathLike)):
-        is_pipe = source == "-" or Path(source).is_fifo()
+        try:
+            is_pipe = source == "-" or Path(source).is_fifo()
+        except OSError:
+            is_pipe = False  # opening it will say what is wrong
     else:
         is_pipe = not source.seekable()
     if is_pipe:

@@ -42,7 +42,7 @@ def save_weights(
     """Write `folder/name-HASH.safetensors` in one piece and return its path."""
     description = {
         "format": FORMAT,
-        "architecture": "rescnn",
+        "architecture": ARCHITECTURES.name_of(type(model)),
         "model": to_mapping(model.config),
         "features": to_mapping(features),
     }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import math
 import sys
 import types
 import typing
@@ -121,6 +122,8 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
     if origin is dict and isinstance(value, Mapping):
         return dict(value)
     if hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
+        if not math.isfinite(value):
+            raise ConfigError(f"{where!r} is {value!r}: give a finite number")
         return float(value)
     if isinstance(hint, type) and isinstance(value, hint):
         if hint is int and isinstance(value, bool):

@@ -9,6 +9,7 @@ Speed-changed copies (Ko et al. 2015) shift pitch and formants, so each counts a
 
 from __future__ import annotations
 
+import hashlib
 import json
 import multiprocessing
 from collections.abc import Callable, Sequence
@@ -24,7 +25,7 @@ from encoder.errors import CorpusError, ToolkitError
 from encoder.features import FeatureConfig, LogMel
 from encoder.manifest import Utterance
 
-__all__ = ["FeatureBank", "Item", "build_bank"]
+__all__ = ["FeatureBank", "Item", "bank_of", "build_bank"]
 
 
 class Item(NamedTuple):
@@ -77,6 +78,29 @@ class FeatureBank:
                 offset = 0
             rows = rows[offset : offset + count]
         return torch.from_numpy(rows.astype(np.float32))
+
+
+def bank_of(
+    utterances: Sequence[Utterance],
+    cache: str | Path,
+    name: str,
+    *,
+    speeds: Sequence[float] = (1.0,),
+    on_done: Callable[[int, int], None] | None = None,
+    on_left_out: Callable[[str], None] | None = None,
+) -> FeatureBank:
+    """The bank of these utterances at these speeds, built in `cache/name-KEY` if it is not there.
+
+    KEY is a hash of the list, so another corpus or another split never finds an old bank.
+    """
+    rows = [(str(u.path), u.speaker, u.seconds) for u in utterances]
+    key = hashlib.sha256(repr((rows, tuple(speeds))).encode()).hexdigest()[:8]
+    folder = Path(cache) / f"{name}-{key}"
+    if not (folder / "index.json").exists():
+        for sentence in build_bank(utterances, folder, speeds=speeds, on_done=on_done):
+            if on_left_out:
+                on_left_out(sentence)
+    return FeatureBank.open(folder)
 
 
 def build_bank(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -19,14 +21,16 @@ def find_weights(name_or_path: str | Path = DEFAULT) -> Path:
     A name matches `NAME-HASH.safetensors`; the first folder that has it wins.
     CheckpointError lists the folders that were searched.
     """
-    path = Path(name_or_path).expanduser()
+    path = Path(name_or_path)
+    with contextlib.suppress(RuntimeError):  # "~nobody" stays as it is, and will not be found
+        path = path.expanduser()
     if path.suffix == ".safetensors" or len(path.parts) > 1:
         if not path.is_file():
             raise CheckpointError(f"there is no weights file {str(path)!r}: check the path")
         return path
     folders = _folders()
     for folder in folders:
-        found = sorted(folder.glob(f"{path.name}-????????.safetensors"))
+        found = sorted(f for f in folder.glob("*.safetensors") if _is_version_of(path.name, f.stem))
         if len(found) > 1:
             raise CheckpointError(
                 f"{str(folder)!r} holds {len(found)} versions of {path.name!r}: "
@@ -41,7 +45,7 @@ def find_weights(name_or_path: str | Path = DEFAULT) -> Path:
 
 
 def user_cache() -> Path:
-    """The folder for this toolkit's cached files; not created here."""
+    """The folder for this toolkit's cached files; not created here. RuntimeError without a home."""
     if sys.platform == "win32":
         base = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData/Local"))
     elif sys.platform == "darwin":
@@ -54,4 +58,10 @@ def user_cache() -> Path:
 def _folders() -> list[Path]:
     home = os.environ.get("DIARIZE_HOME")
     chosen = [Path(home).expanduser() / "weights"] if home else []
-    return [*chosen, user_cache() / "weights", Path(__file__).parent / "weights"]
+    with contextlib.suppress(RuntimeError):  # a service's user may have no home
+        chosen.append(user_cache() / "weights")
+    return [*chosen, Path(__file__).parent / "weights"]
+
+
+def _is_version_of(name: str, stem: str) -> bool:
+    return re.fullmatch(re.escape(name) + "-[0-9a-f]{8}", stem) is not None

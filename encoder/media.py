@@ -158,7 +158,13 @@ def _open_file(source: Source, stack: ExitStack) -> tuple[BinaryIO, str]:
     file: BinaryIO
     try:
         if isinstance(source, str) and source == "-":
-            file, name = sys.stdin.buffer, "standard input"
+            name = "standard input"
+            if sys.stdin is None or sys.stdin.closed or sys.stdin.isatty():
+                raise AudioError(
+                    f"{name} is a terminal or closed: feed it a media file, as in "
+                    "`diarize - < call.mp3`"
+                )
+            file = sys.stdin.buffer
         elif isinstance(source, (str, os.PathLike)):
             name = repr(str(source))
             if Path(source).is_dir():

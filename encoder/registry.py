@@ -24,6 +24,14 @@ class Registry:
         """All registered names, in the order of registration."""
         return list(self._entries)
 
+    def name_of(self, backend: type) -> str:
+        """The name under which a class is registered; ConfigError if it is not."""
+        target = f"{backend.__module__}:{backend.__qualname__}"
+        for name, entry in self._entries.items():
+            if entry == target:
+                return name
+        raise ConfigError(f"{target} is not registered as {self.family}: add it to the registry")
+
     def check(self, name: str) -> None:
         """ConfigError with the allowed names unless `name` is registered."""
         if name not in self._entries:

@@ -116,7 +116,8 @@ def _check_finite(what: str, value: torch.Tensor, step: int, config: FitConfig, 
     if not math.isfinite(float(value.detach())):
         raise ToolkitError(
             f"the {what} became {float(value.detach())} at step {step}: "
-            f"lower learning_rate ({config.learning_rate}) and start again from {out}/last.pt"
+            f"lower learning_rate ({config.learning_rate}) and start again; what {str(out)!r} "
+            "holds is from before"
         )
 
 
@@ -201,9 +202,14 @@ def _restore(path: Path, state: dict[str, Any]) -> int:
 def _forget_later(path: Path, step: int) -> None:
     """Drop the lines of steps that a stopped run did after its last checkpoint: they come again."""
     if path.is_file():
-        rows = path.read_text(encoding="utf-8").splitlines(keepends=True)
-        kept = [row for row in rows if json.loads(row)["step"] <= step]
-        path.write_text("".join(kept), encoding="utf-8")
+        kept = []
+        for row in path.read_text(encoding="utf-8").splitlines():
+            with contextlib.suppress(ValueError, KeyError):  # the last line may be torn by a kill
+                if json.loads(row)["step"] <= step:
+                    kept.append(row + "\n")
+        partial = path.with_suffix(".partial")
+        partial.write_text("".join(kept), encoding="utf-8")
+        partial.replace(path)
 
 
 def _log(path: Path, row: dict[str, float]) -> None:

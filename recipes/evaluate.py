@@ -17,7 +17,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from encoder.dataset import FeatureBank, build_bank
+from encoder.dataset import FeatureBank, bank_of
 from encoder.errors import ToolkitError
 from encoder.evaluation import eer_by_dataset
 from encoder.hub import DEFAULT
@@ -49,7 +49,7 @@ def main(
             for bank in [_bank(data, split, cache)]
         }
     except ToolkitError as error:
-        Console(stderr=True).print(f"error: {error}", style="red", highlight=False)
+        Console(stderr=True).print(f"error: {error}", style="red", highlight=False, markup=False)
         raise typer.Exit(2) from None
     _show(results)
     if not save:
@@ -60,11 +60,8 @@ def main(
 
 
 def _bank(data: Path, split: str, cache: Path) -> FeatureBank:
-    folder = cache / split
-    if not (folder / "index.json").exists():
-        utterances = [u for u in read_manifest(data / "voices/manifest.tsv") if u.split == split]
-        build_bank(utterances, folder)
-    return FeatureBank.open(folder)
+    utterances = [u for u in read_manifest(data / "voices/manifest.tsv") if u.split == split]
+    return bank_of(utterances, cache, split)
 
 
 def _show(results: dict[str, dict[str, dict[str, float]]]) -> None:

@@ -24,6 +24,7 @@ import typer
 from rich.progress import track
 
 from encoder.audio import SAMPLE_RATE, load_audio
+from encoder.errors import ToolkitError
 from encoder.manifest import read_manifest
 from encoder.torchaudio_door import torchaudio
 
@@ -41,6 +42,14 @@ def main(
     workers: Annotated[int, typer.Option(help="processes")] = 2,
 ) -> None:
     """Write `names` (N,) and unit `vectors` (N, 192)."""
+    try:
+        _prepare(data, out, split, workers)
+    except ToolkitError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise typer.Exit(2) from None
+
+
+def _prepare(data: Path, out: Path, split: str, workers: int) -> None:
     folder = out.parent / "teacher"
     _fetch(folder)
     utterances = [u for u in read_manifest(data / "voices/manifest.tsv") if u.split == split]
@@ -83,17 +92,26 @@ def _embed(job: tuple[Path, list[Path]]) -> np.ndarray:
     """Unit vectors (n, 192) of n files of about one length."""
     folder, paths = job
     model = _teacher(folder)
-    waves = [_middle(load_audio(path)) for path in paths]
+    waves = [_middle(_load(path)) for path in paths]
     size = min(len(wave) for wave in waves)
     features = torch.stack([_features(wave[:size]) for wave in waves])
     with torch.inference_mode():
         return torch.nn.functional.normalize(model(features)).numpy()
 
 
+def _load(path: Path) -> torch.Tensor:
+    """Training leaves a damaged file out, so that its vector (of silence) is never asked for."""
+    try:
+        return load_audio(path)
+    except ToolkitError:
+        return torch.zeros(0)
+
+
 def _middle(wave: torch.Tensor) -> torch.Tensor:
     shortest, longest = int(SHORTEST_S * SAMPLE_RATE), int(LONGEST_S * SAMPLE_RATE)
     if len(wave) < shortest:
-        wave = wave.repeat(-(-shortest // max(1, len(wave))))[:shortest]
+        wave = torch.cat([wave, wave.new_zeros(len(wave) == 0)])
+        wave = wave.repeat(-(-shortest // len(wave)))[:shortest]
     start = max(0, (len(wave) - longest) // 2)
     return wave[start : start + longest]
 

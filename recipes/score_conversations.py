@@ -46,7 +46,7 @@ def main(
     try:
         _score(folder, settings or [], save)
     except ToolkitError as error:
-        Console(stderr=True).print(f"error: {error}", style="red", highlight=False)
+        Console(stderr=True).print(f"error: {error}", style="red", highlight=False, markup=False)
         raise typer.Exit(2) from None
 
 
@@ -67,7 +67,7 @@ def _score(folder: Path, settings: list[str], save: bool) -> None:
         seconds += result.duration_s
         uem = folder / f"{name}.uem"
         scored = read_uem(uem)[name] if uem.exists() else [(0.0, result.duration_s)]
-        (reference,) = read_rttm(folder / f"{name}.rttm").values()
+        reference = read_rttm(folder / f"{name}.rttm").get(name, [])
         scores.append(score_recording(name, reference, result.turns, uem=scored))
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     report = ScoreReport(tuple(scores))
@@ -110,7 +110,7 @@ def _summary(report: ScoreReport, high: ScoreReport) -> None:
     for name, part in (("all", report), ("trusted references", high)):
         full = part.der["full"]
         parts = (full.error_s, full.missed_s, full.false_alarm_s, full.confusion_s)
-        cells = [f"{100 * p / full.reference_s:.1f}" for p in parts]
+        cells = [f"{100 * p / max(full.reference_s, 1e-9):.1f}" for p in parts]
         right = f"{part.speaker_count_right} of {len(part.recordings)}"
         table.add_row(f"{name} ({len(part.recordings)})", *cells, right)
     Console(width=100).print(table)

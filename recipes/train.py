@@ -22,7 +22,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from encoder.augment import AugmentConfig
 from encoder.checkpoint import save_weights
 from encoder.config import apply_overrides, from_mapping, read_toml
-from encoder.dataset import FeatureBank, build_bank
+from encoder.dataset import FeatureBank, bank_of
 from encoder.errors import CorpusError, ToolkitError
 from encoder.evaluation import eer_by_dataset
 from encoder.features import FeatureConfig
@@ -85,7 +85,7 @@ def main(
     try:
         _train(config, data, out, cache, settings or [])
     except ToolkitError as error:
-        console.print(f"error: {error}", style="red", highlight=False)
+        console.print(f"error: {error}", style="red", highlight=False, markup=False)
         raise typer.Exit(2) from None
 
 
@@ -95,8 +95,10 @@ def _train(config: Path, data: Path, out: Path, cache: Path, settings: list[str]
     torch.manual_seed(plan.seed)
     utterances = [u for u in read_manifest(data / "voices/manifest.tsv") if u.split == "train"]
     train, validation = split_validation(utterances, share=plan.validation_share)
-    bank = _bank(cache / "train", utterances, plan.speeds)
-    noise = _bank(cache / "noise", _noises(data), (1.0,))
+    teacher = _teacher_vectors(Path(plan.teacher)) if plan.teacher else None
+    bank = _bank("train", utterances, cache, plan.speeds)
+    noises = _noises(data)
+    noise = _bank("noise", noises, cache) if noises else None
     held_back = {u.speaker for u in validation}
     kept = {u.speaker for u in train}
     training_bank = replace(
@@ -106,8 +108,6 @@ def _train(config: Path, data: Path, out: Path, cache: Path, settings: list[str]
     def validate(model: torch.nn.Module) -> dict[str, float]:
         rates = eer_by_dataset(model, bank, crop_frames=160, speakers=held_back)
         return {"validation_eer_1.6s": rates["mean"]}
-
-    teacher = _teacher_vectors(Path(plan.teacher)) if plan.teacher else None
 
     def batches(sampler: SamplerConfig, seed: int) -> CropBatches:
         return CropBatches(
@@ -159,19 +159,22 @@ def _train(config: Path, data: Path, out: Path, cache: Path, settings: list[str]
             on_step=show,
         )
     console.print(f"triplet: {done.validation}")
-    path = save_weights(done.averaged, FeatureConfig(), out, name="deepspeaker-small")
+    path = save_weights(done.averaged, FeatureConfig(), out, name=f"deepspeaker-{config.stem}")
     console.print(f"wrote {path}")
 
 
-def _bank(folder: Path, utterances: list[Utterance], speeds: tuple[float, ...]) -> FeatureBank:
-    if not (folder / "index.json").exists():
-        with _bar(f"features {folder.name}", len(utterances)) as show:
-            left_out = build_bank(
-                utterances, folder, speeds=speeds, on_done=lambda done, _: show(done, {})
-            )
-        for sentence in left_out:
-            console.print(f"left out: {sentence}", highlight=False)
-    return FeatureBank.open(folder)
+def _bank(
+    name: str, utterances: list[Utterance], cache: Path, speeds: tuple[float, ...] = (1.0,)
+) -> FeatureBank:
+    with _bar(f"features {name}", len(utterances)) as show:
+        return bank_of(
+            utterances,
+            cache,
+            name,
+            speeds=speeds,
+            on_done=lambda done, _: show(done, {}),
+            on_left_out=lambda sentence: console.print(f"left out: {sentence}", markup=False),
+        )
 
 
 def _teacher_vectors(path: Path) -> dict[str, torch.Tensor]:
@@ -181,15 +184,20 @@ def _teacher_vectors(path: Path) -> dict[str, torch.Tensor]:
             names, vectors = stored["names"], torch.from_numpy(stored["vectors"])
     except (OSError, KeyError, ValueError) as error:
         raise CorpusError(
-            f"cannot read the teacher's vectors {str(path)!r}: make them with "
-            "recipes/prepare_teacher.py"
+            f"cannot read the teacher's vectors {str(path)!r}: make them with `make teacher`, "
+            'or train without (teacher = "")'
         ) from error
     centred = torch.nn.functional.normalize(vectors - vectors.mean(dim=0))
     return dict(zip(names.tolist(), centred, strict=True))
 
 
 def _noises(data: Path) -> list[Utterance]:
-    with (data / "acoustics.tsv").open(newline="", encoding="utf-8") as handle:
+    """Background for augmentation; none without an acoustics.tsv."""
+    path = data / "acoustics.tsv"
+    if not path.exists():
+        console.print(f"no {path}: training without added noise", markup=False)
+        return []
+    with path.open(newline="", encoding="utf-8") as handle:
         return [
             Utterance(
                 data / r["path"], r["kind"], r["set"], "noise", r["path"], float(r["seconds"])

@@ -16,6 +16,7 @@ from scipy.cluster.hierarchy import linkage
 
 from diarize.clustering.counting import count_by_eigengap, count_by_silhouette, pair_threshold
 from diarize.clustering.counts import cut_tree, dissolve, merge_alike
+from encoder.errors import ConfigError
 
 if TYPE_CHECKING:
     from diarize.clustering.door import SpeakerCount
@@ -40,7 +41,7 @@ class AgglomerativeConfig:
     max_distance: float = field(
         default=0.7, metadata={"help": "count_by distance: no merge beyond this (1 - cosine)"}
     )
-    max_speakers: int = field(
+    most_tried: int = field(
         default=12, metadata={"help": "count_by silhouette and eigengap: most speakers looked for"}
     )
     smallest_windows: int = field(
@@ -49,6 +50,12 @@ class AgglomerativeConfig:
     smallest_share: float = field(
         default=0.01, metadata={"help": "nor is a group of a smaller share of all windows"}
     )
+
+    def __post_init__(self) -> None:
+        if self.most_tried < 1:
+            raise ConfigError(f"most_tried is {self.most_tried}: give 1 or more")
+        if not 0 <= self.smallest_share < 1:
+            raise ConfigError(f"smallest_share is {self.smallest_share}: give 0 to less than 1")
 
 
 class Agglomerative:
@@ -60,7 +67,8 @@ class Agglomerative:
         self.config = config or AgglomerativeConfig()
 
     def fit_predict(self, unit: NDArray[np.floating], count: SpeakerCount) -> NDArray[np.int64]:
-        """Unit vectors (N, D) -> (N,) labels."""
+        """Unit vectors (N, D) -> (N,) labels. In a recording so long that the door reduces it, a
+        row is a group of windows, and `smallest_windows` counts groups."""
         tree = linkage(unit, method="average", metric="cosine")
         smallest = max(self.config.smallest_windows, round(self.config.smallest_share * len(unit)))
         if count.exact is not None:
@@ -73,7 +81,7 @@ class Agglomerative:
     def _count_and_cut(
         self, unit: NDArray[np.floating], tree: NDArray[np.floating], smallest: int
     ) -> NDArray[np.int64]:
-        most = min(self.config.max_speakers, len(unit))
+        most = min(self.config.most_tried, len(unit))
         if self.config.count_by == "silhouette":
             return _cut_into(unit, tree, count_by_silhouette(unit, tree, most), smallest)
         if self.config.count_by == "eigengap":

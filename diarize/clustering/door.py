@@ -87,7 +87,7 @@ def cluster(
     rows that speakers are made of (windows of full length); the others join the nearest speaker,
     unless too few decide. `noise` says what happens to rows the backend left out: they join the
     nearest speaker, or keep -1. K obeys `count`, except that there are never more speakers than
-    usable rows.
+    rows with a label.
     """
     embeddings = np.asarray(embeddings, np.float64)
     count = count or SpeakerCount()
@@ -101,7 +101,7 @@ def cluster(
             chosen[:] = True
         found = np.full(len(unit), -1, np.int64)
         found[chosen] = _cluster_unit(unit[chosen], clusterer, count, noise)
-        labels[usable] = found if chosen.all() else join_nearest(unit, found)
+        labels[usable] = np.where(chosen, found, join_nearest(unit, found))
     return _by_first_appearance(labels)
 
 
@@ -112,10 +112,9 @@ def _cluster_unit(unit: Vectors, clusterer: Clusterer, count: SpeakerCount, nois
     labels = np.asarray(clusterer.fit_predict(rows, count), np.int64)[group]
     if (labels < 0).all():
         labels = np.zeros(len(unit), np.int64)  # one speaker looks like nothing but noise
-    labels = enforce_count(unit, labels, count.minimum, count.maximum)
-    if noise == "nearest" and (labels < 0).any():
+    if noise == "nearest":
         labels = join_nearest(unit, labels)
-    return labels
+    return enforce_count(unit, labels, count.minimum, count.maximum)
 
 
 def _by_first_appearance(labels: Labels) -> Labels:

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -100,6 +105,9 @@ def test_what_is_not_sound_is_said_in_one_line_and_writes_nothing(command, tmp_p
         (["--speakers", "0"], ["0"]),
         (["--speakers", "2", "--max-speakers", "3"], ["--speakers 2"]),
         (["--min-speakers", "4", "--max-speakers", "2"], ["4", "2"]),
+        (["--embedder", "/o'brien/w.safetensors"], ["/o'brien/w.safetensors"]),
+        (["--set", "clustering.agglomerative=3"], ["clustering.agglomerative", "3"]),
+        (["--set", "window.window_s=inf"], ["window.window_s", "finite"]),
         (["--clusterer", "kmeans"], ["kmeans", "agglomerative", "hdbscan"]),
         (["--segmenter", "webrtc"], ["webrtc", "silero", "energy"]),
         (["--set", "window.stepp_s=1"], ["window.stepp_s", "step_s"]),
@@ -113,6 +121,47 @@ def test_what_is_not_sound_is_said_in_one_line_and_writes_nothing(command, tmp_p
 )
 def test_flags_that_cannot_be_used(command, meeting, flags, words):
     one_line(command(meeting, *flags, "-q"), *words)
+
+
+def test_nothing_is_written_when_one_of_two_outputs_cannot_be(command, meeting, tmp_path):
+    one_line(command(meeting, "-o", tmp_path / "a.rttm", "-o", tmp_path / "no/b.json"), "no/b.json")
+    assert not list(tmp_path.iterdir())
+
+
+def test_options_may_come_first_and_names_may_look_like_markup(command, meeting, tmp_path):
+    sound = tmp_path / "call [interview] [b].flac"
+    sound.write_bytes(meeting.read_bytes())
+    done = command("--max-speakers", "1", "-o", tmp_path / "o.rttm", sound)
+    assert done.returncode == 0 and (tmp_path / "o.rttm").exists()
+    assert "call [interview] [b]: 1 speaker" in done.stderr.decode()
+    done = command("score", tmp_path / "o.rttm", tmp_path / "o.rttm")
+    assert "call_[interview]_[b]" in done.stdout.decode()
+
+
+def test_a_name_too_long_and_a_closed_standard_input(command):
+    one_line(command("x" * 300 + ".wav"), "xxx.wav")
+    one_line(command("-", stdin=b""), "standard input")
+
+
+@pytest.mark.parametrize("seconds", [0.05, 0.12, 0.3, 0.7])
+def test_a_blink_of_speech(command, meeting, tmp_path, seconds):
+    speech, rate = soundfile.read(meeting, dtype="float32", start=9 * 16_000, frames=16_000)
+    soundfile.write(tmp_path / "blink.wav", speech[: int(seconds * rate)], rate)
+    done = command(tmp_path / "blink.wav", "-q")
+    assert done.returncode == 0 and done.stderr == b""
+    assert len({line.split()[7] for line in done.stdout.decode().splitlines()}) <= 1
+
+
+def test_ctrl_c_stops_without_a_traceback(command, meeting, tmp_path):
+    program = Path(sys.executable).parent / "diarize"
+    running = subprocess.Popen(
+        [str(program), str(meeting), "-o", str(tmp_path / "o.rttm")], stderr=subprocess.PIPE
+    )
+    time.sleep(1.5)
+    running.send_signal(signal.SIGINT)
+    _, text = running.communicate(timeout=60)
+    assert running.returncode == 130 and b"Traceback" not in text
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_full_disk_is_said(command, meeting):

@@ -75,7 +75,7 @@ def test_the_same_recording_twice_gives_the_same_turns(diarizer, result, meeting
 def test_loudness_does_not_change_who_spoke(diarizer, wave, gain):
     plain, other = diarizer(wave, speakers=4), diarizer(wave * gain, speakers=4)
     error = score_recording("m", plain.turns, other.turns, uem=[(0.0, 60.0)]).der["full"]
-    assert error.rate < 0.12
+    assert error.rate < 0.02
 
 
 @pytest.mark.parametrize("samples", [0, 1, 100, 16_000, 160_000])
@@ -85,9 +85,10 @@ def test_silence_of_any_length_is_an_empty_result(diarizer, samples):
     assert result.to_mapping()["speakers"] == []
 
 
-def test_two_seconds_of_speech_are_one_speaker(diarizer, wave):
-    result = diarizer(wave[8 * 16_000 : 10 * 16_000])
-    assert len(result.speakers) == 1
+def test_two_seconds_of_speech_are_one_speaker_unless_two_are_told(diarizer, wave):
+    some = wave[8 * 16_000 : 10 * 16_000]
+    assert len(diarizer(some).speakers) == 1
+    assert len(diarizer(some, speakers=2).speakers) == 2
 
 
 def test_more_speakers_than_windows_is_said(diarizer, wave):

@@ -22,7 +22,18 @@ def test_python_blocks_run(block, tmp_path, monkeypatch):
     shutil.copy(ROOT / "recipes/samples/ami_ES2004a_600_660.flac", tmp_path / "meeting.wav")
     monkeypatch.chdir(tmp_path)
     exec(compile(block, "README.md", "exec"), {})
-    assert list(tmp_path.glob("*.rttm"))
+    (written,) = tmp_path.glob("*.rttm")
+    speakers = {line.split()[7] for line in written.read_text().splitlines()}
+    assert len(speakers) == 4  # both blocks ask for four
+
+
+def test_the_stages_by_hand_are_the_pipeline(tmp_path, monkeypatch):
+    shutil.copy(ROOT / "recipes/samples/ami_ES2004a_600_660.flac", tmp_path / "meeting.wav")
+    monkeypatch.chdir(tmp_path)
+    spaces = [{}, {}]
+    for block, space in zip(BLOCKS[:2], spaces, strict=True):
+        exec(compile(block, "README.md", "exec"), space)
+    assert spaces[0]["result"].turns == spaces[1]["turns"]
 
 
 def test_make_targets_named_in_the_readme_exist():

@@ -94,6 +94,35 @@ def test_noise_stays_out_only_when_asked():
     assert set(cluster(rows, Half(), noise="keep")) == {0, -1}
 
 
+class TenOnly:
+    """A backend that labels its first ten rows, two by two, and calls the rest noise."""
+
+    def fit_predict(self, unit, count):
+        labels = np.full(len(unit), -1, np.int64)
+        labels[:10] = np.arange(10) // 2
+        return labels
+
+
+def test_the_told_number_is_obeyed_in_spite_of_noise():
+    labels = cluster(unit_rows(50), TenOnly(), SpeakerCount.of(15))
+    assert set(labels) == set(range(15))
+
+
+def test_rows_that_do_not_decide_follow_and_noise_stays_noise():
+    rows = unit_rows(50)
+    decides = np.ones(50, bool)
+    decides[[20, 30]] = False
+    labels = cluster(rows, TenOnly(), decides=decides, noise="keep")
+    assert (labels[[20, 30]] >= 0).all()
+    assert (labels[40:] == -1).all()
+
+
+def test_rows_that_do_not_decide_make_no_speaker():
+    rows, truth = voices([30, 30, 3], noise=0.3)
+    labels = cluster(rows, Agglomerative(), SpeakerCount.of(2), decides=truth < 2)
+    assert same_partition(labels[truth < 2], truth[truth < 2])
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from diarize.files import write_atomic
+from diarize.files import check_target, write_atomic
 from encoder.errors import StoreError
 
 ROOT = Path(__file__).parents[2]
@@ -83,7 +83,7 @@ def test_a_write_that_stops_halfway_leaves_the_old_file_alone(tmp_path: Path) ->
     (tmp_path / "out").write_text("old")
     code = """
 import resource, sys
-from diarize.files import write_atomic
+from diarize.files import check_target, write_atomic
 from encoder.errors import StoreError
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 try:
@@ -198,3 +198,17 @@ def test_a_closed_pipe_is_a_store_error_without_an_echo_at_exit() -> None:
 def test_a_name_that_is_not_utf8_is_escaped_not_refused(tmp_path: Path) -> None:
     write_atomic(tmp_path / "out", "caf\udce9")
     assert (tmp_path / "out").read_bytes() == b"caf\\udce9"
+
+
+@pytest.mark.parametrize("bad", ["no/such/out.rttm", ".", "file/out.rttm"])
+def test_a_target_that_cannot_be_written_is_known_beforehand(tmp_path, bad):
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreError, match="cannot write"):
+        check_target(tmp_path / bad)
+
+
+@pytest.mark.parametrize("good", ["new.rttm", "old.rttm", "/dev/null", "-", "/dev/stdout"])
+def test_a_target_that_can_be_written_is_left_untouched(tmp_path, good):
+    (tmp_path / "old.rttm").write_text("old")
+    check_target(good if good[0] in "-/" else tmp_path / good)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["old.rttm"]
