@@ -1,4 +1,4 @@
-"""Write README's tables from the stored results, so that no number there is typed by hand.
+"""Write the tables of README and model card from the stored results, so that none is typed by hand.
 
     python recipes/tables.py
 
@@ -58,7 +58,21 @@ def evaluate() -> str:
     return "\n".join([*lines, "", f"Encoder `{stored['fingerprint']}`."])
 
 
-TABLES = {"conversations": conversations, "evaluate": evaluate}
+def totals() -> str:
+    """One sentence on diarization with these weights."""
+    stored = _load("conversations.json")
+    total, high = stored["all"]["total"], stored["trusted"]
+    parts = total["der"]["full"]
+    return (
+        f"Development conversations, default settings, count not told, full protocol: DER "
+        f"{100 * parts['rate']:.1f} % over {total['recordings']} recordings (confusion "
+        f"{100 * parts['confusion_s'] / parts['reference_s']:.1f} %, speaker count right in "
+        f"{total['speaker_count_right']}), {100 * high['der']['full']['rate']:.1f} % over the "
+        f"{high['recordings']} with trusted references."
+    )
+
+
+TABLES = {"conversations": conversations, "evaluate": evaluate, "totals": totals}
 
 
 def _der_row(title: str, row: dict[str, Any], count: str) -> str:
@@ -74,16 +88,15 @@ def _load(name: str) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Rewrite README.md in place."""
-    path = ROOT / "README.md"
-    text = path.read_text(encoding="utf-8")
-    for name, make in TABLES.items():
-        marked = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.S)
-        table = make()
-        text, count = marked.subn(lambda m, t=table: f"{m[1]}\n{t}\n\n{m[2]}", text)
-        if count != 1:
-            raise SystemExit(f"README.md has no single place marked {name!r}")
-    path.write_text(text, encoding="utf-8")
+    """Rewrite the README and the card of the packaged weights in place."""
+    (card,) = (ROOT / "encoder" / "weights").glob("*.md")
+    for path in (ROOT / "README.md", card):
+        text = path.read_text(encoding="utf-8")
+        for name, make in TABLES.items():
+            marked = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.S)
+            table = make()
+            text = marked.sub(lambda m, t=table: f"{m[1]}\n{t}\n\n{m[2]}", text)
+        path.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":
