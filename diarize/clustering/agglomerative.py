@@ -32,7 +32,7 @@ class AgglomerativeConfig:
         default="pairs", metadata={"help": "the rule that finds the number of speakers"}
     )
     twin_ratio: float = field(
-        default=0.82,
+        default=0.75,
         metadata={
             "help": "count_by pairs: groups whose likeness to each other is this share of the "
             "likeness inside them are one speaker, which keeps a single voice in one piece"
@@ -45,7 +45,7 @@ class AgglomerativeConfig:
         default=12, metadata={"help": "count_by silhouette and eigengap: most speakers looked for"}
     )
     smallest_windows: int = field(
-        default=6, metadata={"help": "a group of fewer windows is no speaker by itself"}
+        default=8, metadata={"help": "a group of fewer windows is no speaker by itself"}
     )
     smallest_share: float = field(
         default=0.01, metadata={"help": "nor is a group of a smaller share of all windows"}
