@@ -1,4 +1,4 @@
-"""Who spoke when, and which clips are the same person.
+"""Who spoke when.
 
     from diarize import Diarizer
     result = Diarizer.from_config()("meeting.wav", speakers=4)

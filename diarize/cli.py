@@ -36,7 +36,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Who spoke when, and which clips are the same person. "
+    help="Who spoke when, offline. "
     "`diarize meeting.wav -o out.rttm` is short for `diarize run meeting.wav -o out.rttm`; a file "
     "that is named like a command needs its folder, as in ./score.",
 )

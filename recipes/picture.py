@@ -5,6 +5,8 @@ python recipes/picture.py --sample recipes/samples/ami_ES2004a_600_660.flac
 
 from __future__ import annotations
 
+import io
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -26,7 +28,7 @@ def main(sample: Annotated[Path, typer.Option(help="sound file with an .rttm bes
     """Write recipes/results/demo.svg."""
     result = Diarizer.from_config()(sample)
     (reference,) = read_rttm(sample.with_suffix(".rttm")).values()
-    console = Console(record=True, width=WIDTH + 22, force_terminal=True)
+    console = Console(record=True, width=WIDTH + 14, force_terminal=True, file=io.StringIO())
     console.print(f"$ diarize {sample.name} -o out.rttm", style="bold")
     speakers_table(result, console=console)
     for title, turns in (("what was found", result.turns), ("reference", sorted(reference))):
@@ -34,7 +36,9 @@ def main(sample: Annotated[Path, typer.Option(help="sound file with an .rttm bes
         for line in _lines(turns, result.duration_s):
             console.print(line)
     OUT.parent.mkdir(exist_ok=True)
-    console.save_svg(str(OUT), title="diarize")
+    svg = console.export_svg(title="diarize")
+    # rich links to web fonts; the reader's own monospace font will do.
+    OUT.write_text(re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.S), encoding="utf-8")
     print(f"wrote {OUT}")
 
 
