@@ -103,7 +103,7 @@ def test_train_writes_weights_goes_on_and_repeats_itself(corpus, tmp_path):
     (tmp_path / "tiny.toml").write_text(TINY)
     command = ["--config", "tiny.toml", "--data", corpus, "--out", "out", "--cache", "banks"]
     run("train.py", *command, cwd=tmp_path)
-    (weights,) = (tmp_path / "out").glob("deepspeaker-small-*.safetensors")
+    (weights,) = (tmp_path / "out").glob("deepspeaker-tiny-*.safetensors")
     assert load_weights(weights).model.config.channels == (4, 8)
     rows = (tmp_path / "out/softmax/metrics.jsonl").read_text().splitlines()
     assert [json.loads(row)["step"] for row in rows] == [3, 6]
