@@ -1,7 +1,7 @@
 """Bringing every recording to one level, so that who spoke does not depend on the volume knob.
 
-Silero hears absolute loudness (it finds half of the speech at -65 dBFS) and log-mel features have a
-floor, so without this a copy at another volume gets other turns.
+Silero hears absolute loudness and log-mel features have a floor, so without this a copy at another
+volume gets other turns.
 """
 
 from __future__ import annotations

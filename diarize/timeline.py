@@ -3,7 +3,7 @@
 A turn is the currency between the pipeline, the formats and the scorer. Its times are seconds,
 half open [start_s, end_s); the pipeline counts in samples inside and converts once, on its way
 out. Nothing here needs numpy; pyannote.core is imported only by the two functions that make or
-read its `Annotation`, because that import costs about 0.4 s.
+read its `Annotation`, because that import is slow.
 """
 
 from __future__ import annotations

@@ -50,7 +50,8 @@ class FitConfig:
 
 @dataclass(frozen=True)
 class FitResult:
-    """The averaged model, the number of steps done and the last validation."""
+    """The averaged model, the number of steps done, and the last validation of this call: empty
+    where an earlier one had done all the steps."""
 
     averaged: nn.Module
     steps: int

@@ -14,6 +14,7 @@ import os
 import resource
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Optional
 
@@ -28,7 +29,7 @@ from diarize.formats.uem import read_uem
 from diarize.pipeline import Diarizer
 from diarize.scoring.report import RecordingScore, ScoreReport, score_recording
 from encoder.config import to_mapping
-from encoder.errors import ToolkitError
+from encoder.errors import CorpusError, ToolkitError
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -66,8 +67,8 @@ def _score(folder: Path, settings: list[str], save: bool) -> None:
             stages[stage] = stages.get(stage, 0.0) + took
         seconds += result.duration_s
         uem = folder / f"{name}.uem"
-        scored = read_uem(uem)[name] if uem.exists() else [(0.0, result.duration_s)]
-        reference = read_rttm(folder / f"{name}.rttm").get(name, [])
+        scored = _entries(read_uem, uem, name) if uem.exists() else [(0.0, result.duration_s)]
+        reference = _entries(read_rttm, folder / f"{name}.rttm", name)
         scores.append(score_recording(name, reference, result.turns, uem=scored))
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     report = ScoreReport(tuple(scores))
@@ -101,6 +102,14 @@ def _score(folder: Path, settings: list[str], save: bool) -> None:
         }
         text = json.dumps(stored, indent=1) + "\n"
         (RESULTS / "conversations.json").write_text(text, encoding="utf-8")
+
+
+def _entries(read: Callable[[Path], dict[str, list]], path: Path, name: str) -> list:
+    """What the file says of this recording; nothing only if it says nothing at all."""
+    found = read(path)
+    if found and name not in found:
+        raise CorpusError(f"{str(path)!r} speaks of {min(found)!r}, not of {name!r}: correct it")
+    return found.get(name, [])
 
 
 def _summary(report: ScoreReport, high: ScoreReport) -> None:

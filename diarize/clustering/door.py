@@ -23,7 +23,7 @@ Vectors = NDArray[np.floating]
 Labels = NDArray[np.int64]
 
 MIN_DECIDING = 4  # rows; with fewer, short windows have a say too
-MAX_EXACT = 5_000  # rows an O(N^2) backend gets at most; 5,000 take about 4 s and 200 MB
+MAX_EXACT = 5_000  # rows an O(N^2) backend gets at most: 12.5 million pairs, 100 MB as float64
 
 
 @dataclass(frozen=True)

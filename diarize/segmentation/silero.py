@@ -3,7 +3,7 @@
 The model reads chunks of 512 samples (32 ms), each with the 64 samples before it, and hands an
 LSTM state from chunk to chunk. Only that LSTM has to wait for the chunk before: here the layers
 below and above it take 256 chunks at once, which gives the numbers of the package's own loop
-(to about 1e-5) in an eighth of its time.
+(to about 1e-5) in a fraction of its time.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ class SileroConfig:
 class SileroSegmenter(Segmenter):
     """Silero VAD, block by block; BackendUnavailable comes from the registry without the package.
 
-    The model hears absolute loudness: of a meeting at -57 dBFS RMS it still finds nine tenths of
-    what it finds at -31, at -65 half, and below -70 next to nothing.
+    The model hears absolute loudness and misses speech that is very quiet, which is why the
+    pipeline brings every recording to one level first.
     """
 
     Config = SileroConfig
