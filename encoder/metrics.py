@@ -1,8 +1,8 @@
 """Verification and identification measures.
 
 Conventions: a score is larger for pairs that are more likely the same speaker; rates are fractions
-in [0, 1]. EER is where the false acceptance and false rejection curves cross, interpolated between
-the two nearest operating points.
+in [0, 1]. Equal scores are accepted together. EER is where the false acceptance and false rejection
+curves cross, interpolated between the two nearest operating points.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from encoder.errors import CorpusError
+from encoder.errors import ConfigError, CorpusError
 
-__all__ = ["Eer", "eer", "identification_accuracy", "verification_trials"]
+__all__ = ["Eer", "eer", "identification_accuracy", "min_dcf", "verification_trials"]
 
 
 class Eer(NamedTuple):
@@ -25,13 +25,61 @@ class Eer(NamedTuple):
     threshold: float
 
 
+class _OperatingPoints(NamedTuple):
+    """Error rates (P,) from "accept everything" to "accept nothing", and the thresholds (P,) that
+    give them: scores >= threshold are accepted, and the last is infinite."""
+
+    rejected_targets: NDArray[np.float64]
+    accepted_others: NDArray[np.float64]
+    thresholds: NDArray[np.float64]
+
+
 def eer(scores: NDArray[np.floating], is_target: NDArray[np.bool_]) -> Eer:
     """Equal error rate of scores (N,) with truth (N,); CorpusError without both kinds of trial."""
+    points = _operating_points(scores, is_target)
+    rejected_targets = points.rejected_targets
+    difference = rejected_targets - points.accepted_others  # rises from -1 to 1
+    after = int(np.argmax(difference >= 0))
+    before = after - 1
+    part = -difference[before] / (difference[after] - difference[before])
+    rate = rejected_targets[before] + part * (rejected_targets[after] - rejected_targets[before])
+    closest = after if difference[after] < -difference[before] else before
+    return Eer(float(rate), float(points.thresholds[closest]))
+
+
+def min_dcf(
+    scores: NDArray[np.floating],
+    is_target: NDArray[np.bool_],
+    *,
+    p_target: float = 0.01,
+    c_miss: float = 1.0,
+    c_false_alarm: float = 1.0,
+) -> float:
+    """Smallest detection cost over all thresholds for scores (N,) with truth (N,), as NIST's
+    speaker recognition evaluations normalise it: 1 is what deciding blindly would cost.
+
+    p_target: prior of a same-speaker trial. c_miss, c_false_alarm: costs of the two errors.
+    CorpusError without both kinds of trial, ConfigError for a prior or cost that cannot be.
+    """
+    if not (0 < p_target < 1 and c_miss > 0 and c_false_alarm > 0):
+        raise ConfigError(
+            f"p_target {p_target}, c_miss {c_miss} and c_false_alarm {c_false_alarm} cannot be: "
+            "give a prior between 0 and 1 and costs above 0"
+        )
+    points = _operating_points(scores, is_target)
+    miss, false_alarm = c_miss * p_target, c_false_alarm * (1 - p_target)
+    costs = miss * points.rejected_targets + false_alarm * points.accepted_others
+    return float(costs.min() / min(miss, false_alarm))
+
+
+def _operating_points(
+    scores: NDArray[np.floating], is_target: NDArray[np.bool_]
+) -> _OperatingPoints:
     scores, is_target = np.asarray(scores, np.float64), np.asarray(is_target, bool)
     targets, others = int(is_target.sum()), int((~is_target).sum())
     if targets == 0 or others == 0:
         raise CorpusError(
-            f"an equal error rate needs trials of both kinds: {targets} same-speaker, "
+            f"error rates need trials of both kinds: {targets} same-speaker, "
             f"{others} different-speaker"
         )
     if np.isnan(scores).any():
@@ -42,13 +90,8 @@ def eer(scores: NDArray[np.floating], is_target: NDArray[np.bool_]) -> Eer:
     cut = np.append(np.flatnonzero(np.diff(ranked)) + 1, len(ranked))
     rejected_targets = np.concatenate([[0], np.cumsum(truth)[cut - 1]]) / targets
     accepted_others = 1 - np.concatenate([[0], np.cumsum(~truth)[cut - 1]]) / others
-    difference = rejected_targets - accepted_others  # rises from -1 to 1
-    after = int(np.argmax(difference >= 0))
-    before = after - 1
-    part = -difference[before] / (difference[after] - difference[before])
-    rate = rejected_targets[before] + part * (rejected_targets[after] - rejected_targets[before])
-    closest = after if difference[after] < -difference[before] else before
-    return Eer(float(rate), float(ranked[cut[closest - 1] if closest > 0 else 0]))
+    thresholds = np.concatenate([ranked[:1], ranked[cut[:-1]], [np.inf]])
+    return _OperatingPoints(rejected_targets, accepted_others, thresholds)
 
 
 def identification_accuracy(

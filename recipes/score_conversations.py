@@ -3,41 +3,76 @@
     python recipes/score_conversations.py --data ../shared/corpus [--set clusterer=hdbscan]
 
 The number of speakers is never told. Scored within each recording's UEM where there is one, else
-over its whole length. Writes recipes/results/conversations.json.
+over its whole length. Each embedder has a run of its own, in a process of its own (so that memory
+is its own, too), with the same settings. Writes recipes/results/conversations.json.
 """
 
 from __future__ import annotations
 
 import csv
 import json
+import multiprocessing
 import os
 import resource
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated, Any, Optional
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from diarize.cli_score import score_table
-from diarize.config import load_config
+from diarize.config import DiarizeConfig, load_config
+from diarize.files import write_atomic
 from diarize.formats.rttm import read_rttm
 from diarize.formats.uem import read_uem
 from diarize.pipeline import Diarizer
 from diarize.scoring.report import RecordingScore, ScoreReport, score_recording
 from encoder.config import to_mapping
-from encoder.errors import CorpusError, ToolkitError
+from encoder.errors import BackendUnavailable, CheckpointError, CorpusError, ToolkitError
 
-RESULTS = Path(__file__).parent / "results"
+REFERENCE = "onnx:campplus"  # a public model beside ours, for scale
+console = Console(stderr=True)
+
+
+@dataclass(frozen=True)
+class Run:
+    """The scores of one embedder and what they cost. Times are seconds for an hour of sound."""
+
+    config: DiarizeConfig
+    fingerprint: str
+    report: ScoreReport
+    trusted: ScoreReport
+    per_hour: dict[str, Any]
+    peak_mb: float
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "name": self.config.embedder,
+            "fingerprint": self.fingerprint,
+            "config": to_mapping(self.config),
+            "per_hour_of_sound": self.per_hour,
+            "peak_memory_mb": self.peak_mb,
+            "cores": os.cpu_count(),
+            "all": self.report.to_json(),
+            "trusted": self.trusted.to_json()["total"],
+        }
 
 
 def main(
     data: Annotated[Path, typer.Option(help="corpus folder")],
+    embedder: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option(help=f"name or file; repeatable (default: the config's, and {REFERENCE})"),
+    ] = None,
     settings: Annotated[Optional[list[str]], typer.Option("--set", help="a.b=c")] = None,  # noqa: UP045
-    save: Annotated[bool, typer.Option(help="write recipes/results")] = True,
+    results: Annotated[Path, typer.Option(help="folder")] = Path(__file__).parent / "results",
+    save: Annotated[bool, typer.Option(help="write into the folder of results")] = True,
 ) -> None:
     """Score the pipeline on every recording of the manifest."""
     folder = data / "conversations"
@@ -45,16 +80,41 @@ def main(
         print(f"skipped: there are no conversations in {str(data)!r}; give DATA=folder")
         return
     try:
-        _score(folder, settings or [], save)
+        config = load_config(None, settings or [])
+        # Settings that name an embedder are about that one.
+        named = config.embedder != DiarizeConfig().embedder
+        runs = []
+        for name in embedder or ([config.embedder] if named else [config.embedder, REFERENCE]):
+            try:
+                runs.append(_alone(folder, replace(config, embedder=name)))
+            except (BackendUnavailable, CheckpointError) as error:
+                if embedder or name != REFERENCE:
+                    raise
+                console.print(
+                    f"left out {name}: {error}",
+                    style="yellow", highlight=False, markup=False, soft_wrap=True,
+                )  # fmt: skip
+                continue
+            _show(runs[-1])
+        _totals(runs)
+        if save:
+            results.mkdir(parents=True, exist_ok=True)
+            stored = {"runs": [run.to_json() for run in runs]}
+            write_atomic(results / "conversations.json", json.dumps(stored, indent=1) + "\n")
     except ToolkitError as error:
-        Console(stderr=True).print(f"error: {error}", style="red", highlight=False, markup=False)
+        console.print(f"error: {error}", style="red", highlight=False, markup=False)
         raise typer.Exit(2) from None
 
 
-def _score(folder: Path, settings: list[str], save: bool) -> None:
+def _alone(folder: Path, config: DiarizeConfig) -> Run:
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=context) as pool:
+        return pool.submit(_score, folder, config).result()
+
+
+def _score(folder: Path, config: DiarizeConfig) -> Run:
     with (folder / "manifest.tsv").open(newline="", encoding="utf-8") as handle:
         rows = list(csv.DictReader(handle, delimiter="\t"))
-    config = load_config(None, settings)
     diarizer = Diarizer.from_config(config)
     diarizer(folder / rows[0]["file"])  # first call: warms caches up, not timed
     stages: dict[str, float] = {}
@@ -71,37 +131,21 @@ def _score(folder: Path, settings: list[str], save: bool) -> None:
         reference = _entries(read_rttm, folder / f"{name}.rttm", name)
         scores.append(score_recording(name, reference, result.turns, uem=scored))
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    report = ScoreReport(tuple(scores))
     trusted = {row["recording"] for row in rows if row["trust"] == "high"}
-    high = ScoreReport(tuple(s for s in scores if s.uri in trusted))
-    score_table(report)
-    _summary(report, high)
     per_hour = {
         "wall_s": wall / seconds * 3600,
         "cpu_s": cpu / seconds * 3600,
         "stages": {stage: took / seconds * 3600 for stage, took in stages.items()},
     }
-    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (
-        1 << 20 if sys.platform == "darwin" else 1 << 10
+    unit = 1 << 20 if sys.platform == "darwin" else 1 << 10
+    return Run(
+        config,
+        diarizer.embedder.fingerprint,
+        ScoreReport(tuple(scores)),
+        ScoreReport(tuple(s for s in scores if s.uri in trusted)),
+        per_hour,
+        resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit,
     )
-    print(
-        f"per hour of sound: {per_hour['wall_s']:.1f} s wall, {per_hour['cpu_s']:.1f} s CPU "
-        + "(" + ", ".join(f"{k} {v:.1f}" for k, v in per_hour["stages"].items()) + ")"
-        + f"; peak memory {peak_mb:.0f} MB; {os.cpu_count()} cores"
-    )  # fmt: skip
-    if save:
-        RESULTS.mkdir(exist_ok=True)
-        stored = {
-            "fingerprint": diarizer.embedder.fingerprint,
-            "config": to_mapping(config),
-            "per_hour_of_sound": per_hour,
-            "peak_memory_mb": peak_mb,
-            "cores": os.cpu_count(),
-            "all": report.to_json(),
-            "trusted": high.to_json()["total"],
-        }
-        text = json.dumps(stored, indent=1) + "\n"
-        (RESULTS / "conversations.json").write_text(text, encoding="utf-8")
 
 
 def _entries(read: Callable[[Path], dict[str, list]], path: Path, name: str) -> list:
@@ -112,16 +156,28 @@ def _entries(read: Callable[[Path], dict[str, list]], path: Path, name: str) -> 
     return found.get(name, [])
 
 
-def _summary(report: ScoreReport, high: ScoreReport) -> None:
+def _show(run: Run) -> None:
+    print(f"{run.config.embedder} ({run.fingerprint})")
+    score_table(run.report)
+    stages = ", ".join(f"{k} {v:.1f}" for k, v in run.per_hour["stages"].items())
+    print(
+        f"per hour of sound: {run.per_hour['wall_s']:.1f} s wall, {run.per_hour['cpu_s']:.1f} s "
+        f"CPU ({stages}); peak memory {run.peak_mb:.0f} MB; {os.cpu_count()} cores"
+    )
+
+
+def _totals(runs: list[Run]) -> None:
     table = Table(title="totals weighted by time, full protocol, %")
-    for title in ("recordings", "DER", "missed", "false al.", "confus.", "counts right"):
-        table.add_column(title, justify="left" if title == "recordings" else "right")
-    for name, part in (("all", report), ("trusted references", high)):
-        full = part.der["full"]
-        parts = (full.error_s, full.missed_s, full.false_alarm_s, full.confusion_s)
-        cells = [f"{100 * p / max(full.reference_s, 1e-9):.1f}" for p in parts]
-        right = f"{part.speaker_count_right} of {len(part.recordings)}"
-        table.add_row(f"{name} ({len(part.recordings)})", *cells, right)
+    for title in ("embedder, recordings", "DER", "missed", "false al.", "confus.", "counts right"):
+        table.add_column(title, justify="left" if title.startswith("embedder") else "right")
+    for run in runs:
+        for name, part in (("all", run.report), ("trusted references", run.trusted)):
+            full = part.der["full"]
+            parts = (full.error_s, full.missed_s, full.false_alarm_s, full.confusion_s)
+            cells = [f"{100 * p / max(full.reference_s, 1e-9):.1f}" for p in parts]
+            right = f"{part.speaker_count_right} of {len(part.recordings)}"
+            title = f"{run.config.embedder}, {name} ({len(part.recordings)})"
+            table.add_row(title, *cells, right)
     Console(width=100).print(table)
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_curve
 
-from encoder.errors import CorpusError
-from encoder.metrics import eer, identification_accuracy, verification_trials
+from encoder.errors import ConfigError, CorpusError
+from encoder.metrics import eer, identification_accuracy, min_dcf, verification_trials
 
 
 def trials(seed, *, ties):
@@ -94,6 +94,50 @@ def test_eer_keeps_under_increasing_maps():
 def test_eer_errors(scores, truth, words):
     with pytest.raises(CorpusError, match=words):
         eer(np.array(scores), np.array(truth, bool))
+
+
+@pytest.mark.parametrize("ties", [False, True])
+@pytest.mark.parametrize("seed", range(25))
+def test_min_dcf_by_trying_every_threshold(seed, ties):
+    scores, truth = trials(seed, ties=ties)
+    prior, miss, false_alarm = (0.01, 1.0, 1.0) if seed % 2 else (0.3, 10.0, 2.0)
+    costs = []
+    for threshold in [*sorted(set(scores)), np.inf]:
+        accepted_others, rejected_targets = rates_at(scores, truth, threshold)
+        cost = miss * prior * rejected_targets + false_alarm * (1 - prior) * accepted_others
+        costs.append(cost)
+    blind = min(miss * prior, false_alarm * (1 - prior))  # accept nothing, or accept everything
+    found = min_dcf(scores, truth, p_target=prior, c_miss=miss, c_false_alarm=false_alarm)
+    assert found == pytest.approx(min(costs) / blind, abs=1e-12)
+    assert 0 <= found <= 1
+
+
+@pytest.mark.parametrize(
+    ("scores", "truth", "prior", "cost"),
+    [
+        ([0.1, 0.2, 0.8, 0.9], [0, 0, 1, 1], 0.01, 0.0),
+        ([0.1, 0.2, 0.8, 0.9], [1, 1, 0, 0], 0.01, 1.0),  # better blind than this
+        ([0.5, 0.5, 0.5], [0, 1, 0], 0.01, 1.0),  # a tie cannot be split
+        # Accept from 0.9: one target of two missed, no false alarm.
+        ([0.1, 0.6, 0.5, 0.9], [0, 0, 1, 1], 0.01, 0.5),
+        # Prior 0.9, blind cost 0.1. Accept from 0.5: no miss, one of two others: 0.1 * 0.5 / 0.1.
+        ([0.1, 0.6, 0.5, 0.9], [0, 0, 1, 1], 0.9, 0.5),
+        # One other of four above one target of four; prior 0.2. Accept from 0.5: miss 1/4, no false
+        # alarm: 0.2 / 4 / 0.2.
+        ([0.0, 0.1, 0.2, 0.4, 0.3, 0.5, 0.6, 0.7], [0, 0, 0, 0, 1, 1, 1, 1], 0.2, 0.25),
+    ],
+)
+def test_min_dcf_by_hand(scores, truth, prior, cost):
+    found = min_dcf(np.array(scores), np.array(truth, bool), p_target=prior)
+    assert found == pytest.approx(cost)
+
+
+def test_min_dcf_errors():
+    with pytest.raises(CorpusError, match="0 same-speaker, 1 different-speaker"):
+        min_dcf(np.array([0.5]), np.array([False]))
+    for wrong in ({"p_target": 1.0}, {"c_miss": 0.0}, {"c_false_alarm": -1.0}):
+        with pytest.raises(ConfigError, match="give a prior between 0 and 1"):
+            min_dcf(np.array([0.5, 0.6]), np.array([False, True]), **wrong)
 
 
 @pytest.mark.parametrize("seed", range(5))

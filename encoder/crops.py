@@ -1,0 +1,169 @@
+"""Vectors of many utterances from any embedder: whole and as centred crops, kept on disk.
+
+Crops are cut from the wave, so embedders with different features hear the same sound. An utterance
+shorter than a crop is repeated up to its length. A file is decoded once for all crops, and a file
+that cannot be read is left out for every embedder alike.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+import secrets
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from encoder.audio import load_audio, seconds_to_samples
+from encoder.errors import AudioError, CorpusError, StoreError
+from encoder.manifest import Utterance
+
+__all__ = ["CROPS_S", "CropVectors", "WindowEmbedder", "centred", "crop_vectors"]
+
+CROPS_S: Mapping[str, float | None] = {"full": None, "3 s": 3.0, "1.6 s": 1.6}
+_CHUNK = 16  # utterances decoded before they are embedded together
+
+
+class WindowEmbedder(Protocol):
+    """What is needed of an embedder here; vectors have unit norm."""
+
+    fingerprint: str
+
+    @property
+    def minimum_samples(self) -> int:
+        """The shortest window it takes."""
+        ...
+
+    def embed_windows(self, wave: torch.Tensor, bounds: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Wave (T,) and windows (N, 2) -> (N, D) unit vectors."""
+        ...
+
+
+class CropVectors(NamedTuple):
+    """Vectors (K, D) by crop, of the utterances in rows `kept` (K,); sentences on the others."""
+
+    kept: NDArray[np.int64]
+    by_crop: dict[str, NDArray[np.float32]]
+    left_out: list[str]
+
+
+def crop_vectors(
+    embedder: WindowEmbedder,
+    utterances: Sequence[Utterance],
+    *,
+    crops: Mapping[str, float | None] = CROPS_S,
+    cache: str | Path | None = None,
+    on_done: Callable[[int, int], None] | None = None,
+) -> CropVectors:
+    """Embed every utterance once for each crop (name -> seconds, None for the whole).
+
+    cache: a folder; vectors are kept in `FINGERPRINT-KEY.npz`, where KEY is a hash of the list, of
+        the files' sizes and of the crops, so that nothing is embedded twice.
+    on_done: is given the number of utterances that are done, and of all.
+
+    CorpusError if no file can be read; StoreError if the cache cannot be written.
+    """
+    path = None if cache is None else Path(cache) / _file_name(embedder, utterances, crops)
+    found = None if path is None else _read(path, crops)
+    if found is None:
+        found = _embed(embedder, utterances, crops, on_done)
+        if path is not None:
+            _write(path, found)
+    if on_done:
+        on_done(len(utterances), len(utterances))
+    return found
+
+
+def centred(wave: torch.Tensor, samples: int) -> torch.Tensor:
+    """The middle (samples,) of a wave (T,); a shorter wave is repeated until it is long enough."""
+    if len(wave) < samples:
+        wave = wave.repeat(-(-samples // len(wave)))[:samples]
+    start = (len(wave) - samples) // 2
+    return wave[start : start + samples]
+
+
+def _embed(
+    embedder: WindowEmbedder,
+    utterances: Sequence[Utterance],
+    crops: Mapping[str, float | None],
+    on_done: Callable[[int, int], None] | None,
+) -> CropVectors:
+    kept: list[int] = []
+    left_out: list[str] = []
+    parts: dict[str, list[NDArray[np.float32]]] = {name: [] for name in crops}
+    for at in range(0, len(utterances), _CHUNK):
+        waves = []
+        for row, utterance in enumerate(utterances[at : at + _CHUNK], start=at):
+            try:
+                waves.append(load_audio(utterance.path, on_warning=lambda sentence: None))
+                kept.append(row)
+            except AudioError as error:
+                left_out.append(str(error))
+        if waves:
+            for name, vectors in _embed_crops(embedder, waves, crops).items():
+                parts[name].append(vectors)
+        if on_done:
+            on_done(min(at + _CHUNK, len(utterances)), len(utterances))
+    if not kept:
+        raise CorpusError(f"none of {len(utterances)} utterances can be read: {left_out[:1]}")
+    by_crop = {name: np.concatenate(some) for name, some in parts.items()}
+    return CropVectors(np.array(kept, np.int64), by_crop, left_out)
+
+
+def _embed_crops(
+    embedder: WindowEmbedder, waves: list[torch.Tensor], crops: Mapping[str, float | None]
+) -> dict[str, NDArray[np.float32]]:
+    """(n, D) by crop of n waves, all in one call: crops of one length then share a batch."""
+    pieces = []
+    for seconds in crops.values():
+        for wave in waves:
+            samples = len(wave) if seconds is None else seconds_to_samples(seconds)
+            pieces.append(centred(wave, max(samples, embedder.minimum_samples)))
+    ends = np.cumsum([len(piece) for piece in pieces])
+    bounds = np.stack([ends - [len(piece) for piece in pieces], ends], axis=1)
+    vectors = embedder.embed_windows(torch.cat(pieces), bounds)
+    return dict(zip(crops, np.split(vectors, len(crops)), strict=True))
+
+
+def _file_name(
+    embedder: WindowEmbedder, utterances: Sequence[Utterance], crops: Mapping[str, float | None]
+) -> str:
+    rows = [(str(u.path), u.path.stat().st_size if u.path.exists() else None) for u in utterances]
+    key = hashlib.sha256(repr((rows, sorted(crops.items()))).encode()).hexdigest()[:12]
+    return f"{re.sub(r'[^0-9A-Za-z._-]', '_', embedder.fingerprint)}-{key}.npz"
+
+
+def _read(path: Path, crops: Mapping[str, float | None]) -> CropVectors | None:
+    """What `_write` wrote; None if it is absent or damaged, so that it is made again."""
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            by_crop = {name: stored[f"crop {name}"] for name in crops}
+            return CropVectors(stored["kept"], by_crop, stored["left_out"].tolist())
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None
+
+
+def _write(path: Path, vectors: CropVectors) -> None:
+    arrays = {f"crop {name}": array for name, array in vectors.by_crop.items()}
+    left_out = np.array(vectors.left_out, dtype=np.str_)
+    partial = path.with_name(f".{secrets.token_hex(6)}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with partial.open("wb") as handle:
+            np.savez(handle, kept=vectors.kept, left_out=left_out, **arrays)  # type: ignore[arg-type]
+        os.replace(partial, path)  # noqa: PTH105
+    except OSError as error:
+        raise StoreError(
+            f"cannot keep vectors in {str(path.parent)!r} ({error.strerror}): "
+            "choose a folder you may write to"
+        ) from error
+    finally:
+        with contextlib.suppress(OSError):
+            partial.unlink()
