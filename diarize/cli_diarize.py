@@ -46,7 +46,9 @@ def run(
     ] = None,
     embedder: Annotated[
         Optional[str],  # noqa: UP045
-        typer.Option(help="Weights: a name, or the path of a .safetensors file."),
+        typer.Option(
+            help="Weights: a name, the path of a .safetensors file, or onnx:MODEL (see README)."
+        ),
     ] = None,
     device: Annotated[Optional[str], typer.Option(help="cpu, cuda or auto.")] = None,  # noqa: UP045
     config: Annotated[OptionalPath, typer.Option(help="TOML file of settings.")] = None,

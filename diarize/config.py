@@ -25,7 +25,7 @@ class DiarizeConfig:
         default_factory=dict, metadata={"help": "settings by segmenter name"}
     )
     window: WindowConfig = field(default_factory=WindowConfig)
-    embedder: str = field(default="deepspeaker-small", metadata={"help": "name or weights path"})
+    embedder: str = field(default="deepspeaker-small", metadata={"help": "name or path; onnx:..."})
     device: str = field(default="auto", metadata={"help": "cpu, cuda or auto"})
     clusterer: str = field(default="agglomerative", metadata={"help": "groups windows by speaker"})
     clustering: dict[str, Any] = field(

