@@ -2,8 +2,9 @@
 
 Every change works on a batch of log-mel crops (B, F, M) before normalisation, with randomness from
 one generator: noise, music or babble added as power at a chosen SNR; late reverberation as an
-exponential tail over frames in each band (Polack's model: energy falls by 60 dB in T60); a smooth
-random channel curve; a telephone band; masks over time and bands (Park et al. 2019).
+exponential tail over frames in each band (Polack's model: energy falls by 60 dB in T60) or a room
+as measured (`encoder.rooms`); another level; a smooth random channel curve; a telephone band; masks
+over time and bands (Park et al. 2019).
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from torch import Tensor
 
 __all__ = ["AugmentConfig", "augment"]
 
+_FLOOR = 1e-6  # FeatureConfig.floor: no log-mel power is below it
+
 
 @dataclass(frozen=True)
 class AugmentConfig:
@@ -27,30 +30,45 @@ class AugmentConfig:
     babble_snr_db: tuple[float, float] = field(default=(8.0, 20.0), metadata={"help": "range"})
     reverb: float = field(default=0.4, metadata={"help": "probability of a late reverb tail"})
     t60_s: tuple[float, float] = field(default=(0.15, 0.9), metadata={"help": "range"})
+    measured_room: float = field(
+        default=0.0,
+        metadata={"help": "probability of a measured room instead, where there are any"},
+    )
     channel: float = field(default=0.5, metadata={"help": "probability of a smooth channel curve"})
     channel_db: float = field(default=8.0, metadata={"help": "weight of its slowest cosine"})
     telephone: float = field(default=0.1, metadata={"help": "probability of a 300-3400 Hz band"})
+    level: float = field(default=0.0, metadata={"help": "probability of another recording level"})
+    level_db: tuple[float, float] = field(
+        default=(-30.0, 6.0), metadata={"help": "range; quiet sound comes near the feature's floor"}
+    )
     mask: float = field(default=0.3, metadata={"help": "probability of one time and one band mask"})
 
 
 def augment(
     log_mel: Tensor,
-    noise: Tensor,
+    noise: Tensor | None,
     config: AugmentConfig,
     *,
     generator: torch.Generator,
+    speakers: Tensor | None = None,
+    rooms: Tensor | None = None,
     hop_s: float = 0.010,
 ) -> Tensor:
-    """(B, F, M) log-mel crops and as many (B, F, M) noise crops -> (B, F, M) changed crops."""
+    """(B, F, M) log-mel crops and as many (B, F, M) noise crops -> (B, F, M) changed crops.
+
+    noise: None leaves noise out and keeps every other change. speakers: (B,) int64, so that nobody
+    is heard behind themselves; without it every row counts as another speaker. rooms: (R, L, M)
+    kernels of `encoder.rooms`.
+    """
     B, _, M = log_mel.shape
     g = generator
     x = log_mel.exp()
-    if B > 1:
-        voices = x.roll(1, 0) + x.roll(2, 0)  # neighbours in the batch are other speakers
-        x = _mix(x, voices, config.babble, config.babble_snr_db, g)
-    x = _reverberate(x, config, g, hop_s)
-    x = _mix(x, noise.exp(), config.noise, config.noise_snr_db, g)
-    y = torch.log(x + 1e-6)
+    x = _mix(x, _voices_behind(x, speakers), config.babble, config.babble_snr_db, g)
+    x = _in_a_room(x, _reverberate(x, config, g, hop_s), rooms, config, g)
+    if noise is not None:
+        x = _mix(x, noise.exp(), config.noise, config.noise_snr_db, g)
+    x = _at_another_level(x, config, g)
+    y = torch.log(x.clamp_min(_FLOOR))  # the crops' own floor is already in their power
     y = y + _channel_curves(B, M, config, g)[:, None, :]
     y = _telephone(y, config.telephone, g)
     return _mask(y, config.mask, g)
@@ -63,6 +81,16 @@ def _chosen(B: int, probability: float, g: torch.Generator) -> Tensor:
 def _uniform(B: int, low_high: tuple[float, float], g: torch.Generator) -> Tensor:
     low, high = low_high
     return low + (high - low) * torch.rand(B, generator=g)
+
+
+def _voices_behind(power: Tensor, speakers: Tensor | None) -> Tensor:
+    """The two rows before each row, as far as they are other speakers."""
+    speakers = torch.arange(len(power)) if speakers is None else speakers
+    voices = torch.zeros_like(power)
+    for shift in (1, 2):
+        other = speakers.roll(shift) != speakers
+        voices = voices + power.roll(shift, 0) * other[:, None, None]
+    return voices
 
 
 def _mix(
@@ -97,6 +125,42 @@ def _reverberate(power: Tensor, config: AugmentConfig, g: torch.Generator, hop_s
         dim=1,
     )[:, :F]
     return power + gain[:, None, None] * tail.clamp_min(0)
+
+
+def _in_a_room(
+    power: Tensor,
+    otherwise: Tensor,
+    rooms: Tensor | None,
+    config: AugmentConfig,
+    g: torch.Generator,
+) -> Tensor:
+    """Rows put into a measured room; those not chosen are the rows of `otherwise`."""
+    if rooms is None or len(rooms) == 0 or config.measured_room == 0:
+        return otherwise
+    B, F, _ = power.shape
+    chosen = _chosen(B, config.measured_room, g)
+    kernel = rooms[torch.randint(len(rooms), (B,), generator=g)][chosen, :F]  # (B', L, M)
+    if not chosen.any():
+        return otherwise
+    dry = (power[chosen] - _FLOOR).clamp_min(0)
+    size = F + kernel.shape[1]
+    # In double precision: powers span ten decades, and silence must stay silent.
+    spectrum = torch.fft.rfft(dry.double(), n=size, dim=1)
+    spectrum = spectrum * torch.fft.rfft(kernel.double(), n=size, dim=1)
+    wet = torch.fft.irfft(spectrum, n=size, dim=1)[:, :F].clamp_min(0).to(power.dtype)
+    result = otherwise.clone()
+    result[chosen] = wet + _FLOOR
+    return result
+
+
+def _at_another_level(power: Tensor, config: AugmentConfig, g: torch.Generator) -> Tensor:
+    """Louder or quieter, with the features' floor staying where it is."""
+    if config.level == 0:
+        return power
+    B = len(power)
+    gain = 10 ** (_uniform(B, config.level_db, g) / 10)
+    gain = torch.where(_chosen(B, config.level, g), gain, torch.ones(B))
+    return (power - _FLOOR).clamp_min(0) * gain[:, None, None] + _FLOOR
 
 
 def _channel_curves(B: int, M: int, config: AugmentConfig, g: torch.Generator) -> Tensor:

@@ -4,7 +4,8 @@ Decoding and filterbanks run once; training then reads float16 log-mel frames (n
 that augmentation can work on power) at memory speed.
 
 A bank is a folder: `features.f16` (total frames, M) and `index.json` with one row an utterance.
-Speed-changed copies (Ko et al. 2015) shift pitch and formants, so each counts as a new speaker.
+Speed-changed copies (Ko et al. 2015) shift pitch and formants, so each counts as a new speaker; a
+copy through a telephone call (`encoder.telephone`) keeps its speaker and says so in `Item.channel`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from __future__ import annotations
 import hashlib
 import json
 import multiprocessing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -24,12 +26,16 @@ from torch import Tensor
 from encoder.errors import CorpusError, ToolkitError
 from encoder.features import FeatureConfig, LogMel
 from encoder.manifest import Utterance
+from encoder.telephone import codec_of, telephone
+from encoder.torchaudio_door import torchaudio
 
-__all__ = ["FeatureBank", "Item", "bank_of", "build_bank"]
+__all__ = ["FeatureBank", "Item", "at_speed", "bank_of", "build_bank", "copy_name", "speeds_of"]
+
+_WORTH_WORKERS = 40  # utterances; fewer are done before a process has started
 
 
 class Item(NamedTuple):
-    """One utterance of a bank at one speed."""
+    """One utterance of a bank at one speed; `channel` is "" or "telephone:CODEC"."""
 
     start: int
     frames: int
@@ -38,6 +44,22 @@ class Item(NamedTuple):
     take: str
     speed: float
     name: str = ""
+    channel: str = ""
+
+    @property
+    def person(self) -> str:
+        """The speaker whose voice it is, also of a copy at another speed."""
+        return self.speaker.removesuffix(f"@{self.speed}")
+
+    @property
+    def copy(self) -> str:
+        """The utterance's name, for a copy at another speed with the speed."""
+        return copy_name(self.name, self.speed)
+
+
+def copy_name(name: str, speed: float) -> str:
+    """How an utterance at some speed is called: `NAME`, or `NAME@0.9`."""
+    return name if speed == 1.0 else f"{name}@{speed}"
 
 
 @dataclass(frozen=True)
@@ -86,21 +108,50 @@ def bank_of(
     name: str,
     *,
     speeds: Sequence[float] = (1.0,),
+    one_copy: bool = False,
+    telephone: float = 0.0,
     on_done: Callable[[int, int], None] | None = None,
     on_left_out: Callable[[str], None] | None = None,
 ) -> FeatureBank:
     """The bank of these utterances at these speeds, built in `cache/name-KEY` if it is not there.
 
-    KEY is a hash of the list, so another corpus or another split never finds an old bank.
+    KEY is a hash of the list and of what is made of it, so another corpus or another split never
+    finds an old bank. Where the list does not state an utterance's length, the file's size and
+    time of change tell whether it is still the same. `speeds`, `one_copy` and `telephone` are as in
+    `build_bank`.
     """
-    rows = [(str(u.path), u.speaker, u.seconds) for u in utterances]
-    key = hashlib.sha256(repr((rows, tuple(speeds))).encode()).hexdigest()[:8]
+    made = (
+        [_identity(u) for u in utterances],
+        tuple(speeds),
+        *(("one copy",) if one_copy else ()),
+        *(("telephone", float(telephone)) if telephone else ()),
+    )
+    key = hashlib.sha256(repr(made).encode()).hexdigest()[:8]
     folder = Path(cache) / f"{name}-{key}"
     if not (folder / "index.json").exists():
-        for sentence in build_bank(utterances, folder, speeds=speeds, on_done=on_done):
+        for sentence in build_bank(
+            utterances,
+            folder,
+            speeds=speeds,
+            one_copy=one_copy,
+            telephone=telephone,
+            workers=2 if len(utterances) > _WORTH_WORKERS else 0,
+            on_done=on_done,
+        ):
             if on_left_out:
                 on_left_out(sentence)
     return FeatureBank.open(folder)
+
+
+def _identity(u: Utterance) -> tuple[str | float, ...]:
+    """What tells this utterance from another in the key of a bank."""
+    if u.seconds:
+        return (str(u.path), u.speaker, u.seconds)
+    try:
+        status = u.path.stat()
+    except OSError:
+        return (str(u.path), u.speaker, u.dataset, u.take)  # the bank leaves it out, and says so
+    return (str(u.path), u.speaker, u.dataset, u.take, status.st_size, status.st_mtime_ns)
 
 
 def build_bank(
@@ -108,12 +159,17 @@ def build_bank(
     folder: str | Path,
     *,
     speeds: Sequence[float] = (1.0,),
+    one_copy: bool = False,
+    telephone: float = 0.0,
     minimum_s: float = 0.5,
     workers: int = 2,
     on_done: Callable[[int, int], None] | None = None,
 ) -> list[str]:
     """Decode `utterances` into a bank; returns a sentence for each one left out, and why.
 
+    speeds: copies of each utterance, or, with `one_copy`, those of `speeds_of` its speaker.
+    telephone: share of the utterances, chosen by a hash of the name, that get one more copy (at
+    speed 1) through a call with a codec; True for all. workers: processes; 0 works in this one.
     The index is written last, so a bank with an index is whole.
     """
     folder = Path(folder)
@@ -123,22 +179,28 @@ def build_bank(
     left_out: list[str] = []
     written = 0
     config = FeatureConfig()
-    jobs = [(u.path, tuple(speeds), minimum_s) for u in utterances]
-    with (folder / "features.f16").open("wb") as out, _pool(workers) as pool:
-        for done, (utterance, result) in enumerate(
-            zip(utterances, pool.imap(_features_of, jobs, chunksize=8), strict=True), start=1
+    calls = [codec_of(u.name or str(u.path), share=float(telephone)) for u in utterances]
+    jobs = [
+        _Job(u.path, _speeds(u, speeds, one_copy), minimum_s, codec, u.name or str(u.path))
+        for u, codec in zip(utterances, calls, strict=True)
+    ]
+    with (folder / "features.f16").open("wb") as out, _results(jobs, workers) as results:
+        for done, (u, codec, result) in enumerate(
+            zip(utterances, calls, results, strict=True), start=1
         ):
             if isinstance(result, str):
                 left_out.append(result)
             else:
-                u = utterance
-                for speed, features in zip(speeds, result, strict=True):
+                copies = [(speed, "") for speed in _speeds(u, speeds, one_copy)]
+                copies += [(1.0, f"telephone:{codec}")] if codec else []
+                for (speed, channel), features in zip(copies, result, strict=True):
                     out.write(features.tobytes())
-                    speaker = u.speaker if speed == 1.0 else f"{u.speaker}@{speed}"
+                    speaker = copy_name(u.speaker, speed)
+                    F = len(features)
                     items.append(
-                        Item(written, len(features), speaker, u.dataset, u.take, speed, u.name)
+                        Item(written, F, speaker, u.dataset, u.take, speed, u.name, channel)
                     )
-                    written += len(features)
+                    written += F
             if on_done:
                 on_done(done, len(utterances))
     if not items:
@@ -150,29 +212,68 @@ def build_bank(
     return left_out
 
 
-def _pool(workers: int) -> multiprocessing.pool.Pool:
+def at_speed(wave: Tensor, speed: float) -> Tensor:
+    """(T,) -> (T / speed,): as if the tape ran faster, higher in pitch."""
+    if speed == 1.0:
+        return wave
+    # Read at `speed` times the rate: resampling from speed*100 to 100 shortens by `speed`.
+    shorter: Tensor = torchaudio().functional.resample(wave, round(speed * 100), 100)
+    return shorter
+
+
+def speeds_of(speaker: str, speeds: Sequence[float]) -> tuple[float, ...]:
+    """Speed 1, if it is among them, and one of the others by a hash of the speaker's name."""
+    others = sorted(speed for speed in speeds if speed != 1.0)
+    digest = hashlib.sha256(speaker.encode()).digest()
+    chosen = (others[digest[0] % len(others)],) if others else ()
+    return (*(speed for speed in speeds if speed == 1.0), *chosen)
+
+
+def _speeds(u: Utterance, speeds: Sequence[float], one_copy: bool) -> tuple[float, ...]:
+    return speeds_of(u.speaker, speeds) if one_copy else tuple(speeds)
+
+
+@contextmanager
+def _results(jobs: list[_Job], workers: int) -> Iterator[Iterator[list[np.ndarray] | str]]:
+    """`_features_of` of each job, in order."""
+    if workers == 0:
+        yield map(_features_of, jobs)
+        return
     context = multiprocessing.get_context("spawn")
-    return context.Pool(workers, initializer=torch.set_num_threads, initargs=(1,))
+    with context.Pool(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        yield pool.imap(_features_of, jobs, chunksize=8)
 
 
-def _features_of(job: tuple[Path, tuple[float, ...], float]) -> list[np.ndarray] | str:
-    """float16 (F, M) log-mel for each speed, or the reason why there is none."""
+class _Job(NamedTuple):
+    """What is made of one file."""
+
+    path: Path
+    speeds: tuple[float, ...]
+    minimum_s: float
+    codec: str | None = None  # of the telephone copy
+    name: str = ""  # seeds the telephone's random choices
+
+
+def _features_of(job: _Job) -> list[np.ndarray] | str:
+    """float16 (F, M) log-mel for each speed, and of the call; or the reason why there is none."""
     from encoder.audio import SAMPLE_RATE, load_audio
-    from encoder.torchaudio_door import torchaudio
 
-    path, speeds, minimum_s = job
+    path, speeds, minimum_s, codec, name = job
+    faults: list[str] = []
     try:
-        wave = load_audio(path)
+        wave = load_audio(path, on_warning=faults.append)
     except ToolkitError as error:
         return str(error)
+    if faults:
+        return faults[0].rpartition(": ")[0]  # without what is done about it elsewhere
     if len(wave) < minimum_s * SAMPLE_RATE:
         return f"{str(path)!r} lasts {len(wave) / SAMPLE_RATE:.2f} s, less than {minimum_s} s"
-    if not wave.isfinite().all():
-        return f"{str(path)!r} holds samples that are not numbers"
-    mel, resample = LogMel(), torchaudio().functional.resample
-    result = []
-    for speed in speeds:
-        # Read at `speed` times the rate: resampling from speed*100 to 100 shortens by `speed`.
-        faster = wave if speed == 1.0 else resample(wave, round(speed * 100), 100)
-        result.append(mel(faster).to(torch.float16).numpy())
+    if not wave.any():
+        return f"{str(path)!r} is silent from beginning to end"
+    mel = LogMel()
+    result = [mel(at_speed(wave, speed)).half().numpy() for speed in speeds]
+    if codec is not None:
+        rng = np.random.default_rng(list(hashlib.sha256(name.encode()).digest()[:8]))
+        loss = float(rng.choice([0.0, 0.0, 0.01, 0.03]))
+        result.append(mel(telephone(wave, codec=codec, rng=rng, loss=loss)).half().numpy())
     return result

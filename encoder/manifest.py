@@ -16,7 +16,11 @@ _COLUMNS = ("path", "speaker", "dataset", "split", "recording", "seconds")
 
 @dataclass(frozen=True)
 class Utterance:
-    """One sound file by one known speaker. Those with one `take` were cut from one recording."""
+    """One sound file by one known speaker. Those with one `take` were cut from one recording.
+
+    seconds: how long it lasts; 0 where nobody has said. name: what it is called in tables, unique
+    in its corpus.
+    """
 
     path: Path
     speaker: str

@@ -35,11 +35,15 @@ class SamplerConfig:
     speeds: tuple[float, ...] = field(
         default=(0.9, 1.0, 1.1), metadata={"help": "speed copies used; each is a new speaker"}
     )
+    telephone: float = field(
+        default=0.0,
+        metadata={"help": "probability of a crop from the telephone copy, where the bank has one"},
+    )
 
 
 class CropBatches:
     """Callable: step -> Batch. `speakers` lists the class names in label order; `teacher` holds
-    a unit vector (D,) for every utterance name."""
+    a unit vector (D,) for every `Item.copy`; `rooms` are kernels of `encoder.rooms`."""
 
     def __init__(
         self,
@@ -50,18 +54,21 @@ class CropBatches:
         augmentation: AugmentConfig,
         seed: int,
         teacher: dict[str, Tensor] | None = None,
+        rooms: Tensor | None = None,
     ) -> None:
         usable = [
             i
             for i, item in enumerate(bank.items)
-            if item.frames >= sampler.minimum_frames and item.speed in sampler.speeds
+            if item.frames >= sampler.minimum_frames
+            and item.speed in sampler.speeds
+            and item.channel == ""
         ]
         self.speakers = sorted({bank.items[i].speaker for i in usable})
         if len(self.speakers) < 2:
             raise CorpusError(
                 f"training needs at least 2 speakers, the corpus has {len(self.speakers)}: add more"
             )
-        untaught = [n for i in usable if teacher and (n := bank.items[i].name) not in teacher]
+        untaught = [n for i in usable if teacher and (n := bank.items[i].copy) not in teacher]
         if untaught:
             raise CorpusError(
                 f"the teacher has no vector for {len(untaught)} utterances, {untaught[0]!r} first: "
@@ -74,7 +81,8 @@ class CropBatches:
         self._by_speaker: list[dict[int, list[int]]] = [defaultdict(list) for _ in self.speakers]
         for i in usable:
             self._by_speaker[label[bank.items[i].speaker]][self._takes[i]].append(i)
-        self.bank, self.noise, self.teacher = bank, noise, teacher
+        self._calls = _telephone_copies(bank) if sampler.telephone else {}
+        self.bank, self.noise, self.teacher, self.rooms = bank, noise, teacher, rooms
         self.sampler, self.augmentation, self.seed = sampler, augmentation, seed
 
     def __call__(self, step: int) -> Batch:
@@ -84,15 +92,25 @@ class CropBatches:
         chosen = rng.choice(len(self.speakers), size=P, replace=False)
         rows = [(k, i) for k in chosen for i in self._draw(int(k), rng)]
         rows = [rows[i] for i in _interleave(P, self.sampler.utterances)]
-        crops = torch.stack([self._crop(self.bank, i, frames, rng) for _, i in rows])
+        speakers = torch.tensor([int(k) for k, _ in rows])
+        heard = [self._heard(i, rng) for _, i in rows]
+        crops = torch.stack([self._crop(self.bank, i, frames, rng) for i in heard])
+        behind = None
         if self.noise is not None:
             picks = rng.integers(len(self.noise.items), size=len(rows))
             behind = torch.stack([self._crop(self.noise, int(i), frames, rng) for i in picks])
-            generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
-            crops = augment(crops, behind, self.augmentation, generator=generator)
+        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+        crops = augment(
+            crops,
+            behind,
+            self.augmentation,
+            generator=generator,
+            speakers=speakers,
+            rooms=self.rooms,
+        )
         return Batch(
             features=normalise(crops),
-            speakers=torch.tensor([k for k, _ in rows]),
+            speakers=speakers,
             takes=torch.tensor([self._takes[i] for _, i in rows]),
             teacher=self._teacher_of([i for _, i in rows]),
         )
@@ -100,7 +118,7 @@ class CropBatches:
     def _teacher_of(self, items: list[int]) -> Tensor | None:
         if self.teacher is None:
             return None
-        return torch.stack([self.teacher[self.bank.items[i].name] for i in items])
+        return torch.stack([self.teacher[self.bank.items[i].copy] for i in items])
 
     def _draw(self, speaker: int, rng: np.random.Generator) -> list[int]:
         """K items of a speaker, from different takes as far as there are any."""
@@ -109,10 +127,28 @@ class CropBatches:
         K = self.sampler.utterances
         return [int(rng.choice(takes[order[k % len(order)]])) for k in range(K)]
 
+    def _heard(self, index: int, rng: np.random.Generator) -> int:
+        """The item, or now and then its telephone copy."""
+        call = self._calls.get(index)
+        return index if call is None or rng.random() >= self.sampler.telephone else call
+
     def _crop(self, bank: FeatureBank, index: int, frames: int, rng: np.random.Generator) -> Tensor:
         item = bank.items[index]
         offset = int(rng.integers(max(1, item.frames - frames + 1)))
         return bank.frames(item, offset, frames)
+
+
+def _telephone_copies(bank: FeatureBank) -> dict[int, int]:
+    """Item at speed 1 -> its copy through a telephone."""
+    plain: dict[tuple[str, str, str, str], int] = {}
+    copies = {}
+    for i, item in enumerate(bank.items):
+        key = (item.dataset, item.speaker, item.take, item.name)
+        if item.channel.startswith("telephone") and key in plain:
+            copies[plain[key]] = i
+        elif item.channel == "" and item.speed == 1.0:
+            plain[key] = i  # its copy follows it in the bank, so equal keys find their own
+    return copies
 
 
 def _interleave(P: int, K: int) -> list[int]:

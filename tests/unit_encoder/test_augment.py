@@ -20,9 +20,17 @@ def speech(B=6, F=100, seed=0):
     return torch.randn(B, F, M, generator=generator(seed)) * 2 - 3
 
 
-def change(x, behind=None, seed=0, **settings):
+def change(x, behind=None, seed=0, speakers=None, silent=False, rooms=None, **settings):
     behind = speech(len(x), x.shape[1], seed=9) if behind is None else behind
-    return augment(x, behind, AugmentConfig(**{**OFF, **settings}), generator=generator(seed))
+    config = AugmentConfig(**{**OFF, **settings})
+    return augment(
+        x,
+        None if silent else behind,
+        config,
+        generator=generator(seed),
+        speakers=speakers,
+        rooms=rooms,
+    )
 
 
 def mel(hertz):
@@ -34,11 +42,18 @@ def centre_hertz(band):
     return 700 * (10 ** (at / 2595) - 1)
 
 
-def test_nothing_chosen_changes_nothing_but_the_floor():
-    x = speech()
-    torch.testing.assert_close(change(x), torch.log(x.exp() + 1e-6), atol=1e-5, rtol=0)
-    loud = x.clamp_min(-3)
-    torch.testing.assert_close(change(loud), loud, atol=1e-4, rtol=0)
+def test_nothing_chosen_changes_nothing():
+    x = torch.log(speech().sub(8).exp() + 1e-6)  # as in a bank: the floor is in it
+    assert x.min() < -13
+    torch.testing.assert_close(change(x), x, atol=1e-5, rtol=0)
+
+
+def test_without_noise_everything_else_happens():
+    x = speech().clamp_min(-5)
+    plain = change(x, silent=True, noise=1.0)
+    torch.testing.assert_close(plain, x, atol=1e-4, rtol=0)
+    for name in ("babble", "reverb", "channel", "telephone", "mask"):
+        assert not torch.allclose(change(x, silent=True, **{name: 1.0}), x, atol=0.01), name
 
 
 @pytest.mark.parametrize("snr_db", [-5.0, 0.0, 10.0, 20.0])
@@ -62,6 +77,34 @@ def test_babble_is_the_two_rows_before_at_the_snr_asked_for(snr_db):
     torch.testing.assert_close(measured, torch.full((6,), snr_db), atol=0.05, rtol=0)
     voices = x[2].exp() + x[1].exp()  # behind row 3
     assert torch.corrcoef(torch.stack([added[3].flatten(), voices.flatten()]))[0, 1] > 0.999
+
+
+@pytest.mark.parametrize(
+    ("speakers", "behind"),
+    [
+        ([0], [[]]),
+        ([0, 0, 0], [[], [], []]),
+        ([0, 1, 0, 1], [[3], [0], [1], [2]]),
+        ([5, 7, 9, 5, 7, 9], [[5, 4], [0, 5], [1, 0], [2, 1], [3, 2], [4, 3]]),
+        (None, [[5, 4], [0, 5], [1, 0], [2, 1], [3, 2], [4, 3]]),
+        ([0, 1], [[1], [0]]),
+    ],
+)
+def test_nobody_is_heard_behind_themselves(speakers, behind):
+    B = len(behind)
+    x = speech(B=B)
+    labels = None if speakers is None else torch.tensor(speakers)
+    out = change(x, speakers=labels, babble=1.0, babble_snr_db=(10.0, 10.0))
+    for row, others in enumerate(behind):
+        added = out[row].exp() - x[row].exp()
+        if not others:
+            assert added.abs().max() < 1e-4 * x[row].exp().max()
+            continue
+        voices = sum(x[other].exp() for other in others)
+        pair = torch.stack([added.flatten(), voices.flatten()])
+        assert torch.corrcoef(pair)[0, 1] > 0.999
+        measured = 10 * torch.log10(x[row].exp().mean() / added.mean())
+        assert measured == pytest.approx(10, abs=0.05)
 
 
 def test_snr_range_is_kept_and_used():
@@ -137,8 +180,78 @@ def test_the_generator_decides_everything():
 @pytest.mark.parametrize("F", [1, 7, 160])
 @pytest.mark.parametrize(("level", "behind"), [(-14.0, -14.0), (-14.0, 8.0), (8.0, -14.0)])
 def test_always_finite_even_in_silence(B, F, level, behind):
-    everything = AugmentConfig(**dict.fromkeys(OFF, 1.0))
+    everything = AugmentConfig(**dict.fromkeys(OFF, 1.0), measured_room=0.5, level=0.5)
     x = torch.full((B, F, M), level)
-    out = augment(x, torch.full_like(x, behind), everything, generator=generator())
+    noise, rooms = torch.full_like(x, behind), torch.rand(2, 9, M, generator=generator())
+    out = augment(x, noise, everything, generator=generator(), rooms=rooms)
     assert out.shape == x.shape
     assert out.isfinite().all()
+
+
+def by_hand(power, kernel):
+    """y[f] = sum over lags of kernel[lag] x[f - lag], band by band."""
+    F, _ = power.shape
+    out = torch.zeros_like(power)
+    for f in range(F):
+        for lag in range(min(f + 1, len(kernel))):
+            out[f] += kernel[lag] * power[f - lag]
+    return out
+
+
+@pytest.mark.parametrize(("F", "L"), [(30, 7), (5, 40), (1, 1)])
+def test_a_measured_room_is_a_convolution_over_frames_in_each_band(F, L):
+    x = speech(B=3, F=F).clamp_min(-5)
+    room = torch.rand(1, L, M, generator=generator(3)) * 0.3
+    out = change(x, rooms=room, measured_room=1.0)
+    for row, heard in zip(x, out, strict=True):
+        expected = by_hand((row.exp() - 1e-6).double(), room[0].double()) + 1e-6
+        torch.testing.assert_close(heard.double(), expected.log(), atol=1e-4, rtol=0)
+
+
+def test_silence_before_a_loud_sound_stays_silent_in_a_room():
+    x = torch.full((1, 60, M), math.log(1e-6))
+    x[:, 40] = 9.0
+    out = change(x, rooms=torch.ones(1, 20, M), measured_room=1.0)
+    torch.testing.assert_close(out[:, :40], x[:, :40], atol=1e-3, rtol=0)
+    assert out[:, 41:59].min() > 8.9
+
+
+def test_rooms_are_drawn_as_often_as_asked_and_take_the_place_of_the_synthetic_tail():
+    x = speech(B=300, F=8).clamp_min(-5)
+    gains = torch.tensor([2.0, 4.0, 8.0])
+    rooms = gains[:, None, None].expand(3, 1, M)  # one lag: a gain tells which room it was
+    out = change(x, rooms=rooms, measured_room=0.4, reverb=1.0)
+    gain = (out - x).exp()
+    in_room = [((gain / g - 1).abs() < 0.01).flatten(1).all(dim=1) for g in gains]
+    counts = [int(chosen.sum()) for chosen in in_room]
+    assert all(20 < count < 62 for count in counts)
+    assert 90 < sum(counts) < 150
+    others = ~torch.stack(in_room).any(dim=0)
+    assert (gain[others] > 1 + 1e-4).all()  # these have the synthetic tail
+
+
+def test_no_rooms_or_none_asked_for():
+    x, room = speech(), torch.ones(1, 5, M)
+    plain = change(x)
+    assert torch.equal(change(x, rooms=room), plain)
+    assert torch.equal(change(x, measured_room=1.0), plain)
+    assert torch.equal(change(x, rooms=room[:0], measured_room=1.0), plain)
+
+
+@pytest.mark.parametrize("level_db", [-30.0, -3.0, 6.0])
+def test_level_moves_the_sound_and_not_the_floor(level_db):
+    x = speech().clamp_min(-5)
+    x[:, 50:] = math.log(1e-6)
+    out = change(x, level=1.0, level_db=(level_db, level_db))
+    torch.testing.assert_close(out[:, 50:], x[:, 50:], atol=1e-4, rtol=0)
+    expected = 10 ** (level_db / 10) * (x[:, :50].exp().double() - 1e-6) + 1e-6
+    torch.testing.assert_close(out[:, :50].double(), expected.log(), atol=1e-3, rtol=0)
+
+
+def test_level_is_drawn():
+    x = speech(B=200, F=4).clamp_min(-2)
+    moved = (change(x, level=0.5, level_db=(-20.0, 0.0)) - x).mean(dim=(1, 2)) * 10 / math.log(10)
+    hit = moved.abs() > 1e-3
+    assert 70 < hit.sum() < 130
+    assert -20 <= moved[hit].min() < -18
+    assert -2 < moved[hit].max() <= 0

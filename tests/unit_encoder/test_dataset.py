@@ -2,7 +2,8 @@
 
 import json
 import shutil
-from dataclasses import replace
+from dataclasses import asdict, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,10 +11,11 @@ import soundfile
 import torch
 
 from encoder.audio import load_audio
-from encoder.dataset import FeatureBank, Item, _features_of, build_bank
+from encoder.dataset import FeatureBank, Item, _features_of, _Job, bank_of, build_bank, speeds_of
 from encoder.errors import CorpusError
 from encoder.features import FeatureConfig, LogMel
 from encoder.manifest import Utterance
+from encoder.telephone import codec_of
 
 SPEEDS = (1.0, 0.9, 1.1)
 
@@ -23,7 +25,10 @@ def built(tmp_path_factory):
     """Folder of a finished bank, its utterances, the sentences, and the progress seen."""
     folder = tmp_path_factory.mktemp("bank")
     rng = np.random.default_rng(0)
-    lengths = {"a1": 1.0, "a2": 0.7, "short": 0.3, "broken": 0.0, "absent": 0.0, "nan": 1.0, "b": 1}
+    lengths = dict.fromkeys(
+        ("a1", "a2", "short", "broken", "absent", "nan", "quiet", "cut", "b"), 1.0
+    )
+    lengths |= {"a2": 0.7, "short": 0.3}
     utterances = []
     for name, seconds in lengths.items():
         path = folder / f"{name}.wav"
@@ -32,8 +37,12 @@ def built(tmp_path_factory):
             path.write_bytes(b"RIFF and nothing more")
         elif name == "nan":
             soundfile.write(path, np.where(np.arange(len(wave)) == 9, np.nan, wave), 16000, "FLOAT")
+        elif name == "quiet":
+            soundfile.write(path, 0 * wave, 16000)
         elif name != "absent":
             soundfile.write(path, wave, 16000)
+        if name == "cut":
+            path.write_bytes(path.read_bytes()[:12_000])
         utterances.append(Utterance(path, name[0], "d", "train", f"take-{name}", seconds))
     seen = []
     left_out = build_bank(
@@ -45,10 +54,25 @@ def built(tmp_path_factory):
 
 def test_what_was_left_out_and_why(built):
     _, utterances, left_out, seen = built
-    reasons = {"short.wav": "0.30 s, less than 0.5 s", "broken.wav": "", "absent.wav": ""}
+    reasons = {
+        "short.wav": "0.30 s, less than 0.5 s",
+        "broken.wav": "",
+        "absent.wav": "",
+        "quiet.wav": "is silent from beginning to end",
+        "nan.wav": "has samples that are no numbers at 0.0 s",
+        "cut.wav": "its header promises",
+    }
     for name, reason in reasons.items():
         assert sum(name in s and reason in s for s in left_out) == 1, left_out
     assert seen == [(i + 1, len(utterances)) for i in range(len(utterances))]
+
+
+def test_without_workers_the_bank_is_the_same(built, tmp_path):
+    left_out = build_bank(built[1], tmp_path, speeds=SPEEDS, workers=0)
+    assert left_out == built[2]
+    one, other = FeatureBank.open(built[0]), FeatureBank.open(tmp_path)
+    assert one.items == other.items
+    np.testing.assert_allclose(one.features, other.features, atol=2e-2)
 
 
 def test_no_bank_holds_a_nan(built):
@@ -88,7 +112,7 @@ def test_speed_moves_a_tone(tmp_path):
     tone = np.sin(2 * np.pi * 1000 * np.arange(16000) / 16000).astype(np.float32)
     path = tmp_path / "tone.wav"
     soundfile.write(path, 0.5 * tone, 16000)
-    slow, fast = _features_of((path, (0.9, 1.1), 0.5))
+    slow, fast = _features_of(_Job(path, (0.9, 1.1), 0.5))
     pitch = [0.9 * 1000, 1.1 * 1000]
     bands = [round((mel(p) - mel(20)) / ((mel(7600) - mel(20)) / 65) - 1) for p in pitch]
     assert [int(f.mean(axis=0).argmax()) for f in (slow, fast)] == bands
@@ -172,6 +196,82 @@ def test_a_failed_build_takes_the_old_index_away(built, tmp_path):
     folder = copy_of(built[0], tmp_path)
     broken = next(u for u in built[1] if u.path.name == "broken.wav")
     with pytest.raises(CorpusError, match=r"none of the 2 utterances .*broken\.wav"):
-        build_bank([broken, replace(broken, speaker="z")], folder, workers=1)
+        build_bank([broken, replace(broken, speaker="z")], folder, workers=0)
     with pytest.raises(CorpusError, match="build it again"):
         FeatureBank.open(folder)
+
+
+@pytest.fixture(scope="module")
+def called(built, tmp_path_factory):
+    """A bank with a telephone copy of each utterance, and the utterances in it."""
+    usable = [u for u in built[1] if u.path.stem in ("a1", "a2", "b")]
+    usable = [replace(u, name=u.path.name) for u in usable]
+    folder = tmp_path_factory.mktemp("called")
+    build_bank(usable, folder, speeds=(1.0, 0.9), telephone=True, workers=0)
+    return FeatureBank.open(folder), usable
+
+
+def test_every_utterance_has_one_telephone_copy(called):
+    bank, utterances = called
+    assert len(bank.items) == 3 * len(utterances)
+    for plain, slow, call in zip(bank.items[::3], bank.items[1::3], bank.items[2::3], strict=True):
+        assert (plain.channel, slow.channel) == ("", "")
+        assert call == plain._replace(start=call.start, channel=call.channel)  # the same speaker
+        kind, codec = call.channel.split(":")
+        assert kind == "telephone"
+        assert codec == codec_of(plain.name)
+        at = call.start
+        assert at == slow.start + slow.frames
+
+
+def test_a_telephone_copy_is_the_same_sound_in_a_narrow_band(called):
+    bank, _ = called
+    for plain, call in zip(bank.items[::3], bank.items[2::3], strict=True):
+        wide, narrow = bank.frames(plain), bank.frames(call)
+        assert (wide - narrow)[:, 55:].mean() > 5  # above 5 kHz: noise has fallen by 20 dB
+        assert (wide - narrow)[:, 15:35].mean().abs() < 2
+
+
+def test_a_share_of_telephone_copies_and_the_key(built, tmp_path):
+    usable = [replace(u, name=f"n{i}") for i, u in enumerate([built[1][0]] * 6)]
+    banks = [bank_of(usable, tmp_path, "x", telephone=share) for share in (0.0, 0.5, 1.0)]
+    copies = [[i.name for i in bank.items if i.channel] for bank in banks]
+    assert copies[0] == []
+    assert copies[1] == [u.name for u in usable if codec_of(u.name, share=0.5)]
+    assert 0 < len(copies[1]) < len(copies[2]) == 6
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_the_key_of_a_bank_without_copies_is_as_it_always_was(tmp_path):
+    """A bank that took hours is found again: its name is this hash of its list."""
+    utterances = [Utterance(Path("v/a.wav"), "ann", "d", "train", "t", 2.5, "a.wav")]
+    (tmp_path / "train-3cb011f6").mkdir()
+    shape = {"shape": [5, 64], "config": asdict(FeatureConfig())}
+    rows = [[0, 5, "ann", "d", "t", 1.0], [0, 5, "ann", "d", "t", 1.0, "a.wav"]]  # older indexes
+    index = json.dumps({**shape, "items": rows})
+    (tmp_path / "train-3cb011f6/index.json").write_text(index)
+    np.zeros((5, 64), np.float16).tofile(tmp_path / "train-3cb011f6/features.f16")
+    bank = bank_of(utterances, tmp_path, "train", speeds=(1.0, 0.9))
+    assert [(i.name, i.channel) for i in bank.items] == [("", ""), ("a.wav", "")]
+
+
+def test_one_copy_is_one_of_the_other_speeds_by_the_speaker(built, tmp_path):
+    names = [f"speaker {n}" for n in range(40)]
+    chosen = {name: speeds_of(name, (1.1, 1.0, 0.9)) for name in names}
+    assert all(len(speeds) == 2 and speeds[0] == 1.0 for speeds in chosen.values())
+    assert {speeds[1] for speeds in chosen.values()} == {0.9, 1.1}
+    assert all(speeds_of(name, (0.9, 1.1, 1.0)) == chosen[name] for name in names)  # any order
+    assert speeds_of("a", (1.0,)) == (1.0,)
+    build_bank(built[1], tmp_path, speeds=SPEEDS, one_copy=True, workers=0)
+    every = FeatureBank.open(built[0])
+    for item in FeatureBank.open(tmp_path).items:
+        assert item.speed in speeds_of(item.person, SPEEDS)
+        (same,) = [i for i in every.items if i.copy == item.copy and i.take == item.take]
+        assert (same.speaker, same.frames) == (item.speaker, item.frames)
+
+
+def test_banks_with_one_copy_have_their_own_key(built, tmp_path):
+    some = built[1][:2]
+    for one_copy in (False, True):
+        bank_of(some, tmp_path, "x", speeds=SPEEDS, one_copy=one_copy)
+    assert sorted(len(FeatureBank.open(f).items) for f in tmp_path.iterdir()) == [4, 6]

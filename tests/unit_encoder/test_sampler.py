@@ -34,16 +34,20 @@ def bank_of(rows):
     return FeatureBank(features, items)
 
 
-def batches(seed=1, noise=None, teacher=None, **sampler):
+QUIET = AugmentConfig(noise=0, babble=0, reverb=0, channel=0, telephone=0, mask=0)
+
+
+def batches(seed=1, noise=None, teacher=None, augmentation=QUIET, bank=None, rooms=None, **sampler):
     defaults = {"speakers": 3, "utterances": 2, "crop_frames": (64,), "speeds": (1.0,)}
     config = SamplerConfig(**{**defaults, **sampler})
     return CropBatches(
-        bank_of(ROWS),
+        bank or bank_of(ROWS),
         noise,
         sampler=config,
-        augmentation=AugmentConfig(),
+        augmentation=augmentation,
         seed=seed,
         teacher=teacher,
+        rooms=rooms,
     )
 
 
@@ -60,13 +64,13 @@ def equal(one, other):
 
 @pytest.mark.parametrize("noise", [None, bank_of(ROWS[:2])], ids=["plain", "augmented"])
 def test_a_batch_depends_on_seed_and_step_alone(noise):
-    straight = batches(noise=noise)
+    straight = batches(noise=noise, augmentation=AugmentConfig())
     run = [straight(step) for step in range(4)]
     torch.manual_seed(99)  # the global generator must not matter
-    fresh = batches(noise=noise)
+    fresh = batches(noise=noise, augmentation=AugmentConfig())
     assert all(equal(fresh(step), run[step]) for step in (3, 1, 0, 2, 3))
     assert not equal(run[0], run[1])
-    assert not equal(batches(seed=2, noise=noise)(0), run[0])
+    assert not equal(batches(seed=2, noise=noise, augmentation=AugmentConfig())(0), run[0])
 
 
 def test_speakers_labels_and_takes():
@@ -156,3 +160,59 @@ def test_the_teachers_vector_is_that_of_the_row():
     batch = batches(teacher=vectors)(0)
     assert batch.teacher.argmax(dim=1).tolist() == items_of(batch)
     assert batches()(0).teacher is None
+
+
+def test_without_noise_the_rest_of_the_augmentation_happens():
+    masked = batches(augmentation=AugmentConfig(mask=1.0, channel=1.0))(0)
+    assert not torch.allclose(masked.features, batches()(0).features, atol=0.1)
+
+
+def with_calls(rows, calls):
+    """The bank and, behind each utterance in `calls`, a copy of it with the ramp in band 0 too."""
+    bank = bank_of(rows)
+    parts, items, start = [], [], 0
+    for i, item in enumerate(bank.items):
+        frames = np.array(bank.features[item.start : item.start + item.frames])
+        copies = [(frames, "")]
+        if i in calls:
+            copies.append((np.roll(frames, 1, axis=1), "telephone:mulaw"))
+        for features, channel in copies:
+            parts.append(features)
+            items.append(item._replace(start=start, channel=channel))
+            start += len(features)
+    return FeatureBank(np.concatenate(parts), items)
+
+
+def test_telephone_copies_stand_for_their_utterance_as_often_as_asked():
+    """The copy of item i is a ramp in band i + 1; here only even items have one."""
+    bank = with_calls(ROWS, {0, 2, 6})
+    vectors = {f"name{i}": torch.eye(BANDS)[i] for i in range(BANDS)}
+    source = batches(bank=bank, telephone=0.3, teacher=vectors)
+    heard = {0: [], 1: []}
+    for step in range(300):
+        batch = source(step)
+        named = batch.teacher.argmax(dim=1).tolist()
+        for band, item, k in zip(items_of(batch), named, batch.speakers.tolist(), strict=True):
+            assert source.speakers[k] == ROWS[item][0]
+            assert band - item in ((0, 1) if item in (0, 2, 6) else (0,))
+            if item in (0, 2, 6):
+                heard[band - item].append(item)
+    share = len(heard[1]) / (len(heard[0]) + len(heard[1]))
+    assert abs(share - 0.3) < 0.08
+    assert set(heard[1]) == {0, 2, 6}
+
+
+def test_copies_change_nothing_where_they_are_not_asked_for():
+    bank = with_calls(ROWS, {0, 2, 6})
+    for step in range(20):
+        assert equal(batches(bank=bank)(step), batches()(step))
+        assert equal(batches(telephone=0.5)(step), batches()(step))  # none in this bank
+
+
+def test_rooms_reach_the_augmentation():
+    config = AugmentConfig(**{**vars(QUIET), "measured_room": 1.0})
+    echo = torch.zeros(1, 30, BANDS)
+    echo[0, [0, 29]] = 1.0  # a copy 0.29 s later
+    heard = batches(augmentation=config, rooms=echo)(0)
+    assert not torch.allclose(heard.features, batches()(0).features, atol=0.1)
+    assert equal(batches(augmentation=config)(0), batches()(0))
