@@ -14,9 +14,11 @@ CORPUS ?= ../shared/corpus
 DATA   ?= $(CORPUS)
 CONFIG ?= recipes/configs/small.toml
 OUT    ?= runs/$(basename $(notdir $(CONFIG)))
+FINETUNED ?= runs/finetune-$(notdir $(patsubst %/,%,$(DATA)))
+OUT_ONNX ?= runs/deepspeaker.onnx
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint wheel-test train teacher evaluate score-conversations tables picture clean
+.PHONY: help demo test lint wheel-test train train-smoke finetune campplus teacher export evaluate score-conversations tables picture clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 22
@@ -52,13 +54,25 @@ wheel-test: $(VENV)/.installed-test  ## build the wheel, install it elsewhere, r
 train: $(VENV)/.installed-test  ## train an embedder: CONFIG=... DATA=corpus OUT=folder; goes on after a stop
 	$(BIN)/python recipes/train.py --config $(CONFIG) --data $(DATA) --out $(OUT)
 
-teacher: $(VENV)/.installed-test  ## vectors of a public model for DATA, which small.toml learns from (once)
-	$(BIN)/python recipes/prepare_teacher.py --data $(DATA) --out cache/teacher.npz
+campplus: $(VENV)/.installed-test  ## fetch CAM++, a public model, for `--embedder onnx:campplus` (once)
+	$(BIN)/python recipes/prepare_campplus.py
 
-evaluate: $(VENV)/.installed-test  ## EER of WEIGHTS (default: the packaged ones) on speakers never trained on
-	$(BIN)/python recipes/evaluate.py --data $(DATA) $(if $(WEIGHTS),--weights $(WEIGHTS))
+train-smoke: $(VENV)/.installed-test  ## a minute of training; compares its first losses with the recorded ones
+	$(BIN)/python recipes/train_smoke.py
 
-score-conversations: $(VENV)/.installed-test  ## DER on the development conversations, and speed
+finetune: $(VENV)/.installed-test  ## go on from the packaged weights with the voices in DATA, a folder of speaker folders
+	$(BIN)/python recipes/finetune.py --data $(DATA) --out $(FINETUNED) --general $(CORPUS)
+
+teacher: $(VENV)/.installed-test  ## vectors of EMBEDDER (default: CAM++) for DATA, which small.toml learns from
+	$(BIN)/python recipes/prepare_teacher.py --data $(DATA) --out cache/teacher.npz $(if $(EMBEDDER),--embedder $(EMBEDDER))
+
+export: $(VENV)/.installed-test  ## WEIGHTS (default: the packaged ones) as an ONNX file, OUT_ONNX=...
+	$(BIN)/python recipes/export.py $(if $(WEIGHTS),--weights $(WEIGHTS)) --out $(OUT_ONNX)
+
+evaluate: $(VENV)/.installed-test  ## EER and more of WEIGHTS (default: the packaged ones beside CAM++) on unseen speakers
+	$(BIN)/python recipes/evaluate.py --data $(DATA) $(if $(WEIGHTS),--embedder $(WEIGHTS)) $(ARGS)
+
+score-conversations: $(VENV)/.installed-test  ## DER on the development conversations, and speed, ours beside CAM++
 	$(BIN)/python recipes/score_conversations.py --data $(DATA) $(ARGS)
 
 tables: $(VENV)/.installed  ## write README's tables from recipes/results

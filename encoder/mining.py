@@ -1,11 +1,13 @@
-"""Choosing triplets inside a batch of embeddings.
+"""Choosing triplets inside a batch of embeddings, or with negatives from further away.
 
 A triplet is (anchor, positive, negative): two utterances of one speaker and one of another. With
-unit vectors the similarity of a pair is its dot product. Strategies for the negative:
+unit vectors the similarity of a pair is its dot product. Anchors and positives are rows of the
+batch; negatives come from the batch and from a pool, if there is one: what the other workers
+embedded in this step (the paper, section 2.4), or what was embedded in earlier steps. Strategies
+for the negative:
 
 - `random`: any utterance of another speaker.
-- `hard`: the most similar utterance of another speaker (the paper, section 2.4, over the whole
-  batch of all workers: pass the gathered embeddings).
+- `hard`: the most similar utterance of another speaker.
 - `semi-hard`: the most similar one that is still less similar than the positive; where none is,
   the least similar of the rest, so that no triplet is lost (Schroff et al. 2015, section 3.2).
 """
@@ -26,7 +28,11 @@ STRATEGIES: tuple[Strategy, ...] = ("random", "hard", "semi-hard")
 
 
 class Triplets(NamedTuple):
-    """Rows of the batch: three (P,) int64 tensors. P may be 0."""
+    """Rows of cat([embeddings, pool]): three (P,) int64 tensors. P may be 0.
+
+    Anchors and positives are below N, so they are rows of the batch as well; a negative of N or
+    more is row `negative - N` of the pool.
+    """
 
     anchors: Tensor
     positives: Tensor
@@ -40,12 +46,14 @@ def mine_triplets(
     strategy: Strategy = "hard",
     takes: Tensor | None = None,
     generator: torch.Generator | None = None,
+    pool: tuple[Tensor, Tensor] | None = None,
 ) -> Triplets:
     """Every ordered pair of one speaker as (anchor, positive), each with one mined negative.
 
     embeddings (N, D) of unit norm, speakers (N,) int64. `takes` (N,) int64, if given, drops pairs
-    cut from one recording whenever the anchor has a positive from another one. P is 0 when there
-    is no pair or only one speaker.
+    cut from one recording whenever the anchor has a positive from another one. `pool`: embeddings
+    (H, D) and speakers (H,) that may be negatives too, H may be 0. P is 0 when there is no pair or
+    only one speaker. Raises ConfigError for an unknown strategy.
     """
     if strategy not in STRATEGIES:
         raise ConfigError(
@@ -57,14 +65,18 @@ def mine_triplets(
     if takes is not None:
         elsewhere = pairs & (takes[:, None] != takes[None, :])
         pairs = torch.where(elsewhere.any(dim=1, keepdim=True), elsewhere, pairs)
-    pairs = pairs & (~same).any(dim=1, keepdim=True)  # an anchor without a negative is no anchor
+    others = ~same
+    if pool is not None:
+        others = torch.cat([others, speakers[:, None] != pool[1][None, :]], dim=1)  # (N, N + H)
+    pairs = pairs & others.any(dim=1, keepdim=True)  # an anchor without a negative is no anchor
     anchors, positives = pairs.nonzero(as_tuple=True)
     if len(anchors) == 0:
         return Triplets(anchors, positives, anchors.clone())
 
     with torch.no_grad():
-        similarity = embeddings.detach() @ embeddings.detach().T
-    candidate = (~same)[anchors]  # (P, N)
+        everything = embeddings if pool is None else torch.cat([embeddings, pool[0]])
+        similarity = embeddings @ everything.T
+    candidate = others[anchors]  # (P, N + H)
     rows = similarity[anchors]
     if strategy == "random":
         weights = candidate.to(torch.float32)

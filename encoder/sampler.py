@@ -7,6 +7,7 @@ batches it would have seen.
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -86,10 +87,20 @@ class CropBatches:
         self.sampler, self.augmentation, self.seed = sampler, augmentation, seed
 
     def __call__(self, step: int) -> Batch:
+        return self.choose(step, speakers=())
+
+    def choose(self, step: int, *, speakers: Sequence[int] | Tensor) -> Batch:
+        """Batch number `step` with these different speakers, filled up to P with random others."""
+        wanted = [int(k) for k in speakers]
         rng = np.random.default_rng([self.seed, step])
         frames = int(rng.choice(self.sampler.crop_frames))
         P = min(self.sampler.speakers, len(self.speakers))
-        chosen = rng.choice(len(self.speakers), size=P, replace=False)
+        order = rng.choice(len(self.speakers), size=P, replace=False)
+        chosen = [*wanted, *(int(k) for k in order if int(k) not in set(wanted))][:P]
+        return self._batch(chosen, frames, rng)
+
+    def _batch(self, chosen: Sequence[int], frames: int, rng: np.random.Generator) -> Batch:
+        P = len(chosen)
         rows = [(k, i) for k in chosen for i in self._draw(int(k), rng)]
         rows = [rows[i] for i in _interleave(P, self.sampler.utterances)]
         speakers = torch.tensor([int(k) for k, _ in rows])

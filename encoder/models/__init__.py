@@ -6,4 +6,7 @@ from encoder.registry import Registry
 
 __all__ = ["ARCHITECTURES"]
 
-ARCHITECTURES = Registry("architecture", {"rescnn": "encoder.models.rescnn:ResCNN"})
+ARCHITECTURES = Registry(
+    "architecture",
+    {"rescnn": "encoder.models.rescnn:ResCNN", "gru": "encoder.models.gru:GRU"},
+)

@@ -4,6 +4,8 @@ For each entry C of `channels`: a 5x5 convolution of stride 2, then `blocks` res
 3x3 convolutions without projection; batch norm after every convolution; clipped ReLU min(max(x, 0),
 20). Then the mean over time, an affine layer, and length normalisation. The defaults are the
 paper's: 24,165,568 parameters (convolutions carry no bias: the batch norm after them has one).
+
+A first convolution that takes 4 frames a step instead of 2 halves the cost of everything behind it.
 """
 
 from __future__ import annotations
@@ -12,6 +14,8 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
+
+from encoder.errors import ConfigError
 
 __all__ = ["ResCNN", "ResCNNConfig"]
 
@@ -25,7 +29,12 @@ class ResCNNConfig:
     channels: tuple[int, ...] = field(
         default=(64, 128, 256, 512), metadata={"help": "channels of each stage"}
     )
-    blocks: int = field(default=3, metadata={"help": "residual blocks a stage"})
+    blocks: int | tuple[int, ...] = field(
+        default=3, metadata={"help": "residual blocks a stage, or of each stage"}
+    )
+    first_time_stride: int = field(
+        default=2, metadata={"help": "frames a step of the first convolution; the paper's 2"}
+    )
     embedding_size: int = field(default=512, metadata={"help": "D"})
     n_mels: int = field(default=64, metadata={"help": "M, mel bands of the input"})
 
@@ -40,8 +49,11 @@ class ResCNN(nn.Module):
         self.config = config or ResCNNConfig()
         stages: list[nn.Module] = []
         inner, bands = 1, self.config.n_mels
-        for outer in self.config.channels:
-            stages.append(_Stage(inner, outer, self.config.blocks))
+        for index, (outer, blocks) in enumerate(
+            zip(self.config.channels, _each(self.config), strict=True)
+        ):
+            time_stride = self.config.first_time_stride if index == 0 else 2
+            stages.append(_Stage(inner, outer, blocks, time_stride))
             inner, bands = outer, (bands + 1) // 2
         self.trunk = nn.Sequential(*stages)
         self.affine = nn.Linear(inner * bands, self.config.embedding_size)
@@ -49,19 +61,31 @@ class ResCNN(nn.Module):
     @property
     def stride(self) -> int:
         """Input frames per frame of the trunk's output."""
-        return 2 ** len(self.config.channels)
+        return self.config.first_time_stride * 2 ** (len(self.config.channels) - 1)
 
     def forward(self, features: Tensor) -> Tensor:
         B, F, M = features.shape
-        maps = self.trunk(features.reshape(B, 1, F, M))  # (B, C, F / 16, M / 16)
+        maps = self.trunk(features.reshape(B, 1, F, M))  # (B, C, F / stride, M / 16)
         pooled = maps.mean(dim=2).flatten(1)  # temporal mean, no deviation: equation 3 of the paper
         return nn.functional.normalize(self.affine(pooled), dim=1)
 
 
+def _each(config: ResCNNConfig) -> tuple[int, ...]:
+    """Residual blocks of each stage."""
+    if isinstance(config.blocks, int):
+        return (config.blocks,) * len(config.channels)
+    if len(config.blocks) != len(config.channels):
+        raise ConfigError(
+            f"blocks {config.blocks} are of {len(config.blocks)} stages, channels "
+            f"{config.channels} of {len(config.channels)}: give one number, or one a stage"
+        )
+    return config.blocks
+
+
 class _Stage(nn.Module):
-    def __init__(self, inner: int, outer: int, blocks: int) -> None:
+    def __init__(self, inner: int, outer: int, blocks: int, time_stride: int) -> None:
         super().__init__()
-        self.down = nn.Conv2d(inner, outer, 5, stride=2, padding=2, bias=False)
+        self.down = nn.Conv2d(inner, outer, 5, stride=(time_stride, 2), padding=2, bias=False)
         self.norm = nn.BatchNorm2d(outer)
         self.blocks = nn.Sequential(*(_Block(outer) for _ in range(blocks)))
 

@@ -13,8 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import torch
 
-from encoder.checkpoint import load_weights
+from encoder.checkpoint import load_weights, save_weights
+from encoder.features import FeatureConfig
+from encoder.models.rescnn import ResCNN, ResCNNConfig
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "recipes" / "samples"
@@ -93,7 +96,7 @@ def run(recipe, *arguments, cwd, code=0):
         text=True,
         cwd=cwd,
         env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
-        timeout=300,
+        timeout=600,
     )
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout + done.stderr
@@ -125,7 +128,7 @@ def test_train_says_what_is_wrong_in_one_line(corpus, tmp_path):
     text = run(
         "train.py", "--config", "tiny.toml", "--data", "no", "--out", "o", cwd=tmp_path, code=2
     )
-    assert "manifest.tsv" in text and "Traceback" not in text
+    assert "'no' does not exist" in text and "Traceback" not in text
 
 
 @pytest.mark.parametrize("recipe", ["evaluate.py", "score_conversations.py"])
@@ -133,8 +136,129 @@ def test_without_a_corpus_scoring_is_skipped_with_a_sentence(recipe, tmp_path):
     assert "skipped" in run(recipe, "--data", tmp_path / "none", cwd=tmp_path)
 
 
-def test_evaluate_and_score_conversations(corpus, tmp_path):
-    text = run("evaluate.py", "--data", corpus, "--no-save", cwd=tmp_path)
-    assert "heldout" in text and "eval" in text
-    text = run("score_conversations.py", "--data", corpus, "--no-save", cwd=tmp_path)
-    assert "ami_ES2004a_600_660" in text and "per hour of sound" in text
+@pytest.fixture(scope="module")
+def tiny_weights(tmp_path_factory):
+    torch.manual_seed(0)
+    model = ResCNN(ResCNNConfig(channels=(4,), blocks=1, embedding_size=8))
+    return save_weights(model, FeatureConfig(), tmp_path_factory.mktemp("tiny"), name="tiny")
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A folder with the texts that have tables, and a place for results."""
+    for folder in ("recipes/results", "encoder/weights"):
+        (tmp_path / folder).mkdir(parents=True)
+    shutil.copy(ROOT / "README.md", tmp_path)
+    (card,) = (ROOT / "encoder/weights").glob("*.md")
+    shutil.copy(card, tmp_path / "encoder/weights")
+    return tmp_path
+
+
+def test_two_embedders_from_scores_to_tables(corpus, project, tiny_weights):
+    both = ["--embedder", "deepspeaker-small", "--embedder", tiny_weights]
+    both += ["--results", "recipes/results"]
+    text = run("evaluate.py", "--data", corpus, *both, "--cache", "vectors", cwd=project)
+    assert "heldout" in text and "deepspeaker-small" in text and tiny_weights.stem[-8:] in text
+    stored = json.loads((project / "recipes/results/evaluate.json").read_text())
+    assert (
+        stored["protocol"]["enrolments"] == [1, 2, 3, 5] and stored["protocol"]["negatives"] == 99
+    )
+    ours, tiny = stored["embedders"]
+    assert (ours["name"], tiny["name"]) == ("deepspeaker-small", str(tiny_weights))
+    assert tiny["fingerprint"] == tiny_weights.stem[-8:] != ours["fingerprint"]
+    for split in ("eval", "heldout"):
+        for crop in ("full", "3 s", "1.6 s"):
+            ((_, own), (_, mean)) = ours["results"][split][crop].items()
+            assert own == mean and (own["speakers"], own["utterances"]) == (5, 15)
+            assert 0 <= own["eer"] <= 1 and 0 <= own["min_dcf"] <= 1
+            assert own["accuracy"] == {}  # 15 utterances hold no 99 negatives
+    assert len(list((project / "vectors").glob("*.npz"))) == 4  # two splits, two embedders
+
+    text = run("score_conversations.py", "--data", corpus, *both, cwd=project)
+    assert text.count("ami_ES2004a_600_660") == 2 and text.count("per hour of sound") == 2
+    stored = json.loads((project / "recipes/results/conversations.json").read_text())
+    assert [r["fingerprint"] for r in stored["runs"]] == [r["fingerprint"] for r in (ours, tiny)]
+    for scored in stored["runs"]:
+        assert scored["config"]["embedder"] == scored["name"]
+        assert scored["all"]["total"]["recordings"] == scored["trusted"]["recordings"] == 1
+        assert scored["per_hour_of_sound"]["cpu_s"] > 0 and scored["peak_memory_mb"] > 100
+
+    run("tables.py", "--root", ".", cwd=project)
+    readme = (project / "README.md").read_text()
+    (card,) = (project / "encoder/weights").glob("*.md")
+    rate = f"{100 * ours['results']['eval']['full']['set']['eer']:.1f}"
+    other = f"{100 * tiny['results']['eval']['full']['set']['eer']:.1f}"
+    (row,) = [line for line in readme.splitlines() if line.startswith("| eval, set (5) |")]
+    assert row.split(" | ")[1::3] == [rate, other] and len(row.split("|")) == 9
+    (row,) = [line for line in card.read_text().splitlines() if line.startswith("| eval, set (5)")]
+    assert row.split(" | ")[1] == rate and len(row.split("|")) == 6
+    assert f"| {tiny_weights.stem}, trusted |" in readme and "| ami_ES2004a_600_660 |" in readme
+    assert "tiny" not in card.read_text() and "over 1 recordings" in card.read_text()
+    once = readme, card.read_text()
+    run("tables.py", "--root", ".", cwd=project)
+    assert once == ((project / "README.md").read_text(), card.read_text())
+
+
+def test_tables_refuse_results_they_cannot_show(project):
+    readme = (project / "README.md").read_text()
+    results = project / "recipes/results"
+
+    def refused(words):
+        text = run("tables.py", "--root", ".", cwd=project, code=2)
+        assert words in text and "Traceback" not in text
+        assert (project / "README.md").read_text() == readme
+
+    refused("run `make evaluate`")
+    (results / "evaluate.json").write_text('{"fingerprint": "x", "eer": {}}')  # an older version's
+    refused("run `make evaluate` again")
+    (results / "evaluate.json").write_text('{"embedders": []}')
+    (results / "conversations.json").write_text('{"fingerprint": "x", "all": {}}')
+    refused("run `make score-conversations` again")
+
+
+def test_the_public_model_is_optional_unless_asked_for(corpus, tmp_path, monkeypatch):
+    for name in ("DIARIZE_HOME", "XDG_CACHE_HOME", "LOCALAPPDATA"):
+        monkeypatch.setenv(name, str(tmp_path / "nothing"))
+    few = ["--data", corpus, "--limit-per-dataset", 12, "--results", "results"]
+    text = run("evaluate.py", *few, cwd=tmp_path)
+    assert "left out onnx:campplus" in text and "make campplus" in text and "heldout" in text
+    assert not (tmp_path / "results").exists()  # a try on a few is no result
+    asked = ["--data", corpus, "--embedder", "onnx:campplus", "--results", "results"]
+    text = run("score_conversations.py", *asked, cwd=tmp_path, code=2)
+    assert "make campplus" in text and "Traceback" not in text
+    assert not (tmp_path / "results").exists()
+
+
+def test_conversations_with_settings_of_ones_own(corpus, tiny_weights, tmp_path):
+    settings = ["--set", f"embedder={tiny_weights}", "--set", "window.step_s=0.8"]
+    command = ["--data", corpus, *settings, "--results", "results"]
+    text = run("score_conversations.py", *command, "--no-save", cwd=tmp_path)
+    assert text.count("per hour of sound") == 1 and "onnx:campplus" not in text
+    assert not (tmp_path / "results").exists()
+
+
+def test_finetune_compares_before_and_after_and_writes_only_what_is_better(corpus, tmp_path):
+    (tmp_path / "tiny.toml").write_text(TINY)
+    train = ["--config", "tiny.toml", "--data", corpus, "--out", "out", "--cache", "banks"]
+    run("train.py", *train, cwd=tmp_path)
+    (start,) = (tmp_path / "out").glob("*.safetensors")
+    mine = tmp_path / "my voices"
+    for number in range(3):
+        for take in range(5):  # the same buzz again and again, so that 0 % can be reached
+            path = mine / f"s{number}" / f"{take}.flac"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(corpus / f"voices/set/s{number}/{take % 3}.flac", path)
+    command = ["--data", mine, "--out", "mine", "--cache", "banks", "--general", corpus]
+    small = ["softmax.sampler.speakers=3", "triplet.sampler.speakers=3", f'init="{start}"']
+    for setting in [*small, "softmax.epochs=2", "triplet.epochs=2"]:
+        command += ["--set", setting]
+    text = run("finetune.py", *command, cwd=tmp_path)
+    assert all(word in text for word in ("before", "halfway", "after", "heldout 1.6 s"))
+    written = list((tmp_path / "mine").glob("deepspeaker-mine-*.safetensors"))
+    assert len(written) == (0 if "nothing was written" in text else 1)
+    text = run("finetune.py", "--data", mine / "s0", "--out", "o", cwd=tmp_path, code=2)
+    assert "error:" in text and "Traceback" not in text
+
+
+def test_train_smoke_goes_as_recorded(tmp_path):
+    assert "as recorded" in run("train_smoke.py", cwd=tmp_path)

@@ -62,6 +62,96 @@ def test_against_nested_loops(strategy, with_takes):
     assert seen > 500
 
 
+def pool_of(seed, speakers):
+    """Embeddings (H, D) and speakers (H,); some of the batch, some strangers; H may be 0."""
+    g = torch.Generator().manual_seed(1000 + seed)
+    H = int(torch.randint(0, 9, (), generator=g))
+    embeddings = torch.nn.functional.normalize(torch.randn(H, 3, generator=g), dim=1)
+    return embeddings, torch.randint(-2, int(speakers.max()) + 3, (H,), generator=g)
+
+
+def with_pool_by_loops(strategy, embeddings, speakers, takes, pool):
+    """(anchor, positive, the negatives allowed) of every triplet."""
+    everything, names = torch.cat([embeddings, pool[0]]), torch.cat([speakers, pool[1]])
+    found = []
+    for a in range(len(speakers)):
+        others = [n for n in range(len(names)) if names[n] != speakers[a]]
+        same = [p for p in range(len(speakers)) if p != a and speakers[p] == speakers[a]]
+        elsewhere = [p for p in same if takes is not None and takes[p] != takes[a]]
+        for p in elsewhere or same:
+            if not others:
+                continue
+            similar = {n: float(everything[a] @ everything[n]) for n in others}
+            below = [n for n in others if similar[n] < float(everything[a] @ everything[p])]
+            if strategy == "random":
+                found.append((a, p, others))
+            elif strategy == "hard":
+                found.append((a, p, [max(others, key=similar.get)]))
+            elif below:
+                found.append((a, p, [max(below, key=similar.get)]))
+            else:
+                found.append((a, p, [min(others, key=similar.get)]))
+    return found
+
+
+@pytest.mark.parametrize("with_takes", [False, True])
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_negatives_from_a_pool_against_nested_loops(strategy, with_takes):
+    from_pool, more_than_without = 0, 0
+    for seed in range(60):
+        embeddings, speakers, takes = batch(seed)
+        pool = pool_of(seed, speakers)
+        more = {"takes": takes if with_takes else None, "strategy": strategy}
+        a, p, n = (rows.tolist() for rows in mine_triplets(embeddings, speakers, pool=pool, **more))
+        expected = with_pool_by_loops(strategy, embeddings, speakers, more["takes"], pool)
+        assert list(zip(a, p, strict=True)) == [(i, j) for i, j, _ in expected]
+        assert all(k in allowed for k, (_, _, allowed) in zip(n, expected, strict=True))
+        from_pool += sum(k >= len(speakers) for k in n)
+        more_than_without += len(a) - len(mine_triplets(embeddings, speakers, **more).anchors)
+    assert (
+        from_pool > 100
+    )  # both kinds of negatives were met, and anchors that only the pool serves
+    assert more_than_without > 0
+
+
+def test_a_pool_by_hand():
+    embeddings = torch.tensor([[1.0, 0.0], [0.6, 0.8]])
+    speakers = torch.tensor([5, 5])
+    pool = (torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.8, 0.6]]), torch.tensor([5, 6, 7]))
+    got = mine_triplets(embeddings, speakers, strategy="hard", pool=pool)
+    # The nearest of the pool to row 0 is of its own speaker; rows 2, 3, 4 are the pool.
+    assert [rows.tolist() for rows in got] == [[0, 1], [1, 0], [4, 4]]
+    got = mine_triplets(embeddings, speakers, strategy="semi-hard", pool=pool)
+    assert got.negatives.tolist() == [3, 3]  # 0.8 and 0.96 are above the positive's 0.6
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_an_empty_pool_changes_nothing(strategy):
+    embeddings, speakers, takes = batch(3)
+    empty = (torch.empty(0, 3), torch.empty(0, dtype=torch.int64))
+    got = [
+        mine_triplets(
+            embeddings, speakers, strategy=strategy, takes=takes, pool=pool,
+            generator=torch.Generator().manual_seed(1),
+        )
+        for pool in (None, empty)
+    ]  # fmt: skip
+    assert all(torch.equal(one, other) for one, other in zip(*got, strict=True))
+
+
+def test_random_draws_from_batch_and_pool_alike():
+    embeddings, speakers = torch.eye(4), torch.tensor([0, 0, 1, 2])
+    pool = (torch.eye(4)[:3], torch.tensor([3, 0, 4]))
+    reached = {
+        int(mine_triplets(
+            embeddings, speakers, strategy="random", pool=pool,
+            generator=torch.Generator().manual_seed(seed),
+        ).negatives[0])
+        for seed in range(100)
+    }  # fmt: skip
+    assert reached == {2, 3, 4, 6}
+
+
 def test_strategies_differ():
     embeddings, speakers, _ = batch(3)
     mined = [

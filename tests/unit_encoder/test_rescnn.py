@@ -3,6 +3,10 @@
 import pytest
 import torch
 
+from encoder.checkpoint import load_weights, save_weights
+from encoder.errors import ConfigError
+from encoder.features import FeatureConfig
+from encoder.models import ARCHITECTURES
 from encoder.models.rescnn import ResCNN, ResCNNConfig
 
 TINY = ResCNNConfig(channels=(4, 6), blocks=1, embedding_size=5, n_mels=8)
@@ -96,3 +100,30 @@ def test_every_parameter_gets_a_gradient():
 def test_stride_is_frames_in_per_frame_out(channels):
     model = ResCNN(ResCNNConfig(channels=channels, blocks=1, embedding_size=5, n_mels=16))
     assert model.trunk(torch.randn(1, 1, 5 * model.stride, 16)).shape[2] == 5
+
+
+def test_it_is_an_architecture_and_its_weights_come_back(tmp_path):
+    assert ARCHITECTURES.load("rescnn") is ResCNN
+    model = tiny()
+    loaded = load_weights(save_weights(model, FeatureConfig(), tmp_path, name="x")).model
+    assert loaded.config == TINY
+    features = torch.randn(2, 20, 8)
+    torch.testing.assert_close(loaded(features), model(features), atol=2e-3, rtol=0)  # float16
+
+
+def test_blocks_may_differ_from_stage_to_stage():
+    same = [ResCNNConfig(channels=(3, 5), blocks=b, n_mels=8) for b in (2, (2, 2))]
+    assert parameters(same[0]) == parameters(same[1])
+    model = ResCNN(ResCNNConfig(channels=(3, 5), blocks=(0, 3), n_mels=8))
+    assert [len(stage.blocks) for stage in model.trunk] == [0, 3]
+    with pytest.raises(ConfigError, match=r"1 stages.* of 2"):
+        ResCNN(ResCNNConfig(channels=(3, 5), blocks=(1,), n_mels=8))
+
+
+def test_a_longer_first_step_in_time_makes_fewer_frames():
+    config = ResCNNConfig(channels=(3, 5), blocks=1, first_time_stride=4, n_mels=8)
+    model = ResCNN(config).eval()
+    assert model.stride == 8 and ResCNN(TINY).stride == 4
+    maps = model.trunk(torch.randn(1, 1, 64, 8))
+    assert maps.shape == (1, 5, 64 // 8, 8 // 4)
+    assert model(torch.randn(2, 1, 8)).shape == (2, config.embedding_size)  # any length

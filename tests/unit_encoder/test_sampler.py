@@ -216,3 +216,14 @@ def test_rooms_reach_the_augmentation():
     heard = batches(augmentation=config, rooms=echo)(0)
     assert not torch.allclose(heard.features, batches()(0).features, atol=0.1)
     assert equal(batches(augmentation=config)(0), batches()(0))
+
+
+def test_chosen_speakers_come_first_and_the_rest_is_filled_up():
+    some = batches(speakers=3)
+    everyone = len(some.speakers)
+    for step in range(20):
+        chosen = [step % everyone, (step + 2) % everyone]
+        speakers = some.choose(step, speakers=torch.tensor(chosen)).speakers.tolist()
+        assert speakers[:2] == chosen and len(set(speakers)) == 3
+    assert equal(some.choose(7, speakers=()), some(7))  # nothing chosen is what it always was
+    assert len(set(some.choose(0, speakers=range(everyone)).speakers.tolist())) == 3

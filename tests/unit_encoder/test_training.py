@@ -4,9 +4,12 @@ import copy
 import json
 import math
 import os
+import random
+import resource
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,8 +17,9 @@ import pytest
 import torch
 from torch import nn
 
-from encoder.errors import CheckpointError, StoreError, ToolkitError
-from encoder.losses import Batch, SoftmaxObjective, TripletObjective
+from encoder.errors import CheckpointError, ConfigError, StoreError, ToolkitError
+from encoder.history import EmbeddingHistory
+from encoder.losses import Batch, SoftmaxObjective, TripletObjective, teacher_projection
 from encoder.models.rescnn import ResCNN, ResCNNConfig
 from encoder.training import FitConfig, fit
 
@@ -82,32 +86,54 @@ def test_an_interrupted_run_goes_on_exactly(tmp_path, optimizer, kill_at):
 
 
 SCRIPT = """
-import os, signal, sys
+import sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
 import torch
 torch.set_num_threads(1)
-from test_training import CONFIG, batches, parts
+from test_training import LONG, batches, parts
 from encoder.training import fit
 def on_step(step, measured):
-    if step == 6:
-        os.kill(os.getpid(), signal.SIGKILL)
-fit(*parts(), batches, config=CONFIG, out=Path({out!r}), on_step=on_step)
+    print(step, measured["loss"].hex(), flush=True)
+fit(*parts(), batches, config=LONG, out=Path({out!r}), on_step=on_step)
 """
+LONG = replace(CONFIG, steps=60, checkpoint_every_s=0.01)
 
 
-def test_a_killed_process_goes_on_exactly(tmp_path, straight):
-    code = SCRIPT.format(tests=str(Path(__file__).parent), out=str(tmp_path))
+def killed_at(out, moment):
+    """Losses by step of a process that is killed after `moment` steps and a little; None: never."""
+    code = SCRIPT.format(tests=str(Path(__file__).parent), out=str(out))
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True)
-    assert done.returncode == -signal.SIGKILL, done.stderr
-    (tmp_path / "last.partial").write_bytes(b"half a checkpoint")
-    losses, weights = run(tmp_path)
-    assert sorted(losses) == list(range(6, 13))
-    assert losses == {step: pytest.approx(straight[0][step], rel=1e-5) for step in losses}
-    assert weights.keys() == straight[1].keys()
-    for name, value in weights.items():
-        torch.testing.assert_close(value, straight[1][name])
+    losses = {}
+    with subprocess.Popen([sys.executable, "-c", code], env=env, stdout=subprocess.PIPE) as process:
+        for line in process.stdout:
+            step, loss = line.decode().split()
+            losses[int(step)] = float.fromhex(loss)
+            if len(losses) == moment:
+                time.sleep(random.uniform(0, 0.02))
+                process.kill()
+    assert process.returncode == (0 if moment is None else -signal.SIGKILL)
+    return losses
+
+
+def test_a_process_killed_at_random_moments_goes_on_exactly(tmp_path):
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # as the processes: sums then have the same order
+    try:
+        straight, weights = run(tmp_path / "straight", LONG)
+    finally:
+        torch.set_num_threads(threads)
+    seen = []
+    for moment in (random.randint(1, 25), random.randint(1, 25), None):
+        if moment is not None:
+            (tmp_path / "last.partial").write_bytes(b"half a checkpoint")
+        seen.append(killed_at(tmp_path, moment))
+    assert max(seen[-1]) == 60
+    for losses in seen:  # bit by bit, also where a step was done twice
+        assert losses == {step: straight[step] for step in losses}
+    assert set().union(*seen) == set(range(1, 61))
+    saved = torch.load(tmp_path / "last.pt", weights_only=True)
+    assert same(saved["averaged"], weights)
 
 
 def test_a_finished_run_is_not_run_again(tmp_path, straight):
@@ -130,6 +156,161 @@ def test_a_checkpoint_without_the_random_state_still_loads(tmp_path):
     del saved["random"]
     torch.save(saved, tmp_path / "last.pt")
     assert sorted(run(tmp_path)[0]) == list(range(8, 13))
+
+
+def make_older(path, **lacking):
+    """Turn a checkpoint into one of the first format."""
+    saved = torch.load(path, weights_only=True)
+    for key in ("format", "best", "seconds"):
+        del saved[key]
+    saved["random"] = saved["random"][0]
+    saved.update(lacking)
+    torch.save(saved, path)
+
+
+def test_a_checkpoint_of_the_first_format_goes_on_exactly(tmp_path, straight):
+    run(tmp_path, kill_at=8)
+    make_older(tmp_path / "last.pt")
+    losses, weights = run(tmp_path)
+    assert losses == {step: straight[0][step] for step in range(8, 13)}
+    assert same(weights, straight[1])
+
+
+def taught(step):
+    """As `batches`, with a teacher of another size than the embedding."""
+    teacher = torch.randn(8, 9, generator=torch.Generator().manual_seed(step))
+    return batches(step)._replace(teacher=nn.functional.normalize(teacher, dim=1))
+
+
+class HardBatches:
+    """Batches that can be told which speakers to hold; it notes what it was told."""
+
+    def __init__(self):
+        self.told = {}
+
+    def __call__(self, step):
+        return taught(step)
+
+    def choose(self, step, *, speakers):
+        self.told[step] = speakers.tolist()
+        rows = speakers.repeat(8)[:8]
+        whole = taught(step)
+        voices = torch.randn(4, 1, 8, generator=torch.Generator().manual_seed(7))
+        return whole._replace(features=whole.features + voices[rows], speakers=rows)
+
+
+def rich_parts(**more):
+    """A model, and an objective that has everything an objective can have."""
+    model, plain = parts("random")
+    torch.manual_seed(5)
+    return model, TripletObjective(
+        margin=0.5, strategy="random", classifier=plain.classifier, softmax_weight=0.5,
+        teacher_weight=0.5, relation_weight=0.5, projection=teacher_projection(6, 9),
+        history=EmbeddingHistory(20, 6), hard_speakers=3, **more,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+def test_a_format_1_checkpoint_may_lack_history_and_projection(tmp_path, optimizer):
+    config = replace(CONFIG, optimizer=optimizer, momentum=0.9, steps=5)
+    run(tmp_path, config)
+    make_older(tmp_path / "last.pt")
+    before = torch.load(tmp_path / "last.pt", weights_only=True)
+    model, objective = rich_parts()
+    optimizers = []
+    config = replace(config, steps=6)
+    fit(
+        model, objective, HardBatches(), config=config, out=tmp_path,
+        on_step=lambda step, _: optimizers.append(step),
+    )  # fmt: skip
+    assert optimizers == [6]
+    after = torch.load(tmp_path / "last.pt", weights_only=True)
+    assert after["format"] == 2 and "teacher.projection.weight" in after["objective"]
+    # The optimiser's memory went on, at the right weights: one more step, and shapes that agree.
+    for key, old in before["optimizer"]["state"].items():
+        shapes = [
+            {name: v.shape for name, v in saved.items() if torch.is_tensor(v)}
+            for saved in (old, after["optimizer"]["state"][moved(before, after, key)])
+        ]
+        assert shapes[0] == shapes[1]
+        if optimizer == "adamw":
+            assert float(after["optimizer"]["state"][moved(before, after, key)]["step"]) == 6
+    make_older(tmp_path / "last.pt")
+    with pytest.raises(CheckpointError, match="does not belong"):  # but nothing may be dropped
+        run(tmp_path, replace(config, steps=7))
+
+
+def moved(before, after, key):
+    """The number a parameter has after others were added at the end of the groups before it."""
+    pairs = zip(
+        before["optimizer"]["param_groups"], after["optimizer"]["param_groups"], strict=True
+    )
+    return next(
+        new["params"][old["params"].index(key)] for old, new in pairs if key in old["params"]
+    )
+
+
+def test_a_checkpoint_of_a_newer_format_is_refused(tmp_path):
+    run(tmp_path, kill_at=3)
+    saved = torch.load(tmp_path / "last.pt", weights_only=True)
+    torch.save({**saved, "format": 3}, tmp_path / "last.pt")
+    with pytest.raises(CheckpointError, match=r"last\.pt' has format 3, .* up to 2: update"):
+        run(tmp_path)
+
+
+@pytest.mark.parametrize("kill_at", [4, 9])
+def test_a_run_with_history_and_chosen_speakers_goes_on_exactly(tmp_path, kill_at):
+    def rich_run(out, kill_at=None):
+        losses, told = {}, HardBatches()
+
+        def on_step(step, measured):
+            losses[step] = measured["loss"]
+            if step == kill_at:
+                raise KeyboardInterrupt
+
+        try:
+            result = fit(*rich_parts(), told, config=CONFIG, out=out, on_step=on_step)
+        except KeyboardInterrupt:
+            return losses, told.told, None
+        return losses, told.told, result.averaged.state_dict()
+
+    losses, told, weights = rich_run(tmp_path / "straight")
+    assert sorted(told) == list(range(3, 12))  # three batches of eight fill the history of twenty
+    assert len({tuple(speakers) for speakers in told.values()}) > 3
+    assert all(len(set(speakers)) == 3 for speakers in told.values())
+    before, told_before, _ = rich_run(tmp_path / "stopped", kill_at)
+    torch.manual_seed(99)
+    after, told_after, resumed = rich_run(tmp_path / "stopped")
+    assert {**before, **after} == losses
+    assert {**told_before, **told_after} == told
+    assert same(resumed, weights)
+
+
+def test_batches_that_cannot_be_told_which_speakers(tmp_path):
+    with pytest.raises(ConfigError, match=r"chooses 3 speakers .* set hard_speakers to 0"):
+        fit(*rich_parts(), taught, config=CONFIG, out=tmp_path)
+
+
+class Stuck(nn.Module):
+    """An objective that has something to say at two steps."""
+
+    def __init__(self, inner):
+        super().__init__()
+        self.inner, self.calls = inner, 0
+
+    def forward(self, model, batch, *, progress):
+        return self.inner(model, batch, progress=progress)
+
+    def warning(self):
+        self.calls += 1
+        return f"step {self.calls}" if self.calls in (3, 5) else None
+
+
+def test_warnings_are_passed_on(tmp_path):
+    model, objective = parts()
+    said = []
+    fit(model, Stuck(objective), batches, config=CONFIG, out=tmp_path, on_warning=said.append)
+    assert said == ["step 3", "step 5"]
 
 
 class Poison(nn.Module):
@@ -205,6 +386,24 @@ def test_a_failed_write_keeps_the_good_checkpoint(tmp_path):
     with pytest.raises(StoreError, match=r"cannot write the checkpoint .*last\.pt"):
         run(tmp_path)
     assert (tmp_path / "last.pt").read_bytes() == good
+
+
+def test_a_full_disk_keeps_the_good_checkpoint(tmp_path, straight):
+    """No file may grow beyond a size that the checkpoint does not fit in, as on a full disk."""
+    run(tmp_path, kill_at=4)
+    good = (tmp_path / "last.pt").read_bytes()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(good) // 2, hard))
+    try:
+        with pytest.raises(StoreError, match=r"cannot write .*last\.pt.* make room and run"):
+            run(tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert (tmp_path / "last.pt").read_bytes() == good
+    assert not (tmp_path / "last.partial").exists()
+    losses, weights = run(tmp_path)  # there is room again
+    assert losses == {step: straight[0][step] for step in range(4, 13)}
+    assert same(weights, straight[1])
 
 
 @pytest.mark.parametrize("name", ["last.pt", "metrics.jsonl"])
@@ -309,6 +508,87 @@ def test_validation_sees_the_averaged_model_and_is_logged(tmp_path):
     assert result.validation == {"eer": 3.0}
     assert same(seen[-1], result.averaged.state_dict())
     assert model.training
+
+
+VALUES = [0.5, 0.3, 0.2, math.nan, 0.2, 0.4]  # at steps 2, 4, ..., 12; the lowest comes twice
+
+
+def judged(seen, name="eer", values=VALUES):
+    def validate(averaged):
+        seen[len(seen)] = copy.deepcopy(averaged.state_dict())
+        return {"other": float(-len(seen)), name: values[len(seen) - 1]}
+
+    return validate
+
+
+@pytest.mark.parametrize("kill_at", [None, 7, 9])
+def test_the_best_validated_weights_are_kept(tmp_path, kill_at):
+    config = replace(CONFIG, validate_every=2, best_by="eer")
+    model, objective = parts()
+    seen, more = {}, {"config": config, "out": tmp_path}
+
+    def on_step(step, _):
+        if step == kill_at:
+            raise KeyboardInterrupt
+
+    if kill_at:
+        with pytest.raises(KeyboardInterrupt):
+            fit(model, objective, batches, validate=judged(seen), on_step=on_step, **more)
+        model, objective = parts()
+    result = fit(model, objective, batches, validate=judged(seen), **more)
+    assert (result.best_step, result.best_value) == (6, 0.2)
+    assert same(result.best.state_dict(), seen[2])
+    assert not same(result.best.state_dict(), result.averaged.state_dict())
+    assert not result.best.training
+    saved = torch.load(tmp_path / "best.pt", weights_only=True)
+    assert (saved["step"], saved["value"], saved["name"]) == (6, 0.2, "eer")
+    assert same(saved["averaged"], seen[2])
+    again = fit(*parts(), batches, **more)  # nothing left to do; the best is still known
+    assert (again.best_step, again.validation) == (6, {})
+    assert same(again.best.state_dict(), seen[2])
+
+
+def test_best_by_is_the_first_value_unless_named(tmp_path):
+    config = replace(CONFIG, validate_every=2)
+    result = fit(*parts(), batches, config=config, out=tmp_path, validate=judged({}))
+    assert (result.best_step, result.best_value) == (12, -6.0)
+    assert result.best is result.averaged
+    config = replace(config, best_by="nonesuch")
+    with pytest.raises(ConfigError, match=r"'nonesuch', but .* other, eer: choose one"):
+        fit(*parts(), batches, config=config, out=tmp_path / "b", validate=judged({}))
+
+
+def test_without_validation_the_last_is_the_best(tmp_path):
+    result = fit(*parts(), batches, config=CONFIG, out=tmp_path)
+    assert result.best is result.averaged
+    assert (result.best_step, result.best_value) == (None, None)
+    assert not (tmp_path / "best.pt").exists()
+
+
+def test_crops_a_second_are_measured_and_logged(tmp_path):
+    config, shown = replace(CONFIG, validate_every=6), {}
+
+    def slow(step):
+        time.sleep(0.01)
+        return batches(step)
+
+    def on_step(step, measured):
+        shown[step] = measured
+        time.sleep(0.02)  # not the training's own time
+
+    validate = lambda model: time.sleep(0.02) or {"eer": 0.5}  # noqa: E731
+    fit(*parts(), slow, config=config, out=tmp_path, on_step=on_step, validate=validate)
+    assert {"loss", "violating", "crops_per_s"} <= shown[3].keys()
+    rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows] == [6, 12]
+    first, second = (row["seconds"] for row in rows)
+    assert rows[0]["crops_per_s"] == pytest.approx(6 * 8 / first, rel=0.05)
+    assert rows[1]["crops_per_s"] == pytest.approx(6 * 8 / (second - first), rel=0.05)
+    assert 0 < rows[0]["crops_per_s"] <= 800
+    more = replace(config, steps=18)
+    fit(*parts(), slow, config=more, out=tmp_path, validate=validate)  # the clock goes on too
+    rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert rows[2]["seconds"] >= second + 0.06
 
 
 def test_every_fiftieth_step_is_logged(tmp_path):

@@ -1,0 +1,55 @@
+"""Deep Speaker GRU (Li et al. 2017, arXiv 1705.02304, table 2).
+
+One 5x5 convolution of stride 2 with batch norm and clipped ReLU, which halves time and bands; then
+`layers` GRU layers that run forward in time, the mean over time, an affine layer, and length
+normalisation. The defaults are the paper's, which says 23 M: 22,565,056 parameters.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["GRU", "GRUConfig"]
+
+CLIP = 20.0
+
+
+@dataclass(frozen=True)
+class GRUConfig:
+    """Shape of the network."""
+
+    channels: int = field(default=64, metadata={"help": "channels of the convolution"})
+    hidden: int = field(default=1024, metadata={"help": "units of each GRU layer"})
+    layers: int = field(default=3, metadata={"help": "GRU layers"})
+    embedding_size: int = field(default=512, metadata={"help": "D"})
+    n_mels: int = field(default=64, metadata={"help": "M, mel bands of the input"})
+
+
+class GRU(nn.Module):
+    """(B, F, M) normalised log-mel -> (B, D) embeddings of unit norm. F may be any length >= 1."""
+
+    Config = GRUConfig
+
+    def __init__(self, config: GRUConfig | None = None) -> None:
+        super().__init__()
+        self.config = c = config or GRUConfig()
+        bands = (c.n_mels + 1) // 2
+        self.down = nn.Conv2d(1, c.channels, 5, stride=2, padding=2, bias=False)
+        self.norm = nn.BatchNorm2d(c.channels)
+        self.recurrent = nn.GRU(c.channels * bands, c.hidden, c.layers, batch_first=True)
+        self.affine = nn.Linear(c.hidden, c.embedding_size)
+
+    @property
+    def stride(self) -> int:
+        """Input frames per frame of the GRU."""
+        return 2
+
+    def forward(self, features: Tensor) -> Tensor:
+        B, F, M = features.shape
+        maps = self.norm(self.down(features.reshape(B, 1, F, M)))  # (B, C, F / 2, M / 2)
+        frames = torch.clamp(maps, 0.0, CLIP).transpose(1, 2).flatten(2)  # (B, F / 2, C * M / 2)
+        states, _ = self.recurrent(frames)
+        return nn.functional.normalize(self.affine(states.mean(dim=1)), dim=1)
