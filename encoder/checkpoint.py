@@ -7,7 +7,6 @@ file is noticed. Nothing is unpickled; keys must match the architecture exactly.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 from pathlib import Path
@@ -19,9 +18,10 @@ from safetensors.torch import save
 from torch import nn
 
 from encoder.config import from_mapping, to_mapping
-from encoder.errors import CheckpointError, StoreError, ToolkitError
+from encoder.errors import CheckpointError, ToolkitError
 from encoder.features import FeatureConfig
 from encoder.models import ARCHITECTURES
+from encoder.whole import replacing
 
 __all__ = ["Loaded", "load_weights", "save_weights"]
 
@@ -49,15 +49,8 @@ def save_weights(
     tensors = {key: _compact(key, value) for key, value in model.state_dict().items()}
     content = save(tensors, metadata={"deepspeaker": json.dumps(description)})
     path = Path(folder) / f"{name}-{_digest(content)}.safetensors"
-    partial = path.with_suffix(".partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path, what="the weights ") as partial:
         partial.write_bytes(content)
-        partial.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            partial.unlink()
-        raise StoreError(f"cannot write the weights {str(path)!r}: {error.strerror}") from error
     return path
 
 

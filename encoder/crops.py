@@ -7,11 +7,8 @@ that cannot be read is left out for every embedder alike.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import os
 import re
-import secrets
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -22,8 +19,9 @@ import torch
 from numpy.typing import NDArray
 
 from encoder.audio import load_audio, seconds_to_samples
-from encoder.errors import AudioError, CorpusError, StoreError
+from encoder.errors import AudioError, CorpusError
 from encoder.manifest import Utterance
+from encoder.whole import replacing
 
 __all__ = ["CROPS_S", "CropVectors", "WindowEmbedder", "centred", "crop_vectors"]
 
@@ -153,17 +151,5 @@ def _read(path: Path, crops: Mapping[str, float | None]) -> CropVectors | None:
 def _write(path: Path, vectors: CropVectors) -> None:
     arrays = {f"crop {name}": array for name, array in vectors.by_crop.items()}
     left_out = np.array(vectors.left_out, dtype=np.str_)
-    partial = path.with_name(f".{secrets.token_hex(6)}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as handle:
-            np.savez(handle, kept=vectors.kept, left_out=left_out, **arrays)  # type: ignore[arg-type]
-        os.replace(partial, path)  # noqa: PTH105
-    except OSError as error:
-        raise StoreError(
-            f"cannot keep vectors in {str(path.parent)!r} ({error.strerror}): "
-            "choose a folder you may write to"
-        ) from error
-    finally:
-        with contextlib.suppress(OSError):
-            partial.unlink()
+    with replacing(path, what="vectors to ") as partial, partial.open("wb") as handle:
+        np.savez(handle, kept=vectors.kept, left_out=left_out, **arrays)  # type: ignore[arg-type]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from encoder.errors import BackendUnavailable, FormatError, StoreError
+from encoder.whole import replacing
 
 __all__ = ["Phase", "draw_curves", "read_phases"]
 
@@ -82,7 +83,8 @@ def draw_curves(paths: Sequence[str | Path], out: str | Path) -> Path:
         raise FormatError(
             f"cannot draw {str(out)!r}: give a name that ends in .png, .svg or .pdf"
         ) from error
-    _write(out, drawn.getvalue())
+    with replacing(out, what="the picture ") as partial:
+        partial.write_bytes(drawn.getvalue())
     return out
 
 
@@ -108,15 +110,3 @@ def _rows(path: Path) -> list[dict[str, Any]]:
             f"{str(path)!r} holds no measurements: give the metrics.jsonl of a training"
         )
     return rows
-
-
-def _write(path: Path, content: bytes) -> None:
-    partial = path.with_name(path.name + ".partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(content)
-        partial.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            partial.unlink()
-        raise StoreError(f"cannot write the picture {str(path)!r}: {error.strerror}") from error

@@ -28,6 +28,7 @@ from encoder.features import FeatureConfig, LogMel
 from encoder.manifest import Utterance
 from encoder.telephone import codec_of, telephone
 from encoder.torchaudio_door import torchaudio
+from encoder.whole import replacing
 
 __all__ = ["FeatureBank", "Item", "at_speed", "bank_of", "build_bank", "copy_name", "speeds_of"]
 
@@ -173,7 +174,6 @@ def build_bank(
     The index is written last, so a bank with an index is whole.
     """
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     (folder / "index.json").unlink(missing_ok=True)
     items: list[Item] = []
     left_out: list[str] = []
@@ -184,7 +184,11 @@ def build_bank(
         _Job(u.path, _speeds(u, speeds, one_copy), minimum_s, codec, u.name or str(u.path))
         for u, codec in zip(utterances, calls, strict=True)
     ]
-    with (folder / "features.f16").open("wb") as out, _results(jobs, workers) as results:
+    with (
+        replacing(folder / "features.f16", what="features to ") as partial,
+        partial.open("wb") as out,
+        _results(jobs, workers) as results,
+    ):
         for done, (u, codec, result) in enumerate(
             zip(utterances, calls, results, strict=True), start=1
         ):
@@ -206,9 +210,8 @@ def build_bank(
     if not items:
         raise CorpusError(f"none of the {len(utterances)} utterances could be used: {left_out[:1]}")
     index = {"shape": [written, config.n_mels], "config": asdict(config), "items": items}
-    partial = folder / "index.partial"
-    partial.write_text(json.dumps(index), encoding="utf-8")
-    partial.replace(folder / "index.json")
+    with replacing(folder / "index.json") as partial:
+        partial.write_text(json.dumps(index), encoding="utf-8")
     return left_out
 
 

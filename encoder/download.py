@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from encoder.errors import BackendUnavailable, CheckpointError, ConfigError
-from encoder.hub import replacing, user_cache
+from encoder.hub import user_cache
+from encoder.whole import replacing
 
 __all__ = ["fetch_onnx"]
 

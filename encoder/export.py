@@ -21,11 +21,12 @@ from torch import Tensor, nn
 from encoder.checkpoint import Loaded, load_weights
 from encoder.errors import BackendUnavailable, CheckpointError, ConfigError
 from encoder.features import normalise
-from encoder.hub import find_weights, replacing
+from encoder.hub import find_weights
 from encoder.inference import Encoder
 from encoder.onnx_features import OnnxFeatures, toml_of
 from encoder.onnx_inference import OnnxEncoder
 from encoder.units import samples_to_seconds
+from encoder.whole import replacing
 
 __all__ = ["OPSET", "check_parity", "export_onnx", "onnx_of", "write_onnx"]
 

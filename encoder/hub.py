@@ -6,13 +6,11 @@ import contextlib
 import os
 import re
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-from encoder.errors import CheckpointError, StoreError
+from encoder.errors import CheckpointError
 
-__all__ = ["DEFAULT", "find_onnx", "find_weights", "replacing", "user_cache"]
+__all__ = ["DEFAULT", "find_onnx", "find_weights", "user_cache"]
 
 DEFAULT = "deepspeaker-small"
 
@@ -73,26 +71,6 @@ def user_cache() -> Path:
     else:
         base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return base / "deepspeaker-diarize"
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Write to the temporary name that this gives; it becomes `path` when the block ends well.
-
-    Else nothing is left behind and an older `path` stays. StoreError if the disk refuses.
-    """
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield partial
-        partial.replace(path)
-    except OSError as error:
-        raise StoreError(
-            f"cannot write {str(path)!r} ({error.strerror or error}): choose another place"
-        ) from error
-    finally:
-        with contextlib.suppress(OSError):
-            partial.unlink()
 
 
 def _folders() -> list[Path]:

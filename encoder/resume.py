@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from encoder.errors import CheckpointError, StoreError
+from encoder.whole import replacing
 
 __all__ = [
     "FORMAT",
@@ -172,19 +173,13 @@ def forget_later(path: Path, step: int) -> None:
     """Drop the lines of steps that a stopped run did after its last checkpoint: they come again."""
     if not path.is_file():
         return
-    partial = path.with_suffix(".partial")
-    try:
-        kept = []
-        for row in path.read_text(encoding="utf-8").splitlines():
-            with contextlib.suppress(ValueError, KeyError):  # the last line may be torn by a kill
-                if json.loads(row)["step"] <= step:
-                    kept.append(row + "\n")
+    kept = []
+    for row in path.read_text(encoding="utf-8").splitlines():
+        with contextlib.suppress(ValueError, KeyError):  # the last line may be torn by a kill
+            if json.loads(row)["step"] <= step:
+                kept.append(row + "\n")
+    with replacing(path) as partial:
         partial.write_text("".join(kept), encoding="utf-8")
-        partial.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            partial.unlink()
-        raise StoreError(f"cannot write {str(path)!r}: {error.strerror}") from error
 
 
 def log_row(path: Path, row: Mapping[str, float]) -> None:

@@ -23,7 +23,7 @@ from encoder.config import to_mapping
 from encoder.curves import draw_curves
 from encoder.dataset import FeatureBank, bank_of
 from encoder.engine import Engine, make_engine
-from encoder.errors import BackendUnavailable, ConfigError, CorpusError, StoreError
+from encoder.errors import BackendUnavailable, ConfigError, CorpusError
 from encoder.evaluation import MINIMUM_SPEAKERS, eer_by_dataset
 from encoder.features import FeatureConfig
 from encoder.history import EmbeddingHistory
@@ -37,6 +37,7 @@ from encoder.rooms import measured_rooms
 from encoder.sampler import CropBatches
 from encoder.teacher import teacher_projection
 from encoder.training import FitResult, fit
+from encoder.whole import replacing
 
 __all__ = [
     "Corpus",
@@ -101,7 +102,8 @@ def train(
     torch.manual_seed(plan.seed)
     model = load_network(plan)
     if engine.is_main:
-        _write_json(out / "plan.json", to_mapping(plan))
+        with replacing(out / "plan.json") as partial:
+            partial.write_text(json.dumps(to_mapping(plan), indent=1) + "\n", encoding="utf-8")
     shipped = run_phases(plan, model, corpus, out, engine=engine, report=report)
     path = Path()
     if engine.is_main:
@@ -324,11 +326,3 @@ def _draw(out: Path, report: Reporter) -> None:
         draw_curves([path for path in measured if path.exists()], out / "curves.png")
     except BackendUnavailable as error:
         report.say(str(error))
-
-
-def _write_json(path: Path, content: dict[str, Any]) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise StoreError(f"cannot write {str(path)!r}: {error.strerror}") from error

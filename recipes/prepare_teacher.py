@@ -24,9 +24,9 @@ from diarize.embedding import Embedder, load_embedder
 from encoder.audio import load_audio
 from encoder.dataset import at_speed, copy_name, speeds_of
 from encoder.errors import CorpusError, ToolkitError
-from encoder.hub import replacing
 from encoder.layouts import read_corpus
 from encoder.units import seconds_to_samples
+from encoder.whole import replacing
 
 LONGEST = seconds_to_samples(4.0)
 SHORTEST = seconds_to_samples(1.0)

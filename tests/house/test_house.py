@@ -187,12 +187,11 @@ def test_changelog_names_the_version():
 # Rooms in the order of the path: a room imports itself and rooms before it.
 ORDER = {
     "encoder": (
-        "errors units config registry media codecs headers playback audio torchaudio_door features"
-        " models mining history engine collapse teacher losses manifest listing layouts acoustics"
-        " rooms telephone dataset augment"
-        " sampler schedule resume training plan curves metrics"
-        " identification crops evaluation checkpoint hub run finetune"
-        " by_length inference kaldi onnx_features onnx_inference download export"
+        "errors units whole config registry media codecs headers playback audio"
+        " torchaudio_door features models mining history engine collapse teacher losses"
+        " manifest listing layouts acoustics rooms telephone dataset augment sampler schedule"
+        " resume training plan curves metrics identification crops evaluation checkpoint hub"
+        " run finetune by_length inference kaldi onnx_features onnx_inference download export"
     ),
     "diarize": (
         "timeline files formats loudness segmentation windows embedding clustering assembly"

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 import encoder
-from encoder.errors import CheckpointError, StoreError
-from encoder.hub import DEFAULT, find_onnx, find_weights, replacing, user_cache
+from encoder.errors import CheckpointError
+from encoder.hub import DEFAULT, find_onnx, find_weights, user_cache
 
 PACKAGED = Path(encoder.__file__).parent / "weights"
 
@@ -116,24 +116,3 @@ def test_absent_onnx_models(places):
         find_onnx("voice")
     with pytest.raises(CheckpointError, match=r"no ONNX model 'a/voice\.onnx'"):
         find_onnx("a/voice.onnx")
-
-
-def test_a_file_is_replaced_whole_or_not_at_all(tmp_path):
-    path = tmp_path / "new/file"
-    with replacing(path) as partial:
-        partial.write_text("one")
-        assert not path.exists()
-    assert path.read_text() == "one"
-    with pytest.raises(ZeroDivisionError), replacing(path) as partial:
-        partial.write_text("half of tw")
-        _ = 1 / 0
-    with (
-        pytest.raises(StoreError, match=r"cannot write .*file.*No space"),
-        replacing(path) as partial,
-    ):
-        partial.write_text("half of tw")
-        raise OSError(28, "No space left on device")
-    with pytest.raises(StoreError, match="cannot write"), replacing(path / "below a file"):
-        pass
-    assert path.read_text() == "one"
-    assert [p.name for p in path.parent.iterdir()] == ["file"]
