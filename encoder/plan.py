@@ -1,6 +1,7 @@
 """What a training run depends on: one TOML file, read into these groups.
 
-Two phases, as the paper: pre-training as a classifier of the training speakers, then triplets.
+Two phases, as in the paper: pre-training as a classifier of the training speakers, then triplets. A
+third may settle the network on milder augmentation.
 """
 
 from __future__ import annotations
@@ -57,6 +58,9 @@ class TripletPhase:
     hard_speakers: int = field(
         default=0, metadata={"help": "speakers of a batch chosen as hard for each other; 0: none"}
     )
+    augmentation: AugmentConfig | None = field(
+        default=None, metadata={"help": "of this phase alone; the plan's if it is not given"}
+    )
     sampler: SamplerConfig = field(default_factory=lambda: SamplerConfig(speakers=48, utterances=2))
     fit: FitConfig = field(default_factory=FitConfig)
 
@@ -99,6 +103,10 @@ class TrainPlan:
     engine: EngineConfig = field(default_factory=EngineConfig)
     softmax: SoftmaxPhase = field(default_factory=SoftmaxPhase)
     triplet: TripletPhase = field(default_factory=TripletPhase)
+    settle: TripletPhase | None = field(
+        default=None,
+        metadata={"help": "more triplets at the end, closer to clean speech; none if not given"},
+    )
 
 
 def model_config(plan: TrainPlan) -> Any:

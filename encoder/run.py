@@ -151,7 +151,7 @@ def run_phases(
     report: Reporter,
     class_vectors: Callable[[Sequence[str]], Tensor] | None = None,
 ) -> nn.Module:
-    """Both phases of the plan on `model`; the averaged network that is to be shipped.
+    """All phases of the plan on `model`; the averaged network that is to be shipped.
 
     class_vectors: names of K speakers -> (K, D) unit vectors that the classifier starts from.
     """
@@ -179,20 +179,38 @@ def run_phases(
     phase = _Phase(plan, corpus, out, engine, report)
     done = phase.fit("softmax", model, classifier, softmax, plan.softmax)
     model.load_state_dict(done.averaged.state_dict())
-    objective = TripletObjective(
-        margin=plan.triplet.margin,
-        strategy=plan.triplet.strategy,
-        classifier=classifier,
-        softmax_weight=plan.triplet.softmax_weight,
-        teacher_weight=plan.triplet.teacher_weight,
-        relation_weight=plan.triplet.relation_weight,
-        projection=projection,
-        history=_history(plan, model),
-        hard_speakers=plan.triplet.hard_speakers,
-    )
-    triplet = _batches(plan, corpus, plan.triplet, plan.seed + 1)
-    done = phase.fit("triplet", model, objective, triplet, plan.triplet)
+    for number, (name, triplets) in enumerate(
+        (("triplet", plan.triplet), ("settle", plan.settle)), start=1
+    ):
+        if triplets is None:
+            continue
+        objective = _triplet_objective(triplets, model, classifier, projection)
+        batches = _batches(plan, corpus, triplets, plan.seed + number)
+        done = phase.fit(name, model, objective, batches, triplets)
+        model.load_state_dict(done.averaged.state_dict())
     return done.best if plan.ship == "best" else done.averaged
+
+
+def _triplet_objective(
+    phase: TripletPhase,
+    model: nn.Module,
+    classifier: SoftmaxObjective,
+    projection: nn.Linear | None,
+) -> TripletObjective:
+    history = None
+    if phase.history:
+        history = EmbeddingHistory(phase.history, model.config.embedding_size)  # type: ignore
+    return TripletObjective(
+        margin=phase.margin,
+        strategy=phase.strategy,
+        classifier=classifier,
+        softmax_weight=phase.softmax_weight,
+        teacher_weight=phase.teacher_weight,
+        relation_weight=phase.relation_weight,
+        projection=projection,
+        history=history,
+        hard_speakers=phase.hard_speakers,
+    )
 
 
 def read_teacher(path: Path) -> dict[str, Tensor]:
@@ -285,17 +303,11 @@ def _batches(
         corpus.train,
         corpus.noise,
         sampler=phase.sampler,
-        augmentation=plan.augmentation,
+        augmentation=getattr(phase, "augmentation", None) or plan.augmentation,
         seed=seed,
         teacher=corpus.teacher if taught else None,
         rooms=corpus.rooms,
     )
-
-
-def _history(plan: TrainPlan, model: nn.Module) -> EmbeddingHistory | None:
-    if plan.triplet.history == 0:
-        return None
-    return EmbeddingHistory(plan.triplet.history, model.config.embedding_size)  # type: ignore
 
 
 def _bank(
@@ -321,7 +333,7 @@ def _bank(
 
 def _draw(out: Path, report: Reporter) -> None:
     """A picture is a courtesy: without matplotlib the run still ends well."""
-    measured = [out / phase / "metrics.jsonl" for phase in ("softmax", "triplet")]
+    measured = [out / phase / "metrics.jsonl" for phase in ("softmax", "triplet", "settle")]
     try:
         draw_curves([path for path in measured if path.exists()], out / "curves.png")
     except BackendUnavailable as error:
