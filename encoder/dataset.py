@@ -217,7 +217,7 @@ def build_bank(
 
 def at_speed(wave: Tensor, speed: float) -> Tensor:
     """(T,) -> (T / speed,): as if the tape ran faster, higher in pitch."""
-    if speed == 1.0:
+    if speed == 1.0 or len(wave) == 0:
         return wave
     # Read at `speed` times the rate: resampling from speed*100 to 100 shortens by `speed`.
     shorter: Tensor = torchaudio().functional.resample(wave, round(speed * 100), 100)

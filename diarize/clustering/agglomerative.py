@@ -32,7 +32,7 @@ class AgglomerativeConfig:
         default="pairs", metadata={"help": "the rule that finds the number of speakers"}
     )
     twin_ratio: float = field(
-        default=0.75,
+        default=0.7,
         metadata={
             "help": "count_by pairs: groups whose likeness to each other is this share of the "
             "likeness inside them are one speaker, which keeps a single voice in one piece"

@@ -155,9 +155,14 @@ def test_a_blink_of_speech(command, meeting, tmp_path, seconds):
 def test_ctrl_c_stops_without_a_traceback(command, meeting, tmp_path):
     program = Path(sys.executable).parent / "diarize"
     running = subprocess.Popen(
-        [str(program), str(meeting), "-o", str(tmp_path / "o.rttm")], stderr=subprocess.PIPE
+        [str(program), "-", "-o", str(tmp_path / "o.rttm")],
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     )
-    time.sleep(1.5)
+    assert running.stdin is not None
+    running.stdin.write(meeting.read_bytes()[:5000])  # the rest never comes: it waits
+    running.stdin.flush()
+    time.sleep(4)
     running.send_signal(signal.SIGINT)
     _, text = running.communicate(timeout=60)
     assert running.returncode == 130 and b"Traceback" not in text

@@ -109,7 +109,13 @@ def corpus(tmp_path):
 def test_the_teacher_is_any_embedder(corpus, tmp_path):
     model = write(tmp_path / "voice.onnx", BANDS, 'kind = "kaldi-fbank"')
     command = ["--data", corpus, "--workers", 1, "--out", "out.npz"]
-    run("prepare_teacher.py", *command, "--embedder", f"onnx:{model}", cwd=tmp_path)
+    command += ["--embedder", f"onnx:{model}"]
+    run("prepare_teacher.py", *command, cwd=tmp_path)  # with a copy of each at another speed
+    with np.load(tmp_path / "out.npz") as stored:
+        copies = {name.partition("@")[::2] for name in stored["names"].tolist()}
+    assert {name for name, _ in copies} == {"0.wav", "1.wav", "2.wav", "3.wav"}
+    assert len(copies) == 8 and {speed for _, speed in copies} <= {"", "0.9", "1.1"}
+    run("prepare_teacher.py", *command, "--no-copies", cwd=tmp_path)
     teacher = OnnxEncoder.from_file(model)
     with np.load(tmp_path / "out.npz") as stored:
         vectors = dict(zip(stored["names"].tolist(), stored["vectors"], strict=True))

@@ -123,7 +123,7 @@ def test_a_damaged_cache_is_made_again_and_a_failure_leaves_nothing(tmp_path):
         assert (again.by_crop["full"] == first.by_crop["full"]).all()
         assert list(cache.iterdir()) == [path]
     (tmp_path / "file").touch()
-    with pytest.raises(StoreError, match="choose a folder"):
+    with pytest.raises(StoreError, match="cannot write vectors"):
         crop_vectors(Means(), rows, cache=tmp_path / "file")
 
 

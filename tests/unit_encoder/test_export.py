@@ -50,7 +50,8 @@ def sounds():
 def test_the_vectors_are_those_of_the_weights(encoder, exported):
     wave = sounds()
     starts = np.arange(0, 96_000, 6_400)
-    short = np.array([[0, 2800], [40_000, 42_801], [33_000, 37_000], [0, 128_000]])
+    least = encoder.minimum_samples
+    short = np.array([[0, least], [40_000, 40_001 + least], [33_000, 39_000], [0, 128_000]])
     bounds = np.concatenate([np.stack([starts, starts + 25_600], axis=1), short])
     ours, theirs = encoder.embed_windows(wave, bounds), OnnxEncoder.from_file(exported)
     got = theirs.embed_windows(wave, bounds)
@@ -71,7 +72,8 @@ def test_the_file_says_what_it_is(encoder, exported):
     assert embedding.type.tensor_type.shape.dim[1].dim_value == encoder.embedding_size
     text = exported.with_suffix(".toml").read_text(encoding="utf-8")
     assert encoder.fingerprint in text
-    assert 'kind = "wave"\nminimum_s = 0.175\n' in text
+    least = encoder.minimum_samples / 16_000
+    assert f'kind = "wave"\nminimum_s = {least}\n' in text
     assert len(list(exported.parent.iterdir())) == 2
 
 
