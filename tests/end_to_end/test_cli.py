@@ -159,6 +159,8 @@ def test_ctrl_c_stops_without_a_traceback(command, meeting, tmp_path):
     running = subprocess.Popen(
         [str(program), str(tmp_path / "long.wav"), "-o", str(tmp_path / "o.rttm")],
         stderr=subprocess.PIPE,
+        # A shell's background jobs ignore the signal, and so would what they start.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     time.sleep(3)
     running.send_signal(signal.SIGINT)
