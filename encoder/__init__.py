@@ -1,7 +1,7 @@
 """Deep Speaker embeddings: from sound to unit vectors, and the training that makes them.
 
     from encoder import Encoder, load_audio
-    vector = Encoder.from_pretrained().embed(load_audio("clip.wav"))     # (256,), unit norm
+    vector = Encoder.from_pretrained().embed(load_audio("clip.wav"))     # (192,), unit norm
 
 Names are imported when first used, so that `import encoder` costs nothing.
 """

@@ -105,8 +105,12 @@ def finetune(
     kept, held_back = hold_back(read_corpus(data, on_warning=report.warn))
     corpus = open_corpus(plan, data, kept, held_back, cache=cache, report=report)
     taught = _vectors(before, corpus.train)
-    names = [item.copy for item in corpus.train.items]
-    corpus = replace(corpus, teacher=dict(zip(names, taught, strict=True)), minimum_speakers=2)
+    clean = {  # a telephone copy goes by its utterance's name, and learns from its vector
+        item.copy: vector
+        for item, vector in zip(corpus.train.items, taught, strict=True)
+        if item.channel == ""
+    }
+    corpus = replace(corpus, teacher=clean, minimum_speakers=2)
 
     def class_vectors(speakers: Sequence[str]) -> Tensor:
         rows = defaultdict(list)

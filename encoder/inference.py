@@ -60,7 +60,7 @@ class Encoder:
 
     @property
     def minimum_samples(self) -> int:
-        """The shortest wave that can be embedded: one output frame of the trunk, 175 ms."""
+        """The shortest wave that can be embedded: one output frame of the trunk."""
         stride = int(self.model.stride)  # type: ignore[arg-type]
         return self.mel.config.samples(stride)
 

@@ -18,51 +18,50 @@ from encoder.models import ARCHITECTURES
 from encoder.sampler import SamplerConfig
 from encoder.training import FitConfig
 
-__all__ = ["SoftmaxPhase", "TrainPlan", "TripletPhase", "model_config"]
+__all__ = ["Phase", "SoftmaxPhase", "TrainPlan", "TripletPhase", "model_config"]
 
 
 @dataclass(frozen=True)
-class SoftmaxPhase:
-    """Pre-training as a classifier of the training speakers."""
+class Phase:
+    """What every phase has."""
 
     epochs: float = field(
         default=0.0, metadata={"help": "instead of fit.steps: how often each utterance is drawn"}
     )
-    scale: float = field(default=30.0, metadata={"help": "multiplies cosines before the softmax"})
-    margin: float = field(default=0.2, metadata={"help": "taken from the true speaker's cosine"})
     teacher_weight: float = field(default=0.0, metadata={"help": "of 1 - cosine to the teacher"})
     relation_weight: float = field(
         default=0.0, metadata={"help": "of the difference from the teacher's similarities"}
     )
-    sampler: SamplerConfig = field(default_factory=lambda: SamplerConfig(speakers=64, utterances=1))
+    augmentation: AugmentConfig | None = field(
+        default=None, metadata={"help": "of this phase alone; the plan's if it is not given"}
+    )
+    sampler: SamplerConfig = field(default_factory=SamplerConfig)
     fit: FitConfig = field(default_factory=FitConfig)
 
 
 @dataclass(frozen=True)
-class TripletPhase:
+class SoftmaxPhase(Phase):
+    """Pre-training as a classifier of the training speakers."""
+
+    scale: float = field(default=30.0, metadata={"help": "multiplies cosines before the softmax"})
+    margin: float = field(default=0.2, metadata={"help": "taken from the true speaker's cosine"})
+    sampler: SamplerConfig = field(default_factory=lambda: SamplerConfig(speakers=64, utterances=1))
+
+
+@dataclass(frozen=True)
+class TripletPhase(Phase):
     """Triplets from the pre-trained weights."""
 
-    epochs: float = field(
-        default=0.0, metadata={"help": "instead of fit.steps: how often each utterance is drawn"}
-    )
     margin: float = field(default=0.1, metadata={"help": "of the triplet loss; the paper's 0.1"})
     strategy: Strategy = field(default="hard", metadata={"help": "which negatives"})
     softmax_weight: float = field(default=0.0, metadata={"help": "keeps the classifier on"})
-    teacher_weight: float = field(default=0.0, metadata={"help": "of 1 - cosine to the teacher"})
-    relation_weight: float = field(
-        default=0.0, metadata={"help": "of the difference from the teacher's similarities"}
-    )
     history: int = field(
         default=0, metadata={"help": "past embeddings that are negatives too; 0: none"}
     )
     hard_speakers: int = field(
         default=0, metadata={"help": "speakers of a batch chosen as hard for each other; 0: none"}
     )
-    augmentation: AugmentConfig | None = field(
-        default=None, metadata={"help": "of this phase alone; the plan's if it is not given"}
-    )
     sampler: SamplerConfig = field(default_factory=lambda: SamplerConfig(speakers=48, utterances=2))
-    fit: FitConfig = field(default_factory=FitConfig)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -32,11 +32,11 @@ from encoder.layouts import read_corpus
 from encoder.losses import SoftmaxObjective, TripletObjective
 from encoder.manifest import Utterance, split_validation
 from encoder.models import ARCHITECTURES
-from encoder.plan import SoftmaxPhase, TrainPlan, TripletPhase, model_config
+from encoder.plan import Phase, TrainPlan, TripletPhase, model_config
 from encoder.rooms import measured_rooms
 from encoder.sampler import CropBatches
 from encoder.teacher import teacher_projection
-from encoder.training import FitResult, fit
+from encoder.training import FitConfig, FitResult, fit
 from encoder.whole import replacing
 
 __all__ = [
@@ -126,8 +126,10 @@ def open_corpus(
     both = _bank("train", [*kept, *held_back], cache, report, plan)
     names = {(u.speaker, u.name) for u in held_back}
     aside = [(item.person, item.name) in names for item in both.items]
-    noises = read_acoustics(data)
-    rooms = measured_rooms(read_acoustics(data, kinds=("rir",)), on_left_out=report.say)
+    sounds = read_acoustics(data, kinds=("noise", "music", "rir"))
+    noises = [sound for sound in sounds if sound.speaker != "rir"]
+    responses = [sound for sound in sounds if sound.speaker == "rir"]
+    rooms = measured_rooms(responses, on_left_out=report.say)
     if not noises:
         report.say(f"no background sounds in {str(data)!r}: training without added noise")
     return Corpus(
@@ -229,7 +231,7 @@ def read_teacher(path: Path) -> dict[str, Tensor]:
 
 @dataclass(frozen=True)
 class _Phase:
-    """What both phases share."""
+    """What all phases of a run share."""
 
     plan: TrainPlan
     corpus: Corpus
@@ -243,9 +245,10 @@ class _Phase:
         model: nn.Module,
         objective: nn.Module,
         batches: CropBatches,
-        phase: SoftmaxPhase | TripletPhase,
+        phase: Phase,
     ) -> FitResult:
-        config = _with_steps(phase, len(self.corpus.train.items), self.engine.world_size)
+        utterances = sum(item.channel == "" for item in self.corpus.train.items)
+        config = _with_steps(phase, utterances, self.engine.world_size)
         with self.report.bar(name, config.steps) as moved:
             done = fit(
                 model,
@@ -275,7 +278,7 @@ class _Phase:
         return {"validation_eer_1.6s": rates["mean"]}
 
 
-def _with_steps(phase: SoftmaxPhase | TripletPhase, utterances: int, workers: int) -> Any:
+def _with_steps(phase: Phase, utterances: int, workers: int) -> FitConfig:
     """The phase's `fit` with as many steps as its epochs are."""
     if phase.epochs == 0:
         return phase.fit
@@ -295,15 +298,13 @@ def load_network(plan: TrainPlan) -> nn.Module:
     return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # faster on CPU
 
 
-def _batches(
-    plan: TrainPlan, corpus: Corpus, phase: SoftmaxPhase | TripletPhase, seed: int
-) -> CropBatches:
+def _batches(plan: TrainPlan, corpus: Corpus, phase: Phase, seed: int) -> CropBatches:
     taught = phase.teacher_weight > 0 or phase.relation_weight > 0
     return CropBatches(
         corpus.train,
         corpus.noise,
         sampler=phase.sampler,
-        augmentation=getattr(phase, "augmentation", None) or plan.augmentation,
+        augmentation=phase.augmentation or plan.augmentation,
         seed=seed,
         teacher=corpus.teacher if taught else None,
         rooms=corpus.rooms,
