@@ -10,7 +10,7 @@ from pathlib import Path
 
 from encoder.errors import CheckpointError
 
-__all__ = ["DEFAULT", "find_onnx", "find_weights", "user_cache"]
+__all__ = ["DEFAULT", "calibration_folders", "find_onnx", "find_weights", "user_cache"]
 
 DEFAULT = "deepspeaker-small"
 
@@ -60,6 +60,11 @@ def find_onnx(name_or_path: str | Path) -> Path:
     raise CheckpointError(
         f"there is no ONNX model named {path.name!r} in {', '.join(map(str, folders))}: {step}"
     )
+
+
+def calibration_folders() -> list[Path]:
+    """Where calibrations are looked for, first come first served."""
+    return _folders()
 
 
 def user_cache() -> Path:

@@ -191,10 +191,11 @@ ORDER = {
         " torchaudio_door features models mining history engine collapse teacher losses"
         " manifest listing layouts acoustics rooms telephone dataset augment sampler schedule"
         " resume training plan curves metrics identification crops evaluation checkpoint hub"
+        " calibration"
         " run finetune by_length inference kaldi onnx_features onnx_inference download export"
     ),
     "diarize": (
-        "timeline files formats loudness segmentation windows embedding clustering assembly"
+        "timeline files formats loudness segmentation windows embedding voice clustering assembly"
         " config result pipeline scoring cli_view cli_diarize cli_score cli"
     ),
 }

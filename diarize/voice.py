@@ -1,0 +1,121 @@
+"""What a clip says of its speaker: one vector, from the speech in it.
+
+A clip has one expected speaker. Its speech, with a little sound around it and without long
+pauses, is cut into pieces of at most 4 s; the mean of their vectors, made a unit vector, is the
+clip's voice. Of a long file only the first minutes are heard: more would tell no more of one voice.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from diarize.embedding import Embedder
+from diarize.loudness import level_out
+from diarize.segmentation import Segmenter
+from encoder.audio import load_audio
+from encoder.errors import ConfigError
+from encoder.units import SAMPLE_RATE, samples_to_seconds, seconds_to_samples
+
+__all__ = ["ClipVoice", "VoiceConfig", "Voices"]
+
+
+@dataclass(frozen=True)
+class VoiceConfig:
+    """Lengths in seconds."""
+
+    piece_s: float = field(default=4.0, metadata={"help": "the longest stretch with one vector"})
+    around_s: float = field(
+        default=0.5, metadata={"help": "sound kept on each side of speech, as training has it"}
+    )
+    pause_s: float = field(default=1.0, metadata={"help": "longer pauses are cut out"})
+    shortest_s: float = field(
+        default=0.5, metadata={"help": "clips with less speech say nothing of a voice"}
+    )
+    longest_s: float = field(default=300.0, metadata={"help": "no more of a file is heard"})
+
+    def __post_init__(self) -> None:
+        if not 0.5 <= self.piece_s <= self.longest_s:
+            raise ConfigError(f"piece_s is {self.piece_s}: give 0.5 to longest_s")
+        if min(self.around_s, self.pause_s, self.shortest_s) < 0:
+            raise ConfigError("around_s, pause_s and shortest_s may not be below 0")
+
+
+@dataclass(frozen=True, eq=False)
+class ClipVoice:
+    """One clip. Without a voice `pieces` is (0, D) and `vector` None.
+
+    pieces: (P, D) unit vectors in time order. vector: (D,) unit. speech_s: seconds of speech that
+    were heard. duration_s: seconds of the clip that were heard. wave: (T,) the speech itself.
+    """
+
+    pieces: NDArray[np.float32]
+    vector: NDArray[np.float32] | None
+    speech_s: float
+    duration_s: float
+    wave: torch.Tensor
+    warnings: list[str] = field(default_factory=list)
+
+
+class Voices:
+    """Ready-made parts; call it with one clip after another."""
+
+    def __init__(
+        self, segmenter: Segmenter, embedder: Embedder, config: VoiceConfig | None = None
+    ) -> None:
+        self.segmenter = segmenter
+        self.embedder = embedder
+        self.config = config or VoiceConfig()
+
+    def __call__(self, path: str | Path) -> ClipVoice:
+        """Raises AudioError for a file that cannot be read as sound."""
+        warnings: list[str] = []
+        wave = load_audio(path, duration_s=self.config.longest_s, on_warning=warnings.append)
+        voice = self.of_wave(wave)
+        return ClipVoice(
+            voice.pieces, voice.vector, voice.speech_s, voice.duration_s, voice.wave, warnings
+        )
+
+    def of_wave(self, wave: torch.Tensor) -> ClipVoice:
+        """The voice in a wave (T,)."""
+        wave = level_out(wave)
+        regions = self.segmenter(wave).regions
+        speech_s = samples_to_seconds(int((regions[:, 1] - regions[:, 0]).sum()))
+        duration_s = samples_to_seconds(len(wave))
+        heard = _around(wave, regions, self.config)
+        enough = speech_s >= self.config.shortest_s
+        if not enough or len(heard) < self.embedder.minimum_samples:
+            return ClipVoice(np.zeros((0, 0), np.float32), None, speech_s, duration_s, heard[:0])
+        pieces = self.embedder.embed_windows(heard, _pieces(len(heard), self.config))
+        mean = pieces.mean(axis=0)
+        vector = mean / max(float(np.linalg.norm(mean)), 1e-12)
+        return ClipVoice(pieces, vector, speech_s, duration_s, heard)
+
+
+def _around(wave: torch.Tensor, regions: NDArray[np.int64], config: VoiceConfig) -> torch.Tensor:
+    """The regions with their surroundings, joined; pauses up to `pause_s` between them stay."""
+    around, pause = seconds_to_samples(config.around_s), seconds_to_samples(config.pause_s)
+    spans: list[list[int]] = []
+    for start, end in regions.tolist():
+        start, end = max(0, start - around), min(len(wave), end + around)
+        if spans and start - spans[-1][1] <= pause:
+            spans[-1][1] = end
+        else:
+            spans.append([start, end])
+    return torch.cat([wave[start:end] for start, end in spans]) if spans else wave[:0]
+
+
+def _pieces(length: int, config: VoiceConfig) -> NDArray[np.int64]:
+    """Bounds (P, 2) of equal, half overlapping pieces; a short clip is one, of whole tenths of a
+    second where it can be, because every new length costs a convolution's set-up."""
+    size = seconds_to_samples(config.piece_s)
+    if length <= size:
+        tenth = SAMPLE_RATE // 10
+        return np.array([[0, length // tenth * tenth or length]], np.int64)
+    count = 1 + -(-(length - size) // (size // 2))
+    starts = np.round(np.linspace(0, length - size, count)).astype(np.int64)
+    return np.stack([starts, starts + size], axis=1)
