@@ -5,6 +5,7 @@ Padding would change the vectors of the shorter windows; other company in a batc
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Callable
 
@@ -16,39 +17,70 @@ from torch import Tensor
 from encoder.errors import AudioError
 from encoder.units import samples_to_seconds
 
-__all__ = ["embed_by_length"]
+__all__ = ["ByLength"]
 
 
-def embed_by_length(
-    embed: Callable[[Tensor], NDArray[np.float32]],
-    wave: Tensor,
-    bounds: NDArray[np.int64],
-    *,
-    embedding_size: int,
-    minimum_samples: int,
-    heard_samples: Callable[[int], int],
-    batch_size: int,
-    on_done: Callable[[int, int], None] | None = None,
-) -> NDArray[np.float32]:
-    """Wave (T,), windows (N, 2) as sample offsets -> (N, D) by calls of `embed` (B, T) -> (B, D).
+class ByLength(ABC):
+    """An encoder that embeds the windows of a wave, given how it embeds a batch of one length.
 
-    heard_samples: how many of a window's samples reach the network (whole frames only).
-    AudioError if a window leaves the wave or is shorter than `minimum_samples`.
+    Vectors of two encoders must never be compared: `fingerprint` says which space they belong to.
+    The result does not depend on `batch_size`, the windows in one forward pass.
     """
-    _check(len(wave), bounds, minimum_samples)
-    rows_of = defaultdict(list)
-    for row, (start, end) in enumerate(bounds):
-        rows_of[heard_samples(int(end - start))].append(row)
-    out = np.empty((len(bounds), embedding_size), np.float32)
-    done = 0
-    for samples, rows in rows_of.items():
-        for at in range(0, len(rows), batch_size):
-            some = rows[at : at + batch_size]
-            out[some] = embed(torch.stack([wave[s : s + samples] for s in bounds[some, 0]]))
-            done += len(some)
-            if on_done:
-                on_done(done, len(bounds))
-    return out
+
+    fingerprint: str
+    batch_size: int
+
+    @property
+    @abstractmethod
+    def embedding_size(self) -> int:
+        """D."""
+
+    @property
+    @abstractmethod
+    def minimum_samples(self) -> int:
+        """The shortest wave that can be embedded."""
+
+    @abstractmethod
+    def _heard_samples(self, samples: int) -> int:
+        """How many of a window's samples reach the network: whole frames only."""
+
+    @abstractmethod
+    def _forward(self, waves: Tensor) -> NDArray[np.float32]:
+        """(B, T) -> (B, D), unit norm."""
+
+    def embed(self, wave: Tensor) -> NDArray[np.float32]:
+        """(T,) wave -> (D,) unit vector; AudioError below `minimum_samples`."""
+        return self.embed_windows(wave, np.array([[0, len(wave)]]))[0]
+
+    @torch.inference_mode()
+    def embed_windows(
+        self,
+        wave: Tensor,
+        bounds: NDArray[np.int64],
+        *,
+        on_done: Callable[[int, int], None] | None = None,
+    ) -> NDArray[np.float32]:
+        """Wave (T,), windows (N, 2) as sample offsets -> (N, D) unit vectors.
+
+        on_done: is given the number of windows that are done, and of all. AudioError if a window
+        leaves the wave or is shorter than `minimum_samples`; what else a model can do wrong is a
+        CheckpointError.
+        """
+        _check(len(wave), bounds, self.minimum_samples)
+        rows_of = defaultdict(list)
+        for row, (start, end) in enumerate(bounds):
+            rows_of[self._heard_samples(int(end - start))].append(row)
+        out = np.empty((len(bounds), self.embedding_size), np.float32)
+        done = 0
+        for samples, rows in rows_of.items():
+            for at in range(0, len(rows), self.batch_size):
+                some = rows[at : at + self.batch_size]
+                waves = torch.stack([wave[s : s + samples] for s in bounds[some, 0]])
+                out[some] = self._forward(waves)
+                done += len(some)
+                if on_done:
+                    on_done(done, len(bounds))
+        return out
 
 
 def _check(length: int, bounds: NDArray[np.int64], minimum_samples: int) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from encoder.by_length import embed_by_length
+from encoder.by_length import ByLength
 from encoder.checkpoint import load_weights
 from encoder.errors import BackendUnavailable
 from encoder.features import FeatureConfig, LogMel, normalise
@@ -19,11 +18,10 @@ from encoder.hub import DEFAULT, find_weights
 __all__ = ["Encoder"]
 
 
-class Encoder:
-    """A trained network with its features. Vectors of two encoders must never be compared:
-    `fingerprint` says which space a vector belongs to."""
+class Encoder(ByLength):
+    """A trained network with its features."""
 
-    batch_size = 32  # windows in one forward pass; the result does not depend on it
+    batch_size = 32
 
     def __init__(
         self, model: nn.Module, features: FeatureConfig, fingerprint: str, *, device: str = "cpu"
@@ -64,34 +62,8 @@ class Encoder:
         stride = int(self.model.stride)  # type: ignore[arg-type]
         return self.mel.config.samples(stride)
 
-    def embed(self, wave: Tensor) -> NDArray[np.float32]:
-        """(T,) wave -> (D,) unit vector; AudioError below `minimum_samples`."""
-        return self.embed_windows(wave, np.array([[0, len(wave)]]))[0]
-
-    @torch.inference_mode()
-    def embed_windows(
-        self,
-        wave: Tensor,
-        bounds: NDArray[np.int64],
-        *,
-        on_done: Callable[[int, int], None] | None = None,
-    ) -> NDArray[np.float32]:
-        """Wave (T,), windows (N, 2) as sample offsets -> (N, D) unit vectors.
-
-        Windows of one length share a forward pass, so none is ever padded. AudioError if a window
-        leaves the wave or is shorter than `minimum_samples`.
-        """
-        mel = self.mel.config
-        return embed_by_length(
-            self._forward,
-            wave,
-            bounds,
-            embedding_size=self.embedding_size,
-            minimum_samples=self.minimum_samples,
-            heard_samples=lambda samples: mel.samples(mel.frames(samples)),
-            batch_size=self.batch_size,
-            on_done=on_done,
-        )
+    def _heard_samples(self, samples: int) -> int:
+        return self.mel.config.samples(self.mel.config.frames(samples))
 
     def _forward(self, waves: Tensor) -> NDArray[np.float32]:
         features = normalise(self.mel(waves.to(self.device)))

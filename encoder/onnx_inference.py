@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from encoder.by_length import embed_by_length
+from encoder.by_length import ByLength
 from encoder.config import to_mapping
 from encoder.errors import BackendUnavailable, CheckpointError, ConfigError
 from encoder.onnx_features import OnnxFeatures, read_features
@@ -27,7 +26,7 @@ from encoder.units import samples_to_seconds, seconds_to_samples
 __all__ = ["OnnxEncoder"]
 
 
-class OnnxEncoder:
+class OnnxEncoder(ByLength):
     """An ONNX speaker model with its features. Its vectors are made unit here.
 
     content: the bytes of the .onnx file, weights inside; name: what errors call it. onnxruntime
@@ -39,7 +38,7 @@ class OnnxEncoder:
     onnxruntime or the device.
     """
 
-    batch_size = 16  # windows in one run; the result does not depend on it
+    batch_size = 16
 
     def __init__(
         self, content: bytes, features: OnnxFeatures, *, device: str = "cpu", name: str = "model"
@@ -55,7 +54,7 @@ class OnnxEncoder:
             self.batch_size = 1  # exported for one window at a time
         self.fingerprint = _fingerprint(content, self.features)
         noise = torch.rand(1, self.minimum_samples, generator=torch.Generator().manual_seed(0))
-        self.embedding_size = int(self._forward(0.2 * noise - 0.1).shape[1])  # D
+        self._embedding_size = int(self._forward(0.2 * noise - 0.1).shape[1])
 
     @classmethod
     def from_file(cls, path: str | Path, *, device: str = "cpu") -> OnnxEncoder:
@@ -71,40 +70,19 @@ class OnnxEncoder:
         return cls(content, read_features(path), device=device, name=str(path))
 
     @property
+    def embedding_size(self) -> int:
+        """D."""
+        return self._embedding_size
+
+    @property
     def minimum_samples(self) -> int:
         """The shortest wave that can be embedded."""
         return seconds_to_samples(self.features.minimum_s)
 
-    def embed(self, wave: Tensor) -> NDArray[np.float32]:
-        """(T,) wave -> (D,) unit vector; AudioError below `minimum_samples`."""
-        return self.embed_windows(wave, np.array([[0, len(wave)]]))[0]
-
-    @torch.inference_mode()
-    def embed_windows(
-        self,
-        wave: Tensor,
-        bounds: NDArray[np.int64],
-        *,
-        on_done: Callable[[int, int], None] | None = None,
-    ) -> NDArray[np.float32]:
-        """Wave (T,), windows (N, 2) as sample offsets -> (N, D) unit vectors.
-
-        AudioError if a window leaves the wave or is shorter than `minimum_samples`,
-        CheckpointError if the model gives values that are not numbers.
-        """
-        return embed_by_length(
-            self._forward,
-            wave,
-            bounds,
-            embedding_size=self.embedding_size,
-            minimum_samples=self.minimum_samples,
-            heard_samples=self.features.heard_samples,
-            batch_size=self.batch_size,
-            on_done=on_done,
-        )
+    def _heard_samples(self, samples: int) -> int:
+        return self.features.heard_samples(samples)
 
     def _forward(self, waves: Tensor) -> NDArray[np.float32]:
-        """(B, T) -> (B, D), unit norm."""
         heard = self.features.of(waves.to("cpu", torch.float32)).contiguous().numpy()
         try:
             (raw,) = self._session.run([self.features.output], {self.features.input: heard})
