@@ -13,6 +13,7 @@ as many pairs of one speaker as of two.
 from __future__ import annotations
 
 import json
+import warnings
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,29 +21,36 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from encoder.errors import CheckpointError, ConfigError
+from encoder.calibration_measures import balanced_weights
+from encoder.errors import CheckpointError, ConfigError, CorpusError
 from encoder.hub import calibration_folders
 from encoder.whole import replacing
 
-__all__ = ["Calibration", "find_calibration", "read_calibration", "write_calibration"]
+__all__ = [
+    "Calibration",
+    "find_calibration",
+    "fit_calibration",
+    "read_calibration",
+    "write_calibration",
+]
 
 FORMAT = 1
 SHORTEST_S, LONGEST_S = 0.5, 30.0  # beyond them a sound counts as so short or so long
+STEEPEST = 1000.0  # a slope that trials without any doubt lead to
 
 
 @dataclass(frozen=True)
 class Calibration:
     """Holds for one embedder: `fingerprint`. `fitted_on` says in words and numbers what it is from.
 
-    turns: (slope, offset) from how much nearer a turn is to its own speaker than to the next one to
-        the log odds that the speaker is right; None where nobody has fitted it.
+    turns: (slope, per_log_second, offset) of `turn_probability`; None where nobody has fitted it.
     """
 
     fingerprint: str
     slope: float
     offset: float
     shortness: float = 0.0
-    turns: tuple[float, float] | None = None
+    turns: tuple[float, float, float] | None = None
     fitted_on: dict[str, Any] = field(default_factory=dict)
 
     def probability(
@@ -63,11 +71,72 @@ class Calibration:
         if not 0 < probability < 1:
             raise ConfigError(f"the probability is {probability}: give more than 0 and less than 1")
         odds = np.log(probability / (1 - probability))
-        return float((odds - self._floor(a_s, b_s)) / self.slope)
+        return float(self.even_odds(a_s, b_s) + odds / self.slope)
+
+    def even_odds(self, a_s: ArrayLike, b_s: ArrayLike) -> NDArray[np.float64]:
+        """The similarity at which sounds of a_s and b_s seconds are as well two speakers' as one's;
+        shapes broadcast."""
+        return -self._floor(a_s, b_s) / self.slope
+
+    def turn_probability(self, margin: ArrayLike, turn_s: ArrayLike) -> NDArray[np.float64]:
+        """P(a turn of turn_s seconds has the right speaker), whose similarity to it is `margin`
+        larger than to the next one; shapes broadcast.
+
+        log odds = slope * margin + per_log_second * ln(seconds) + offset. ConfigError if `turns`
+        is None.
+        """
+        if self.turns is None:
+            raise ConfigError(
+                f"the calibration of {self.fingerprint} says nothing of turns: make one with "
+                "`make calibrate-turns`"
+            )
+        slope, per_log_second, offset = self.turns
+        seconds = np.clip(np.asarray(turn_s, np.float64), SHORTEST_S, LONGEST_S)
+        margin = np.asarray(margin, np.float64)
+        return _sigmoid(slope * margin + per_log_second * np.log(seconds) + offset)
 
     def _floor(self, a_s: ArrayLike, b_s: ArrayLike) -> NDArray[np.float64]:
-        a, b = (np.clip(np.asarray(s, np.float64), SHORTEST_S, LONGEST_S) for s in (a_s, b_s))
-        return self.offset + self.shortness * (1 / a + 1 / b)
+        return self.offset + self.shortness * _shortness(a_s, b_s)
+
+
+def fit_calibration(
+    scores: ArrayLike,
+    is_target: ArrayLike,
+    a_s: ArrayLike,
+    b_s: ArrayLike,
+    *,
+    weights: ArrayLike | None = None,
+    fingerprint: str = "",
+    fitted_on: dict[str, Any] | None = None,
+) -> Calibration:
+    """The slope, offset and shortness that make trials most likely (logistic regression).
+
+    scores: (N,) similarities; is_target: (N,) whether it is one speaker; a_s, b_s: (N,) seconds of
+    the two sounds; weights: (N,), None makes both kinds of trial weigh the same.
+
+    CorpusError for trials of one kind only, and where they do not say how sure one can be: no
+    trial is in doubt, or a larger similarity is no better.
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    values, truth = np.asarray(scores, np.float64), np.asarray(is_target, bool)
+    weighing = balanced_weights(truth)  # refuses trials of one kind
+    weighing = weighing if weights is None else np.asarray(weights, np.float64)
+    known = np.stack([values, np.broadcast_to(_shortness(a_s, b_s), values.shape)], axis=1)
+    constant = np.ptp(known[:, 1]) < 1e-9  # sounds of one length say nothing of other lengths
+    model = LogisticRegression(C=1e12, solver="newton-cholesky", tol=1e-10, max_iter=200)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what does not converge is refused below, in our words
+        model.fit(known[:, :1] if constant else known, truth, weighing * len(truth))
+    slope, shortness = (*model.coef_[0].tolist(), 0.0)[:2]
+    if not 0 < slope < STEEPEST:
+        raise CorpusError(
+            f"{len(truth)} trials give a calibration of slope {slope:.3g}, which cannot be: give "
+            "more speakers, so that some pairs are in doubt"
+        )
+    return Calibration(
+        fingerprint, slope, float(model.intercept_[0]), shortness, None, fitted_on or {}
+    )
 
 
 def find_calibration(fingerprint: str) -> Calibration | None:
@@ -97,8 +166,8 @@ def read_calibration(path: Path) -> Calibration:
             raise ValueError("of another version")
         stored["turns"] = tuple(stored["turns"]) if stored["turns"] else None
         found = Calibration(**stored)
-        numbers = (found.slope, found.offset, found.shortness, *(found.turns or ()))
-        if not (np.isfinite(numbers).all() and found.slope > 0):
+        numbers = (found.slope, found.offset, found.shortness, *(found.turns or (0.0,) * 3))
+        if not (len(numbers) == 6 and np.isfinite(numbers).all() and found.slope > 0):
             raise ValueError("its numbers cannot be")
     except OSError as error:
         raise CheckpointError(
@@ -119,6 +188,11 @@ def write_calibration(calibration: Calibration, folder: Path) -> Path:
     with replacing(path, what="the calibration ") as partial:
         partial.write_text(content, encoding="utf-8")
     return path
+
+
+def _shortness(a_s: ArrayLike, b_s: ArrayLike) -> NDArray[np.float64]:
+    a, b = (np.clip(np.asarray(s, np.float64), SHORTEST_S, LONGEST_S) for s in (a_s, b_s))
+    return np.asarray(1 / a + 1 / b)
 
 
 def _sigmoid(odds: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from encoder.audio import load_audio, seconds_to_samples
 from encoder.errors import AudioError, CorpusError
 from encoder.manifest import Utterance
+from encoder.units import samples_to_seconds
 from encoder.whole import replacing
 
 __all__ = ["CROPS_S", "CropVectors", "WindowEmbedder", "centred", "crop_vectors"]
@@ -45,11 +46,17 @@ class WindowEmbedder(Protocol):
 
 
 class CropVectors(NamedTuple):
-    """Vectors (K, D) by crop, of the utterances in rows `kept` (K,); sentences on the others."""
+    """Vectors (K, D) by crop, of the utterances in rows `kept` (K,), which last `seconds` (K,);
+    sentences on the others."""
 
     kept: NDArray[np.int64]
     by_crop: dict[str, NDArray[np.float32]]
     left_out: list[str]
+    seconds: NDArray[np.float64]
+
+    def seconds_of(self, crop_s: float | None) -> NDArray[np.float64]:
+        """Seconds (K,) of sound that a crop of that length, None for the whole, has heard."""
+        return self.seconds if crop_s is None else np.minimum(self.seconds, crop_s)
 
 
 def crop_vectors(
@@ -94,6 +101,7 @@ def _embed(
     on_done: Callable[[int, int], None] | None,
 ) -> CropVectors:
     kept: list[int] = []
+    seconds: list[float] = []
     left_out: list[str] = []
     parts: dict[str, list[NDArray[np.float32]]] = {name: [] for name in crops}
     for at in range(0, len(utterances), _CHUNK):
@@ -102,6 +110,7 @@ def _embed(
             try:
                 waves.append(load_audio(utterance.path, on_warning=lambda sentence: None))
                 kept.append(row)
+                seconds.append(samples_to_seconds(len(waves[-1])))
             except AudioError as error:
                 left_out.append(str(error))
         if waves:
@@ -112,7 +121,7 @@ def _embed(
     if not kept:
         raise CorpusError(f"none of {len(utterances)} utterances can be read: {left_out[:1]}")
     by_crop = {name: np.concatenate(some) for name, some in parts.items()}
-    return CropVectors(np.array(kept, np.int64), by_crop, left_out)
+    return CropVectors(np.array(kept, np.int64), by_crop, left_out, np.array(seconds))
 
 
 def _embed_crops(
@@ -143,13 +152,15 @@ def _read(path: Path, crops: Mapping[str, float | None]) -> CropVectors | None:
     try:
         with np.load(path, allow_pickle=False) as stored:
             by_crop = {name: stored[f"crop {name}"] for name in crops}
-            return CropVectors(stored["kept"], by_crop, stored["left_out"].tolist())
+            left_out = stored["left_out"].tolist()
+            return CropVectors(stored["kept"], by_crop, left_out, stored["seconds"])
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
 
 
 def _write(path: Path, vectors: CropVectors) -> None:
     arrays = {f"crop {name}": array for name, array in vectors.by_crop.items()}
-    left_out = np.array(vectors.left_out, dtype=np.str_)
+    arrays |= {"kept": vectors.kept, "seconds": vectors.seconds}  # type: ignore[dict-item]
+    arrays |= {"left_out": np.array(vectors.left_out, dtype=np.str_)}  # type: ignore[dict-item]
     with replacing(path, what="vectors to ") as partial, partial.open("wb") as handle:
-        np.savez(handle, kept=vectors.kept, left_out=left_out, **arrays)  # type: ignore[arg-type]
+        np.savez(handle, **arrays)  # type: ignore[arg-type]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from encoder.errors import CheckpointError
 
-__all__ = ["DEFAULT", "calibration_folders", "find_onnx", "find_weights", "user_cache"]
+__all__ = ["DEFAULT", "calibration_folders", "find_onnx", "find_weights", "user_cache", "user_data"]
 
 DEFAULT = "deepspeaker-small"
 
@@ -75,6 +75,22 @@ def user_cache() -> Path:
         base = Path.home() / "Library/Caches"
     else:
         base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return base / "deepspeaker-diarize"
+
+
+def user_data() -> Path:
+    """The folder for what the user has told this toolkit; not created here.
+
+    `$DIARIZE_HOME` if set. RuntimeError without a home.
+    """
+    if chosen := os.environ.get("DIARIZE_HOME"):
+        return Path(chosen).expanduser()
+    if sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData/Local"))
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library/Application Support"
+    else:
+        base = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share")
     return base / "deepspeaker-diarize"
 
 

@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from encoder.errors import CorpusError
-from encoder.metrics import identification_accuracy
+from encoder.metrics import most_similar
 
-__all__ = ["IdentificationTrials", "enrolled_accuracy", "identification_trials"]
+__all__ = ["IdentificationTrials", "enrolled_accuracy", "identification_trials", "recognised"]
 
 
 class IdentificationTrials(NamedTuple):
@@ -78,15 +78,19 @@ def identification_trials(
 
 def enrolled_accuracy(vectors: NDArray[np.floating], trials: IdentificationTrials) -> float:
     """Share of `trials` that unit `vectors` (N, D) get right; a tie is a miss."""
-    right = 0.0
+    return float(recognised(vectors, trials).mean())
+
+
+def recognised(vectors: NDArray[np.floating], trials: IdentificationTrials) -> NDArray[np.bool_]:
+    """Which of P `trials` unit `vectors` (N, D) get right, (P,); a tie is a miss."""
+    right = []
     for at in range(0, len(trials.anchors), 128):  # the candidates of all would fill the memory
         rows, members = trials.anchors[at : at + 128], trials.members[at : at + 128]
         # Candidate by utterance, not all at once: (P, C, enrolment, D) would be larger still.
         means = sum(vectors[members[..., k]] for k in range(members.shape[-1]))
         means /= np.maximum(np.linalg.norm(means, axis=-1, keepdims=True), 1e-12)
-        correct = np.zeros(len(rows), np.int64)
-        right += len(rows) * identification_accuracy(vectors[rows], means, correct)
-    return right / len(trials.anchors)
+        right.append(most_similar(vectors[rows], means, np.zeros(len(rows), np.int64)))
+    return np.concatenate(right)
 
 
 def _positive(

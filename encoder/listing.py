@@ -30,7 +30,7 @@ def media_below(folder: Path, inside: tuple[tuple[int, int], ...] = ()) -> Itera
     if here in inside:
         return
     for entry in entries:
-        if entry.is_dir():
+        if _is_folder(entry):
             yield from media_below(folder / entry.name, (*inside, here))
         elif _is_media(entry):
             yield folder / entry.name
@@ -38,13 +38,20 @@ def media_below(folder: Path, inside: tuple[tuple[int, int], ...] = ()) -> Itera
 
 def folders_in(folder: Path) -> list[Path]:
     """The folders directly in a folder, sorted; hidden ones are passed over."""
-    return [folder / entry.name for entry in _entries(folder) if entry.is_dir()]
+    return [folder / entry.name for entry in _entries(folder) if _is_folder(entry)]
 
 
 def media_in(folder: Path) -> list[Path]:
     """The media files directly in a folder, sorted."""
     entries = _entries(folder)
-    return [folder / entry.name for entry in entries if not entry.is_dir() and _is_media(entry)]
+    return [folder / entry.name for entry in entries if not _is_folder(entry) and _is_media(entry)]
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads to itself
+        return False
 
 
 def _is_media(entry: os.DirEntry[str]) -> bool:

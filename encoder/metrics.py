@@ -10,11 +10,21 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from encoder.errors import ConfigError, CorpusError
 
-__all__ = ["Eer", "eer", "identification_accuracy", "min_dcf", "verification_trials"]
+__all__ = [
+    "Eer",
+    "OperatingPoints",
+    "eer",
+    "equal_error",
+    "identification_accuracy",
+    "min_dcf",
+    "most_similar",
+    "operating_points",
+    "verification_trials",
+]
 
 
 class Eer(NamedTuple):
@@ -25,26 +35,40 @@ class Eer(NamedTuple):
     threshold: float
 
 
-class _OperatingPoints(NamedTuple):
+class OperatingPoints(NamedTuple):
     """Error rates (P,) from "accept everything" to "accept nothing", and the thresholds (P,) that
-    give them: scores >= threshold are accepted, and the last is infinite."""
+    give them: scores >= threshold are accepted, and the last is infinite.
+
+    order: (N,) the trials by rising score; targets_before, others_before: (P,) how many trials of
+    each kind are rejected.
+    """
 
     rejected_targets: NDArray[np.float64]
     accepted_others: NDArray[np.float64]
     thresholds: NDArray[np.float64]
+    order: NDArray[np.int64]
+    targets_before: NDArray[np.int64]
+    others_before: NDArray[np.int64]
 
 
 def eer(scores: NDArray[np.floating], is_target: NDArray[np.bool_]) -> Eer:
     """Equal error rate of scores (N,) with truth (N,); CorpusError without both kinds of trial."""
-    points = _operating_points(scores, is_target)
-    rejected_targets = points.rejected_targets
-    difference = rejected_targets - points.accepted_others  # rises from -1 to 1
-    after = int(np.argmax(difference >= 0))
+    points = operating_points(scores, is_target)
+    rate, closest = equal_error(points.rejected_targets, points.accepted_others)
+    return Eer(rate, float(points.thresholds[closest]))
+
+
+def equal_error(
+    rejected_targets: NDArray[np.float64], accepted_others: NDArray[np.float64]
+) -> tuple[float, int]:
+    """Where two error rates (P,) over rising thresholds cross: the rate, and the point nearest."""
+    # The difference rises from -1 to 1.
+    after = int(np.searchsorted(rejected_targets - accepted_others, 0.0))
     before = after - 1
-    part = -difference[before] / (difference[after] - difference[before])
+    below, above = (rejected_targets[i] - accepted_others[i] for i in (before, after))
+    part = -below / (above - below)
     rate = rejected_targets[before] + part * (rejected_targets[after] - rejected_targets[before])
-    closest = after if difference[after] < -difference[before] else before
-    return Eer(float(rate), float(points.thresholds[closest]))
+    return float(rate), after if above < -below else before
 
 
 def min_dcf(
@@ -66,15 +90,15 @@ def min_dcf(
             f"p_target {p_target}, c_miss {c_miss} and c_false_alarm {c_false_alarm} cannot be: "
             "give a prior between 0 and 1 and costs above 0"
         )
-    points = _operating_points(scores, is_target)
+    points = operating_points(scores, is_target)
     miss, false_alarm = c_miss * p_target, c_false_alarm * (1 - p_target)
     costs = miss * points.rejected_targets + false_alarm * points.accepted_others
     return float(costs.min() / min(miss, false_alarm))
 
 
-def _operating_points(
-    scores: NDArray[np.floating], is_target: NDArray[np.bool_]
-) -> _OperatingPoints:
+def operating_points(scores: ArrayLike, is_target: ArrayLike) -> OperatingPoints:
+    """Both error rates of scores (N,) with truth (N,) at every threshold; CorpusError without both
+    kinds of trial."""
     scores, is_target = np.asarray(scores, np.float64), np.asarray(is_target, bool)
     targets, others = int(is_target.sum()), int((~is_target).sum())
     if targets == 0 or others == 0:
@@ -88,10 +112,17 @@ def _operating_points(
     ranked, truth = scores[order], is_target[order]
     # Operating points only between different scores: equal scores are accepted together.
     cut = np.append(np.flatnonzero(np.diff(ranked)) + 1, len(ranked))
-    rejected_targets = np.concatenate([[0], np.cumsum(truth)[cut - 1]]) / targets
-    accepted_others = 1 - np.concatenate([[0], np.cumsum(~truth)[cut - 1]]) / others
+    targets_before = np.concatenate([[0], np.cumsum(truth)[cut - 1]])
+    others_before = np.concatenate([[0], np.cumsum(~truth)[cut - 1]])
     thresholds = np.concatenate([ranked[:1], ranked[cut[:-1]], [np.inf]])
-    return _OperatingPoints(rejected_targets, accepted_others, thresholds)
+    return OperatingPoints(
+        targets_before / targets,
+        1 - others_before / others,
+        thresholds,
+        order,
+        targets_before,
+        others_before,
+    )
 
 
 def identification_accuracy(
@@ -106,11 +137,21 @@ def identification_accuracy(
     """
     if len(anchors) == 0:
         raise CorpusError("an identification accuracy needs at least one anchor: 0 were given")
+    return float(most_similar(anchors, candidates, correct).mean())
+
+
+def most_similar(
+    anchors: NDArray[np.floating],
+    candidates: NDArray[np.floating],
+    correct: NDArray[np.integer],
+) -> NDArray[np.bool_]:
+    """Whether each anchor (N, D) is more similar to its candidate `correct` (N,) than to all
+    others of the C candidates (N, C, D)."""
     similarity = np.einsum("nd,ncd->nc", anchors, candidates)
     rows = np.arange(len(anchors))
     right = similarity[rows, correct]
     similarity[rows, correct] = -np.inf
-    return float((right > similarity.max(axis=1)).mean())
+    return np.asarray(right > similarity.max(axis=1))
 
 
 def verification_trials(

@@ -1,0 +1,86 @@
+"""What recipes do that run one embedder after another; imported by recipes only."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+
+from encoder.crops import CropVectors, WindowEmbedder, crop_vectors
+from encoder.errors import BackendUnavailable, CheckpointError, ToolkitError
+from encoder.hub import DEFAULT
+from encoder.manifest import Utterance
+from encoder.protocol import MINIMUM_SPEAKERS
+
+REFERENCE = "onnx:campplus"  # a public model beside ours, for scale
+BOTH = (DEFAULT, REFERENCE)
+RunT = TypeVar("RunT")
+console = Console(stderr=True)
+
+
+def each_embedder(
+    asked: Sequence[str] | None, run: Callable[[str], RunT], *, default: Sequence[str] = BOTH
+) -> list[RunT]:
+    """What `run` gives for every name; the reference may be absent unless it was asked for."""
+    runs = []
+    for name in asked or default:
+        try:
+            runs.append(run(name))
+        except (BackendUnavailable, CheckpointError) as error:
+            if asked or name != REFERENCE:
+                raise
+            say(f"left out {name}: {error}", style="yellow")
+    return runs
+
+
+def embedded(
+    name: str, embedder: WindowEmbedder, utterances: Sequence[Utterance], cache: Path, **more: Any
+) -> tuple[CropVectors, list[Utterance]]:
+    """`crop_vectors` with a bar, and the utterances that they are of; says what is left out."""
+    with Progress(console=console) as progress:
+        task = progress.add_task(name, total=len(utterances))
+        found = crop_vectors(
+            embedder,
+            utterances,
+            cache=cache,
+            on_done=lambda done, _: progress.update(task, completed=done),
+            **more,
+        )
+    for sentence in found.left_out:
+        say(f"left out: {sentence}")
+    return found, [utterances[row] for row in found.kept]
+
+
+def large_sets(utterances: Sequence[Utterance]) -> dict[str, list[int]]:
+    """The rows of every data set that can be measured: enough speakers, and one of them twice."""
+    rows_of = defaultdict(list)
+    for row, utterance in enumerate(utterances):
+        rows_of[utterance.dataset].append(row)
+    return {
+        name: rows
+        for name, rows in sorted(rows_of.items())
+        if MINIMUM_SPEAKERS <= len({utterances[row].speaker for row in rows}) < len(rows)
+    }
+
+
+def say(sentence: str, *, style: str | None = None) -> None:
+    """One line on standard error."""
+    console.print(sentence, style=style, highlight=False, markup=False, soft_wrap=True)
+
+
+def stop(error: ToolkitError) -> typer.Exit:
+    """Say what is wrong; raise the result."""
+    console.print(f"error: {error}", style="red", highlight=False, markup=False)
+    return typer.Exit(2)
+
+
+def is_corpus(data: Path) -> bool:
+    """Whether there is one; says that it is skipped if not."""
+    if not data.is_dir():
+        print(f"skipped: there is no corpus in {str(data)!r}; give DATA=folder")
+    return data.is_dir()
