@@ -2,17 +2,41 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
+from typer.core import TyperCommand
 
 from diarize.clustering import CLUSTERERS
 from diarize.segmentation import SEGMENTERS
 from encoder.errors import ConfigError
 
-__all__ = ["run"]
+if TYPE_CHECKING:
+    from diarize.store.gallery import Gallery
+
+__all__ = ["RunCommand", "run"]
+
+GALLERY_SUFFIXES = (".sqlite", ".db")
+
+
+class RunCommand(TyperCommand):
+    """`--gallery` alone means the user's own gallery; a name behind it must look like one, so that
+    `diarize --gallery meeting.wav` does not take the recording for it."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        given: list[str] = []
+        for at, arg in enumerate(args):
+            if arg == "--":
+                return super().parse_args(ctx, [*given, *args[at:]])
+            alone = arg == "--gallery" and not args[at + 1 : at + 2]
+            if arg == "--gallery" and (alone or not args[at + 1].endswith(GALLERY_SUFFIXES)):
+                arg = "--gallery="
+            given.append(arg)
+        return super().parse_args(ctx, given)
+
 
 # typer reads these annotations at run time, and Python 3.10's typing needs Optional for that.
 OptionalInt = Optional[int]  # noqa: UP045
@@ -50,6 +74,21 @@ def run(
             help="Weights: a name, the path of a .safetensors file, or onnx:MODEL (see README)."
         ),
     ] = None,
+    gallery: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            metavar="[FILE]",
+            help="Name the speakers that were enrolled; FILE (.sqlite or .db) if not your own "
+            "gallery.",
+        ),
+    ] = None,
+    link: Annotated[
+        bool, typer.Option("--link", help="Remember the unnamed voices in the gallery as well.")
+    ] = False,
+    min_confidence: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option(help="Turns less likely right than this get no speaker (0 to 1)."),
+    ] = None,
     device: Annotated[Optional[str], typer.Option(help="cpu, cuda or auto.")] = None,  # noqa: UP045
     config: Annotated[OptionalPath, typer.Option(help="TOML file of settings.")] = None,
     settings: Annotated[
@@ -70,8 +109,10 @@ def run(
     for path, _ in outputs:
         check_target(path)
     SpeakerCount.of(speakers, min_speakers, max_speakers)
+    named = link or gallery is not None
     flags = {
         "segmenter": segmenter, "clusterer": clusterer, "embedder": embedder, "device": device,
+        "min_confidence": min_confidence,
     }  # fmt: skip
     chosen: dict[str, Any] = {name: value for name, value in flags.items() if value is not None}
     plan = replace(load_config(config, settings or []), **chosen)
@@ -79,12 +120,19 @@ def run(
     CLUSTERERS.check(plan.clusterer)
 
     from diarize.cli_view import progress, speakers_table, tell
-    from diarize.pipeline import Diarizer
 
     try:
-        with progress(shown=not quiet) as on_stage:
+        with contextlib.ExitStack() as stack:
+            known = stack.enter_context(_open_gallery(gallery, link)) if named else None
+            on_stage = stack.enter_context(progress(shown=not quiet))
             on_stage("load", 0, None)
-            result = Diarizer.from_config(plan)(
+            from diarize.pipeline import Diarizer
+
+            diarizer = Diarizer.from_config(plan)
+            fingerprint = diarizer.embedder.fingerprint
+            # A gallery of another encoder is said before the recording is read.
+            people = known.people(fingerprint, embedder=plan.embedder) if known else []
+            result = diarizer(
                 audio,
                 speakers=speakers,
                 min_speakers=min_speakers,
@@ -92,6 +140,10 @@ def run(
                 channel=channel,
                 on_stage=on_stage,
             )
+            if known:
+                from diarize.recognition import recognise
+
+                result = recognise(result, people, link=known if link else None)
     except KeyboardInterrupt:
         tell("stopped, nothing was written")
         raise typer.Exit(130) from None
@@ -102,6 +154,12 @@ def run(
         for sentence in result.warnings:
             tell(f"warning: {sentence}")
         speakers_table(result)
+
+
+def _open_gallery(path: str | None, link: bool) -> contextlib.AbstractContextManager[Gallery]:
+    from diarize.store.gallery import Gallery, default_gallery
+
+    return Gallery.open(path or default_gallery(), create=link)
 
 
 def _format_of(path: str) -> str:

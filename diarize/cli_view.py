@@ -12,11 +12,13 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from diarize.timeline import speaking_time
+
 if TYPE_CHECKING:
     from diarize.pipeline import OnStage
     from diarize.result import DiarizationResult
 
-__all__ = ["progress", "speakers_table", "tell"]
+__all__ = ["interruptible", "progress", "speakers_table", "tell", "wide_console"]
 
 TITLES = {
     "load": "loading the models",
@@ -57,11 +59,26 @@ def progress(*, shown: bool) -> Iterator[OnStage]:
             bars.update(task, total=1, completed=1)  # type: ignore[arg-type]
 
 
+def wide_console() -> Console:
+    """The standard output; redirected to a file it keeps columns instead of folding them at 80."""
+    return Console(width=None if sys.stdout.isatty() else 120)
+
+
+@contextmanager
+def interruptible(what: str) -> Iterator[None]:
+    """Ctrl-C becomes one sentence and exit code 130."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        tell(f"interrupted: {what}")
+        raise SystemExit(130) from None
+
+
 def speakers_table(result: DiarizationResult, *, console: Console | None = None) -> None:
     """Speakers with their time, share and number of turns; a sentence when nobody speaks."""
     console = console or Console(stderr=True)
     seconds = result.speakers
-    if not seconds:
+    if not result.turns:
         console.print(f"no speech found in {result.duration_s:.1f} s", highlight=False)
         return
     found = _plural(len(seconds), "speaker")
@@ -69,8 +86,9 @@ def speakers_table(result: DiarizationResult, *, console: Console | None = None)
     table.add_column("speaker")
     for title in ("speech", "share", "turns", "first at"):
         table.add_column(title, justify="right")
-    total = sum(seconds.values())
-    for name, spoken in seconds.items():
+    everybody = speaking_time(result.turns)
+    total = sum(everybody.values())
+    for name, spoken in everybody.items():
         own = [t for t in result.turns if t.speaker == name]
         table.add_row(
             name,

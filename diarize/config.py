@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from diarize.naming import NamingConfig
 from diarize.windows import WindowConfig
 from encoder.config import apply_overrides, from_mapping, read_toml
 from encoder.errors import ConfigError
@@ -31,6 +32,14 @@ class DiarizeConfig:
     clustering: dict[str, Any] = field(
         default_factory=dict, metadata={"help": "settings by clusterer name"}
     )
+    naming: NamingConfig = field(default_factory=NamingConfig)
+    min_confidence: float = field(
+        default=0.0, metadata={"help": "turns less likely right than this have no speaker (0..1)"}
+    )
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.min_confidence <= 1:
+            raise ConfigError(f"min_confidence is {self.min_confidence}: give 0 to 1")
 
 
 def load_config(path: str | Path | None = None, settings: Iterable[str] = ()) -> DiarizeConfig:

@@ -12,7 +12,6 @@ from pathlib import Path
 
 from torch import Tensor
 
-from diarize.assembly import assemble
 from diarize.clustering import CLUSTERERS
 from diarize.clustering.door import Clusterer, SpeakerCount, cluster
 from diarize.config import DiarizeConfig, build_backend, load_config
@@ -27,6 +26,7 @@ from encoder.audio import (
     samples_to_seconds,
     seconds_to_samples,
 )
+from encoder.calibration import Calibration, find_calibration
 from encoder.errors import ConfigError
 
 __all__ = ["STAGES", "Diarizer", "OnStage"]
@@ -46,11 +46,19 @@ class Diarizer:
         segmenter: Segmenter,
         embedder: Embedder,
         clusterer: Clusterer,
+        calibration: Calibration | None = None,
     ) -> None:
         self.config = config
         self.segmenter = segmenter
         self.embedder = embedder
         self.clusterer = clusterer
+        self.calibration = calibration
+        if config.min_confidence > 0 and (calibration is None or calibration.turns is None):
+            raise ConfigError(
+                f"min_confidence is {config.min_confidence}, but nobody has measured how sure the "
+                f"embedder {config.embedder!r} is: run `make calibrate` and `make calibrate-turns` "
+                "for it, or leave min_confidence out"
+            )
         if seconds_to_samples(config.window.min_window_s) < embedder.minimum_samples:
             raise ConfigError(
                 f"window.min_window_s is {config.window.min_window_s}: this embedder needs "
@@ -62,12 +70,15 @@ class Diarizer:
         """From a config, the path of a TOML file, or nothing for the defaults."""
         if not isinstance(config, DiarizeConfig):
             config = load_config(config)
-        return cls(
-            config,
-            build_backend(SEGMENTERS, config.segmenter, config.segmentation, where="segmentation"),
-            load_embedder(config.embedder, device=config.device),
-            build_backend(CLUSTERERS, config.clusterer, config.clustering, where="clustering"),
+        segmenter = build_backend(
+            SEGMENTERS, config.segmenter, config.segmentation, where="segmentation"
         )
+        clusterer = build_backend(
+            CLUSTERERS, config.clusterer, config.clustering, where="clustering"
+        )
+        embedder = load_embedder(config.embedder, device=config.device)
+        calibration = find_calibration(embedder.fingerprint)
+        return cls(config, segmenter, embedder, clusterer, calibration)
 
     def __call__(
         self,
@@ -110,7 +121,6 @@ class Diarizer:
                 count,
                 decides=windows.lengths_s >= self.config.window.deciding_s,
             )
-            turns = assemble(windows, labels)
         if 0 < (found := int(labels.max(initial=-1)) + 1) < count.minimum:
             warnings.append(
                 f"{count.minimum} speakers were asked for, but {found} is all that "
@@ -119,10 +129,10 @@ class Diarizer:
         return DiarizationResult(
             uri=uri or _uri(audio),
             duration_s=samples_to_seconds(len(wave)),
-            turns=turns,
             embeddings=embeddings,
             windows=windows,
             labels=labels,
+            calibration=self.calibration,
             config=self.config,
             fingerprint=self.embedder.fingerprint,
             seconds_by_stage=clock.seconds,

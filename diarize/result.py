@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -11,13 +12,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from diarize.assembly import assemble, speaker_names, turn_numbers
+from diarize.confidence import leave_doubtful, turn_confidence
 from diarize.config import DiarizeConfig
 from diarize.files import write_atomic
 from diarize.formats.json import format_json
 from diarize.formats.lines import to_ms
 from diarize.formats.rttm import format_rttm
-from diarize.timeline import Turn, speaking_time, to_annotation
+from diarize.naming import Naming
+from diarize.timeline import UNKNOWN, Turn, speaking_time, to_annotation
 from diarize.windows import Windows
+from encoder.calibration import Calibration
 from encoder.config import to_mapping
 
 if TYPE_CHECKING:
@@ -36,23 +41,38 @@ def package_version() -> str:
 
 @dataclass(frozen=True, eq=False)
 class DiarizationResult:
-    """Turns in time order, and what they were made of.
+    """What was found in a recording, as turns and as what they are made of.
 
-    embeddings (N, D) unit vectors and labels (N,) belong to the N windows. `asked` holds what the
-    caller said of speakers and channel, `warnings` a sentence for everything odd.
+    embeddings (N, D) unit vectors and labels (N,) belong to the N windows; names: what the speakers
+    0..K-1 are called; naming: how they came by names of a gallery. `asked` holds what the caller
+    said of speakers and channel, `warnings` a sentence for everything odd.
     """
 
     uri: str
     duration_s: float
-    turns: list[Turn]
     embeddings: NDArray[np.float32]
     windows: Windows
     labels: NDArray[np.int64]
     config: DiarizeConfig
     fingerprint: str
     seconds_by_stage: dict[str, float]
+    calibration: Calibration | None = None
+    names: Sequence[str] | None = None
+    naming: Naming | None = None
     asked: dict[str, int | None] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+
+    @cached_property
+    def turns(self) -> list[Turn]:
+        """Turns in time order; the doubtful ones are of UNKNOWN where `min_confidence` says so."""
+        turns = assemble(self.windows, self.labels, names=self.names)
+        return leave_doubtful(turns, self.confidence, self.config.min_confidence)
+
+    @cached_property
+    def confidence(self) -> NDArray[np.float64]:
+        """P(right speaker) of each turn, (len(turns),); NaN where nobody has measured it."""
+        turns = turn_numbers(self.windows, self.labels)
+        return turn_confidence(self.windows, self.embeddings, self.labels, turns, self.calibration)
 
     @cached_property
     def annotation(self) -> Annotation:
@@ -61,8 +81,19 @@ class DiarizationResult:
 
     @property
     def speakers(self) -> dict[str, float]:
-        """Seconds of speech by speaker, in order of first appearance."""
-        return speaking_time(self.turns)
+        """Seconds of speech by speaker, in order of first appearance; UNKNOWN is none."""
+        return speaking_time(turn for turn in self.turns if turn.speaker != UNKNOWN)
+
+    def named(self, naming: Naming) -> DiarizationResult:
+        """The result with the names that `naming` has for its labels 0..K-1.
+
+        Labels of one name become one speaker; the unnamed keep their SPEAKER_NN.
+        """
+        own = speaker_names(self.labels)
+        by_label = [name or own[label] for label, name in enumerate(naming.names)]
+        names = list(dict.fromkeys(by_label))
+        joined = np.array([*(names.index(name) for name in by_label), -1], np.int64)
+        return replace(self, labels=joined[self.labels], names=names, naming=naming)
 
     def to_rttm(self) -> str:
         """The turns as RTTM text."""
@@ -91,13 +122,16 @@ class DiarizationResult:
                 {"speaker": name, "speech_s": round(s, 3), "share": round(s / total, 4)}
                 for name, s in seconds.items()
             ],
+            **({} if self.naming is None else {"voices": _voices(self.naming)}),
+            "unknown_s": round(speaking_time(self.turns).get(UNKNOWN, 0.0), 3),
             "turns": [
                 {
                     "start_s": to_ms(t.start_s) / 1000,  # as RTTM rounds them
                     "end_s": to_ms(t.end_s) / 1000,
-                    "speaker": t.speaker,
+                    "speaker": None if t.speaker == UNKNOWN else t.speaker,
+                    "confidence": None if np.isnan(sure) else round(float(sure), 3),
                 }
-                for t in self.turns
+                for t, sure in zip(self.turns, self.confidence, strict=True)
             ],
             "warnings": self.warnings,
             "asked": self.asked,
@@ -105,3 +139,23 @@ class DiarizationResult:
             "version": package_version(),
             "config": to_mapping(self.config),
         }
+
+
+def _voices(naming: Naming) -> list[dict[str, Any]]:
+    """A row for every voice that the clusterer found: its name, or who was nearest and why not."""
+    rows = []
+    for label, name in enumerate(naming.names):
+        match = naming.matches[label]
+        row: dict[str, Any] = {"voice": f"SPEAKER_{label:02d}", "name": name}
+        if match is not None:
+            row |= {
+                "nearest": match.name,
+                "similarity": round(match.similarity, 4),
+                "probability": None if match.probability is None else round(match.probability, 4),
+                "lead": None if match.lead is None else round(match.lead, 4),
+                "runner_up": match.runner_up,
+            }
+        if name is None:
+            row["unnamed_because"] = naming.reasons[label]
+        rows.append(row)
+    return rows

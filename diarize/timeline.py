@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SAME_INSTANT_S",
+    "UNKNOWN",
     "Turn",
     "from_annotation",
     "merge_touching",
@@ -23,6 +24,7 @@ __all__ = [
     "to_annotation",
 ]
 
+UNKNOWN = "UNKNOWN"  # the speaker of a turn that nobody is sure of
 SAME_INSTANT_S = 1e-9  # times closer than this are one instant, but for floating point noise
 
 

@@ -1,0 +1,194 @@
+"""Opening an SQLite file so that nothing is lost and everything that fails is one sentence.
+
+A rollback journal, since write-ahead logs do not work on network disks; every change is one
+`BEGIN IMMEDIATE` transaction, so two processes wait for each other instead of failing half-way,
+and a kill leaves the state before. A file that may only be read can be read.
+
+    with open_database(path, application_id=0x..., version=1, schema=SQL, what="gallery") as data:
+        with data.writing() as sql:
+            sql.execute("INSERT ...")
+        with data.reading() as sql:
+            rows = sql.execute("SELECT ...").fetchall()
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from encoder.errors import StoreError
+
+__all__ = ["DamagedError", "Database", "open_database"]
+
+TIMEOUT_S = 10.0  # how long another process may hold the file
+_DAMAGED = ("not a database", "malformed", "corrupt", "no such table", "no such column")
+
+
+class DamagedError(StoreError):
+    """The file is no database of ours, or was one."""
+
+
+class Database:
+    """An open file; see `open_database`. For one thread."""
+
+    def __init__(
+        self, connection: sqlite3.Connection, path: Path, what: str, timeout_s: float
+    ) -> None:
+        self._connection = connection
+        self.path = path
+        self.what = what
+        self.timeout_s = timeout_s
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """All that is done in the block, or nothing of it. StoreError where it cannot be;
+        sqlite3.IntegrityError passes, for the caller knows which rule was broken."""
+        with self._transaction("BEGIN IMMEDIATE", "COMMIT") as connection:
+            yield connection
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """One state of the file, whatever others write meanwhile. StoreError."""
+        with self._transaction("BEGIN", "ROLLBACK") as connection:
+            yield connection
+
+    @contextmanager
+    def _transaction(self, begin: str, end: str) -> Iterator[sqlite3.Connection]:
+        with _in_words(self.path, self.what, self.timeout_s):
+            self._connection.execute(begin)
+            try:
+                yield self._connection
+                self._connection.execute(end)
+            except BaseException:
+                with contextlib.suppress(sqlite3.Error):  # SQLite may have rolled back itself
+                    self._connection.execute("ROLLBACK")
+                raise
+
+
+@contextmanager
+def open_database(
+    path: str | Path,
+    *,
+    application_id: int,
+    version: int,
+    schema: str,
+    what: str,
+    create: bool = True,
+    missing: str = "check the path",
+    timeout_s: float = TIMEOUT_S,
+    synchronous: str = "FULL",
+) -> Iterator[Database]:
+    """The database in the file `path`, made with `schema` (SQL) and its folder on first use.
+
+    application_id, version: written into the file, and refused if they are not what it holds.
+    what: how sentences call the file, as in "gallery". Without `create` there must be one, and
+    `missing` is the next step where there is none. StoreError, or its kind DamagedError, says what
+    is wrong with the file.
+    """
+    path = Path(path)
+    try:
+        if path.is_dir():
+            raise StoreError(f"the {what} {str(path)!r} is a folder: add a file name")
+        if not create and (not path.exists() or path.stat().st_size == 0):
+            raise StoreError(f"there is no {what} {str(path)!r}: {missing}")
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise StoreError(
+            f"cannot open the {what} {str(path)!r} ({reason}): choose another place"
+        ) from error
+    with _in_words(path, what, timeout_s):
+        connection = sqlite3.connect(path, timeout=timeout_s, isolation_level=None)
+    try:
+        with _in_words(path, what, timeout_s):
+            connection.execute("PRAGMA foreign_keys = ON")
+            connection.execute(f"PRAGMA synchronous = {synchronous}")
+            found = _identity(connection)
+            if found == (0, 0, 0):
+                _make(connection, application_id, version, schema)
+                found = _identity(connection)
+        if found[0] != application_id:
+            raise DamagedError(
+                f"{str(path)!r} is a database of another program and no {what}: choose another file"
+            )
+        if found[1] != version:
+            age, step = (
+                ("a newer", "update the toolkit") if found[1] > version else ("an older", "move it")
+            )
+            raise StoreError(
+                f"the {what} {str(path)!r} was written by {age} version of this toolkit "
+                f"(format {found[1]}, here {version}): {step}, or choose another file"
+            )
+        yield Database(connection, path, what, timeout_s)
+    finally:
+        connection.close()
+
+
+def _identity(connection: sqlite3.Connection) -> tuple[int, int, int]:
+    """(application id, version, number of tables); all 0 in a new file."""
+    connection.execute("BEGIN")  # all three from one state
+    try:
+        queries = (
+            "PRAGMA application_id",
+            "PRAGMA user_version",
+            "SELECT count(*) FROM sqlite_master",
+        )
+        first, second, third = (int(connection.execute(q).fetchone()[0]) for q in queries)
+    finally:
+        connection.execute("ROLLBACK")
+    return first, second, third
+
+
+def _make(connection: sqlite3.Connection, application_id: int, version: int, schema: str) -> None:
+    """In one transaction; nothing where another process was first."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0:
+            for statement in _statements(schema):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA application_id = {application_id}")
+            connection.execute(f"PRAGMA user_version = {version}")
+        connection.execute("COMMIT")
+    except BaseException:
+        with contextlib.suppress(sqlite3.Error):
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _statements(schema: str) -> Iterator[str]:
+    # `executescript` would commit the transaction that it is called in.
+    held = ""
+    for part in schema.split(";"):
+        held += part + ";"
+        if sqlite3.complete_statement(held):
+            if held.strip(" \n;"):
+                yield held
+            held = ""
+
+
+@contextmanager
+def _in_words(path: Path, what: str, timeout_s: float) -> Iterator[None]:
+    """Errors of SQLite as StoreError, but for broken rules and mistakes in our use of it."""
+    try:
+        yield
+    except (sqlite3.ProgrammingError, sqlite3.InterfaceError, sqlite3.IntegrityError):
+        raise
+    except sqlite3.Error as error:
+        reason = str(error)
+        if "locked" in reason or "busy" in reason:
+            raise StoreError(
+                f"the {what} {str(path)!r} has been in use by another program for {timeout_s:g} s: "
+                "try again when that has finished"
+            ) from error
+        if any(word in reason for word in _DAMAGED):
+            raise DamagedError(
+                f"{str(path)!r} is damaged or no {what} ({reason}): "
+                "restore a copy of it, or choose another file"
+            ) from error
+        steps = {"readonly": "choose a file you may write to", "full": "make room on the disk"}
+        step = next((s for word, s in steps.items() if word in reason), "choose another place")
+        raise StoreError(f"cannot use the {what} {str(path)!r} ({reason}): {step}") from error

@@ -1,0 +1,203 @@
+"""`diarize enroll`, `identify`, `forget`, `rename`, `gallery` on two voices of the real meeting."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+pytestmark = pytest.mark.wheel
+
+# Where one speaks alone, by the reference; two files of Anna and two of Bo.
+STRETCHES = {
+    "anna1": [(19.3, 21.4), (24.3, 29.3)],
+    "anna2": [(31.3, 35.4), (55.5, 60.0)],
+    "bo1": [(9.0, 13.4), (38.2, 41.0)],
+    "bo2": [(41.0, 45.1), (45.7, 49.0)],
+    "short": [(31.3, 33.0)],
+}
+
+
+@pytest.fixture(scope="module")
+def clips(meeting, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("clips")
+    speech, rate = soundfile.read(meeting, dtype="float32")
+    for name, spans in STRETCHES.items():
+        parts = [speech[round(a * rate) : round(b * rate)] for a, b in spans]
+        soundfile.write(folder / f"{name}.wav", np.concatenate(parts), rate)
+    soundfile.write(folder / "silence.wav", np.zeros(80_000, np.float32), 16_000)
+    (folder / "empty.wav").write_bytes(b"")
+    return {path.stem: path for path in folder.iterdir()}
+
+
+@pytest.fixture(scope="module")
+def enrolled(command, clips, tmp_path_factory):
+    """A gallery with Anna, whose sound is kept, and Bo."""
+    path = tmp_path_factory.mktemp("gallery") / "known.sqlite"
+    for name, clip, flags in (("Anna Ö", "anna1", ["--keep-sound"]), ("Bo", "bo1", [])):
+        done = command("enroll", name, clips[clip], "--gallery", path, *flags)
+        assert done.returncode == 0, done.stderr.decode()
+        assert f"enrolled '{name}' with 1 new of 1 files" in done.stderr.decode()
+        assert done.stdout == b""
+    return path
+
+
+@pytest.fixture
+def known(enrolled, tmp_path):
+    """A copy that a test may change."""
+    path = tmp_path / "known.sqlite"
+    path.write_bytes(enrolled.read_bytes())
+    return path
+
+
+def people(command, gallery):
+    done = command("gallery", "--gallery", gallery, "-o", "-")
+    assert done.returncode == 0, done.stderr.decode()
+    return {row["name"]: row for row in json.loads(done.stdout)["people"]}
+
+
+def one_line(done, *words):
+    text = done.stderr.decode()
+    assert done.returncode == 2, text
+    assert done.stdout == b""
+    assert text.startswith("diarize: ") and text.count("\n") == 1, text
+    for word in words:
+        assert word in text
+
+
+def test_the_other_files_of_two_voices_are_told_apart(command, enrolled, clips, tmp_path):
+    files = [clips[name] for name in ("anna2", "bo2", "short", "silence", "empty")]
+    out = tmp_path / "who.json"
+    done = command("identify", *files, "--gallery", enrolled, "-o", out)
+    assert done.returncode == 0, done.stderr.decode()
+    assert "empty.wav" in done.stderr.decode() and "Anna Ö" in done.stdout.decode()
+    stored = json.loads(out.read_text())
+    anna, bo, short, silence, empty = stored["files"]
+    for row, name, other in ((anna, "Anna Ö", "Bo"), (bo, "Bo", "Anna Ö")):
+        first, second = row["candidates"]
+        assert (first["name"], second["name"]) == (name, other)
+        assert first["similarity"] > second["similarity"] + 0.1
+        assert 0 < second["probability"] < first["probability"] < 1
+        assert row["name"] in (name, None)
+    assert short["name"] is None and "too short" in short["reason"]
+    assert (silence["name"], silence["reason"], silence["candidates"]) == (None, "no speech", [])
+    assert "empty.wav" in empty["error"] and anna["error"] is None
+
+
+def test_how_sure_one_must_be_is_the_users_choice(command, enrolled, clips):
+    call = ("identify", clips["anna2"], "--gallery", enrolled, "-q", "-o", "-", "--top", "1")
+    low = json.loads(command(*call, "--min-similarity", "0.2").stdout)["files"][0]
+    high = json.loads(command(*call, "--min-probability", "0.9999").stdout)["files"][0]
+    assert (low["name"], low["reason"]) == ("Anna Ö", None)
+    assert (high["name"], high["reason"]) == (None, "not sure")
+    assert len(low["candidates"]) == 1
+
+
+def test_nobody_fits_is_no_error(command, known, clips):
+    assert command("forget", "bo", "--gallery", known).returncode == 0
+    done = command("identify", clips["bo2"], "--gallery", known, "--min-probability", "0.99")
+    assert done.returncode == 0 and "nobody (not sure)" in done.stdout.decode()
+
+
+def test_the_table_and_the_json_of_a_gallery(command, enrolled):
+    table = command("gallery", "--gallery", enrolled).stdout.decode()
+    assert "Anna Ö" in table and "2 known" in table
+    rows = people(command, enrolled)
+    assert list(rows) == ["Anna Ö", "Bo"]
+    assert rows["Anna Ö"]["sounds_kept"] == 1 and rows["Bo"]["sounds_kept"] == 0
+    assert rows["Bo"]["speech_s"] > 5 and rows["Bo"]["embedder"] == "deepspeaker-small"
+
+
+def test_renaming_merging_and_forgetting(command, known, clips):
+    one_line(command("rename", "bo", "anna ö", "--gallery", known), "--merge")
+    assert command("rename", "bo", "Ben", "--gallery", known).returncode == 0
+    assert command("rename", "ben", "anna ö", "--merge", "--gallery", known).returncode == 0
+    assert {name: row["files"] for name, row in people(command, known).items()} == {"Anna Ö": 2}
+    one_line(command("forget", "Ana Ö", "--gallery", known), "did you mean 'Anna Ö'")
+    one_line(command("forget", "anna ö", "Zed", "--gallery", known), "'Zed'")
+    assert len(people(command, known)) == 1
+    assert command("forget", "anna ö", "--gallery", known).returncode == 0
+    assert "nobody is in" in command("gallery", "--gallery", known).stdout.decode()
+    one_line(command("identify", clips["bo2"], "--gallery", known), "enroll somebody")
+
+
+def test_a_second_name_for_a_voice_and_too_little_speech_change_nothing(command, known, clips):
+    before = known.read_bytes()
+    one_line(command("enroll", "Eve", clips["anna1"], "--gallery", known), "Anna Ö", "--anyway")
+    one_line(command("enroll", "Eve", clips["short"], "--gallery", known), "5 s", "--min-speech")
+    assert known.read_bytes() == before
+    done = command("enroll", "Eve", clips["anna1"], "--anyway", "--gallery", known)
+    assert done.returncode == 0 and set(people(command, known)) == {"Anna Ö", "Bo", "Eve"}
+
+
+def test_the_same_file_again_adds_nothing(command, known, clips):
+    done = command("enroll", "Bo", clips["bo1"], "--gallery", known)
+    assert done.returncode == 0 and "0 new of 1 files, 1 known already" in done.stderr.decode()
+    assert people(command, known)["Bo"]["files"] == 1
+
+
+def test_bad_flags_and_files_are_said_before_anything_slow(command, clips, tmp_path):
+    gallery = tmp_path / "none.sqlite"
+    clip = clips["bo1"]
+    at = ("--gallery", gallery)
+    one_line(command("enroll", "a/b", clip, *at), "slash")
+    one_line(command("enroll", "x" * 300, clip, *at), "300")
+    one_line(command("enroll", "SPEAKER_01", clip, *at), "itself")
+    one_line(command("enroll", "Eve", tmp_path, *at), "folder")
+    one_line(command("enroll", "Eve", tmp_path / "missing.wav", *at), "missing.wav")
+    one_line(command("enroll", "Eve", clip, *at, "--min-speech", "-1"), "-1")
+    one_line(command("identify", clip, *at), "none.sqlite", "diarize enroll")
+    one_line(command("identify", clip, *at, "--top", "0"), "--top")
+    one_line(command("identify", clip, *at, "--min-probability", "2"), "2")
+    one_line(command("gallery", *at), "none.sqlite")
+    one_line(command("gallery", *at, "--embedder", "x"), "--reembed")
+    assert not gallery.exists()
+    gallery.write_text("not a gallery\n" * 50)
+    one_line(command("enroll", "Eve", clip, *at), "none.sqlite")
+    assert gallery.read_text() == "not a gallery\n" * 50
+
+
+def test_vectors_are_made_anew_from_kept_sounds(command, known, clips):
+    before = people(command, known)["Anna Ö"]
+    with sqlite3.connect(known) as raw:  # as if another encoder had made them
+        raw.execute("UPDATE exemplar SET fingerprint = '0ther000', embedder = 'elder'")
+    raw.close()
+    one_line(command("identify", clips["anna2"], "--gallery", known),
+             "elder", "--reembed", "'Bo'", "--embedder elder")  # fmt: skip
+    done = command("gallery", "--reembed", "--gallery", known)
+    assert done.returncode == 0, done.stderr.decode()
+    assert "made anew with deepspeaker-small: Anna Ö" in done.stderr.decode()
+    assert "no sound was kept of Bo" in done.stderr.decode()
+    assert command("forget", "Bo", "--gallery", known).returncode == 0
+    after = people(command, known)["Anna Ö"]
+    assert after["encoder_fingerprint"] == before["encoder_fingerprint"]
+    done = command("identify", clips["anna1"], "--gallery", known, "-q", "-o", "-")
+    row = json.loads(done.stdout)["files"][0]
+    assert row["name"] == "Anna Ö" and row["candidates"][0]["similarity"] > 0.98
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+def test_an_interrupt_in_the_middle_of_enrol(command, known, clips):
+    before = people(command, known)
+    program = Path(sys.executable).parent / "diarize"
+    process = subprocess.Popen(
+        [str(program), "enroll", "Eve", *[str(clips["anna2"])] * 300, "--gallery", str(known)],
+        stderr=subprocess.PIPE,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    time.sleep(4)
+    assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    text = process.communicate(timeout=60)[1].decode()
+    assert process.returncode == 130 and text == "diarize: stopped, nobody was enrolled\n"
+    assert people(command, known) == before

@@ -1,0 +1,87 @@
+"""`diarize FILE --gallery`, `--link` and `--min-confidence` on the real meeting."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from diarize.store.gallery import Gallery
+from diarize.store.rows import Sound
+
+pytestmark = pytest.mark.wheel
+
+
+def one_line(done, *words):
+    text = done.stderr.decode()
+    assert done.returncode == 2 and done.stdout == b"", text
+    assert text.startswith("diarize: ") and text.count("\n") == 1, text
+    for word in words:
+        assert word in text
+
+
+def names(done):
+    assert done.returncode == 0, done.stderr.decode()
+    return [line.split()[7] for line in done.stdout.decode().splitlines()]
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """An empty home of the toolkit."""
+    monkeypatch.setenv("DIARIZE_HOME", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+def test_strangers_are_remembered_in_the_users_own_gallery(command, meeting, home):
+    one_line(command("--gallery", meeting), "gallery.sqlite", "diarize enroll")
+    assert not home.exists()
+    linked = names(command(meeting, "-q", "--speakers", "4", "--link"))
+    strangers = {name for name in linked if name.startswith("VOICE_")}
+    assert len(strangers) >= 3
+    again = command(meeting, "-q", "--speakers", "4", "--gallery", "-o", "-")
+    assert names(again) == linked
+    assert names(command("-q", "--speakers", "4", "--gallery", meeting)) == linked
+    assert {p.stem for p in home.iterdir()} == {"gallery"}
+
+
+def test_a_gallery_file_and_what_is_known_of_its_voices(command, meeting, tmp_path):
+    where = tmp_path / "team.sqlite"
+    linked = names(command(meeting, "-q", "--gallery", where, "--link", "--speakers", "4"))
+    assert command("rename", linked[0], "Anna Ærøskøbing", "--gallery", where).returncode == 0
+    done = command(meeting, "-q", "--gallery", where, "--speakers", "4", "-o", tmp_path / "o.json")
+    assert done.returncode == 0
+    stored = json.loads((tmp_path / "o.json").read_text())
+    first = stored["voices"][0]
+    assert first["name"] == "Anna Ærøskøbing" and first["probability"] > 0.9
+    assert stored["turns"][0]["speaker"] == "Anna Ærøskøbing"
+    table = command(meeting, "--gallery", where, "--speakers", "4", "-o", tmp_path / "o.rttm")
+    assert "Anna Ærøskøbing" in table.stderr.decode()
+
+
+def test_a_gallery_of_another_encoder_is_said_and_nothing_is_written(command, meeting, tmp_path):
+    where = tmp_path / "old.sqlite"
+    with Gallery.open(where, create=True) as gallery:
+        voice = Sound("clip", "hash", 10.0, np.eye(4, dtype=np.float32)[[0]], np.array([10.0]))
+        gallery.enroll("Anna", [voice], fingerprint="ffffffff", embedder="other")
+    before = where.read_bytes()
+    one_line(
+        command(meeting, "-q", "--gallery", where, "--link", "-o", tmp_path / "o.rttm"),
+        "ffffffff",
+        "other",
+    )
+    assert where.read_bytes() == before and not (tmp_path / "o.rttm").exists()
+
+
+def test_doubtful_turns_are_left_unlabelled(command, meeting, tmp_path):
+    target = tmp_path / "o.json"
+    done = command(meeting, "-q", "--min-confidence", "0.8", "-o", target, "-o", "-")
+    stored = json.loads(target.read_text())
+    assert names(done) == [turn["speaker"] or "UNKNOWN" for turn in stored["turns"]]
+    sure = [turn["confidence"] for turn in stored["turns"]]
+    assert all(0 < p < 1 for p in sure)
+    assert [turn["speaker"] is None for turn in stored["turns"]] == [p < 0.8 for p in sure]
+    assert stored["unknown_s"] == pytest.approx(
+        sum(t["end_s"] - t["start_s"] for t in stored["turns"] if t["speaker"] is None), abs=0.01
+    )
+    one_line(command(meeting, "--min-confidence", "2"), "min_confidence", "2")
