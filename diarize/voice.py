@@ -7,7 +7,9 @@ clip's voice. Of a long file only the first minutes are heard: more would tell n
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import hashlib
+import threading
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +24,8 @@ from encoder.errors import ConfigError
 from encoder.units import SAMPLE_RATE, samples_to_seconds, seconds_to_samples
 
 __all__ = ["ClipVoice", "VoiceConfig", "Voices"]
+
+RECIPE = 1  # to be raised whenever a clip's vector is made in another way: caches know it by this
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,7 @@ class ClipVoice:
 
 
 class Voices:
-    """Ready-made parts; call it with one clip after another."""
+    """Ready-made parts; call it with one clip after another, from several threads if you like."""
 
     def __init__(
         self, segmenter: Segmenter, embedder: Embedder, config: VoiceConfig | None = None
@@ -70,20 +74,39 @@ class Voices:
         self.segmenter = segmenter
         self.embedder = embedder
         self.config = config or VoiceConfig()
+        self._segmenting = threading.Lock()  # a segmenter may keep its state in its model
+
+    @property
+    def fingerprint(self) -> str:
+        """Vectors are comparable only between voices of one fingerprint: the embedder's."""
+        return self.embedder.fingerprint
+
+    @property
+    def recipe(self) -> str:
+        """A digest of all that makes the vector but the embedder: equal only for equal vectors."""
+        kind = type(self.segmenter)
+        parts = (
+            RECIPE, self.config, kind.__module__, kind.__qualname__,
+            getattr(self.segmenter, "config", None),
+        )  # fmt: skip
+        return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
     def __call__(self, path: str | Path) -> ClipVoice:
         """Raises AudioError for a file that cannot be read as sound."""
         warnings: list[str] = []
-        wave = load_audio(path, duration_s=self.config.longest_s, on_warning=warnings.append)
-        voice = self.of_wave(wave)
-        return ClipVoice(
-            voice.pieces, voice.vector, voice.speech_s, voice.duration_s, voice.wave, warnings
-        )
+        longest = seconds_to_samples(self.config.longest_s)
+        one_more = samples_to_seconds(longest + 1)  # tells whether the file goes on
+        wave = load_audio(path, duration_s=one_more, on_warning=warnings.append)
+        if len(wave) > longest:
+            wave = wave[:longest]
+            warnings.append(f"heard only the first {self.config.longest_s:g} s")
+        return replace(self.of_wave(wave), warnings=warnings)
 
     def of_wave(self, wave: torch.Tensor) -> ClipVoice:
         """The voice in a wave (T,)."""
         wave = level_out(wave)
-        regions = self.segmenter(wave).regions
+        with self._segmenting:
+            regions = self.segmenter(wave).regions
         speech_s = samples_to_seconds(int((regions[:, 1] - regions[:, 0]).sum()))
         duration_s = samples_to_seconds(len(wave))
         heard = _around(wave, regions, self.config)

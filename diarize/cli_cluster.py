@@ -1,0 +1,175 @@
+"""`diarize cluster`: a folder of clips in, a table of who speaks in which out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+from diarize.clustering import CLUSTERERS
+from diarize.segmentation import SEGMENTERS
+from encoder.errors import ConfigError
+
+if TYPE_CHECKING:
+    from diarize.folder import ClipGroups
+
+__all__ = ["cluster"]
+
+# typer reads these annotations at run time, and Python 3.10's typing needs Optional for that.
+OptionalInt = Optional[int]  # noqa: UP045
+OptionalFloat = Optional[float]  # noqa: UP045
+OptionalStr = Optional[str]  # noqa: UP045
+OptionalPath = Optional[Path]  # noqa: UP045
+OptionalStrings = Optional[list[str]]  # noqa: UP045
+
+
+def cluster(
+    paths: Annotated[list[Path], typer.Argument(help="Folders of clips, at any depth, or files.")],
+    output: Annotated[
+        OptionalStrings,
+        typer.Option(
+            "-o",
+            "--output",
+            help="Write the table here: .csv or .json by the name's ending; - is CSV on standard "
+            "output, which is the default. May be given several times.",
+        ),
+    ] = None,
+    speakers: Annotated[OptionalInt, typer.Option(help="Exact number of speakers.")] = None,
+    min_speakers: Annotated[OptionalInt, typer.Option(help="At least so many.")] = None,
+    max_speakers: Annotated[OptionalInt, typer.Option(help="At most so many.")] = None,
+    min_similarity: Annotated[
+        OptionalFloat,
+        typer.Option(help="Clips are one speaker's from this mean cosine on, -1 to 1."),
+    ] = None,
+    min_probability: Annotated[
+        OptionalFloat,
+        typer.Option(help="Or from this probability of being one speaker on; 0.6 by default."),
+    ] = None,
+    clusterer: Annotated[
+        OptionalStr,
+        typer.Option(
+            help=f"What groups the clips: {', '.join(CLUSTERERS.names())}. By default all pairs "
+            "are compared, above 10000 clips only nearest neighbours."
+        ),
+    ] = None,
+    segmenter: Annotated[
+        OptionalStr, typer.Option(help=f"What finds the speech: {', '.join(SEGMENTERS.names())}.")
+    ] = None,
+    embedder: Annotated[
+        OptionalStr,
+        typer.Option(
+            help="Weights: a name, the path of a .safetensors file, or onnx:MODEL (see README)."
+        ),
+    ] = None,
+    device: Annotated[OptionalStr, typer.Option(help="cpu, cuda or auto.")] = None,
+    copy_to: Annotated[
+        OptionalPath,
+        typer.Option(help="Copy the clips into this new folder, one folder a speaker."),
+    ] = None,
+    link_to: Annotated[
+        OptionalPath, typer.Option(help="The same with symbolic links instead of copies.")
+    ] = None,
+    cache: Annotated[
+        OptionalPath,
+        typer.Option(
+            help="Where voices of clips heard before are kept, if not in the cache folder."
+        ),
+    ] = None,
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="Hear every clip anew.")] = False,
+    settings: Annotated[
+        OptionalStrings,
+        typer.Option("--set", help="One setting, as voice.piece_s=3; may be repeated."),
+    ] = None,
+    quiet: Annotated[
+        bool, typer.Option("-q", "--quiet", help="Nothing but errors on stderr.")
+    ] = False,
+) -> None:
+    """Group a folder of clips by speaker, one speaker a clip."""
+    from diarize.cli_view import tell
+    from diarize.clustering.door import SpeakerCount
+    from diarize.files import check_target
+    from diarize.sorting import check_folder
+
+    # Whatever can be wrong with the flags is said before anything slow is imported or read.
+    outputs = [(path, _format_of(path)) for path in output or ["-"]]
+    for path, _ in outputs:
+        check_target(path)
+    for one, other, names in (
+        (copy_to, link_to, "--copy-to and --link-to"),
+        (min_similarity, min_probability, "--min-similarity and --min-probability"),
+        (cache, no_cache or None, "--cache and --no-cache"),
+    ):
+        if one is not None and other is not None:
+            raise ConfigError(f"{names} exclude each other: give one")
+    sorted_into = copy_to or link_to
+    if sorted_into is not None:
+        check_folder(sorted_into, paths)
+    count = SpeakerCount.of(speakers, min_speakers, max_speakers)
+    flags = {
+        "segmenter": segmenter, "clusterer": clusterer, "embedder": embedder, "device": device,
+        "min_similarity": min_similarity, "min_probability": min_probability,
+    }  # fmt: skip
+    chosen = {name: value for name, value in flags.items() if value is not None}
+    SEGMENTERS.check(segmenter or SEGMENTERS.names()[0])
+    CLUSTERERS.check(clusterer or CLUSTERERS.names()[0])
+
+    from diarize.cli_clips_view import clips_table, counting
+    from diarize.folder import ClipsConfig, group_clips
+    from diarize.sorting import sort_clips
+    from encoder.config import apply_overrides, from_mapping
+
+    config = from_mapping(ClipsConfig, {**apply_overrides({}, settings or []), **chosen})
+    heard = (0, 0)
+
+    try:
+        with counting(shown=not quiet) as report:
+
+            def on_done(title: str, done: int, total: int) -> None:
+                nonlocal heard
+                heard = done, total
+                report(title, done, total)
+
+            groups = group_clips(
+                paths, config, count, cache=False if no_cache else cache, on_done=on_done
+            )
+            _write(groups, outputs)
+            if sorted_into is not None:
+                sort_clips(
+                    [clip.path for clip in groups.clips],
+                    [row.speaker for row in groups.rows],
+                    sorted_into,
+                    "copy" if copy_to else "link",
+                    on_done=lambda done, total: report("sorting clips", done, total),
+                )
+    except KeyboardInterrupt:
+        after = f"after {heard[0]} of {heard[1]} clips" if heard[1] else "before the first clip"
+        tell(f"stopped {after}" + ("" if no_cache else "; run it again to go on"))
+        raise typer.Exit(130) from None
+    if not quiet:
+        for sentence in groups.warnings:
+            tell(sentence)
+        clips_table(groups.rows)
+
+
+def _write(groups: ClipGroups, outputs: Sequence[tuple[str, str]]) -> None:
+    from diarize.files import write_atomic
+    from diarize.formats.clips import format_csv
+    from diarize.formats.json import format_json
+
+    texts = {
+        kind: format_csv(groups.rows) if kind == "csv" else format_json(groups.to_mapping())
+        for _, kind in outputs
+    }
+    for path, kind in outputs:
+        write_atomic(path, texts[kind])
+
+
+def _format_of(path: str) -> str:
+    suffix = Path(path).suffix.lower()
+    if path == "-" or suffix in (".csv", "") or path.startswith("/dev/"):
+        return "csv"
+    if suffix == ".json":
+        return "json"
+    raise ConfigError(f"cannot tell the format of {path!r}: end the name in .csv or .json")

@@ -1,0 +1,190 @@
+"""Tables of clips: who speaks in each file of a folder.
+
+    path,speaker,similarity,probability,seconds,speech_s,note
+
+CSV (RFC 4180, UTF-8, text quoted) or JSON, whose "clips" have the same columns. Paths are relative
+to the folder that was given, with "/" on every system. A clip without a speaker has the reason in
+`note`. A clip that stands alone has no similarity.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from encoder.errors import FormatError
+
+__all__ = [
+    "COLUMNS",
+    "ClipRow",
+    "format_csv",
+    "plural",
+    "read_clip_labels",
+    "read_clips_csv",
+    "rows_as_json",
+    "speaker_groups",
+]
+
+
+@dataclass(frozen=True)
+class ClipRow:
+    """One clip.
+
+    similarity: cosine to the mean of the speaker's other clips. probability: that it is their
+    voice. seconds: how much of the file was heard. speech_s: how much speech was in it.
+    """
+
+    path: str
+    speaker: str | None
+    similarity: float | None = None
+    probability: float | None = None
+    seconds: float = 0.0
+    speech_s: float = 0.0
+    note: str = ""
+
+
+COLUMNS = tuple(ClipRow.__dataclass_fields__)
+_DIGITS = {"similarity": 4, "probability": 4, "seconds": 3, "speech_s": 3}
+
+
+def format_csv(rows: Iterable[ClipRow]) -> str:
+    """The CSV text. Text is always quoted, as a path may begin like a spreadsheet's formula."""
+    text = io.StringIO()
+    writer = csv.writer(text, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")
+    text.write(",".join(COLUMNS) + "\n")
+    for row in rows_as_json(rows):
+        writer.writerow(["" if value is None else value for value in row.values()])
+    return text.getvalue()
+
+
+def rows_as_json(rows: Iterable[ClipRow]) -> list[dict[str, Any]]:
+    """Plain values, rounded as they are written."""
+    return [{name: _rounded(name, value) for name, value in asdict(row).items()} for row in rows]
+
+
+def read_clips_csv(path: str | os.PathLike[str]) -> list[ClipRow]:
+    """The rows of a CSV file that `format_csv` made; FormatError names file, line and fault."""
+    return [_row(where, fields) for where, fields in _records(Path(path), ",")]
+
+
+def read_clip_labels(path: str | os.PathLike[str]) -> dict[str, str]:
+    """Speaker by path, from a CSV, a TSV (.tsv) or a JSON of clips (.json).
+
+    Only the columns `path` and `speaker` are needed, so a list made by hand will do. Clips without
+    a speaker are left out. FormatError for files that cannot be read, lack a column, or give one
+    clip two speakers.
+    """
+    path = Path(path)
+    if path.suffix.lower() == ".json":
+        records = _json_records(path)
+    else:
+        records = _records(path, "\t" if path.suffix.lower() == ".tsv" else ",")
+    labels: dict[str, str] = {}
+    for where, fields in records:
+        clip, speaker = _text(where, fields, "path"), _text(where, fields, "speaker")
+        if speaker and labels.setdefault(clip, speaker) != speaker:
+            raise FormatError(
+                f"{where} says that {clip!r} is {speaker!r}, but a line before said "
+                f"{labels[clip]!r}: leave one"
+            )
+    return labels
+
+
+def _rounded(name: str, value: Any) -> Any:
+    return round(value, _DIGITS[name]) if name in _DIGITS and value is not None else value
+
+
+def _records(path: Path, delimiter: str) -> Iterator[tuple[str, Mapping[str, str | None]]]:
+    """(where, fields by column) of every line but the head."""
+    # newline="" in effect: line ends inside quotes belong to the field.
+    reader = csv.DictReader(io.StringIO(_read(path), newline=""), delimiter=delimiter)
+    try:
+        missing = {"path", "speaker"} - set(reader.fieldnames or ())
+        if missing:
+            raise FormatError(
+                f"{str(path)!r} has no column {min(missing)!r}: its first line must name "
+                "path and speaker"
+            )
+        for fields in reader:
+            where = f"line {reader.line_num} of {str(path)!r}"
+            if None in fields.values():
+                raise FormatError(f"{where} has fewer fields than the first line: complete it")
+            yield where, fields
+    except csv.Error as error:
+        raise FormatError(
+            f"line {reader.line_num} of {str(path)!r} cannot be read ({error}): is it a table?"
+        ) from error
+
+
+def _json_records(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    try:
+        clips = json.loads(_read(path))["clips"]
+        checked = [dict(clip) for clip in clips]
+    except (ValueError, TypeError, KeyError) as error:
+        raise FormatError(
+            f"{str(path)!r} is no JSON of clips ({error}): give what `diarize cluster` wrote"
+        ) from error
+    return ((f"clip {number} of {str(path)!r}", c) for number, c in enumerate(checked, start=1))
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8 text"
+        raise FormatError(
+            f"cannot read {str(path)!r} ({reason}): give the path of a table of clips"
+        ) from error
+
+
+def _text(where: str, fields: Mapping[str, Any], name: str) -> str:
+    value = fields.get(name)
+    if value is None and name == "speaker" and name in fields:  # null in JSON
+        return ""
+    if not isinstance(value, str):
+        raise FormatError(f"{where} has no {name!r}: every clip needs path and speaker")
+    return value
+
+
+def _row(where: str, fields: Mapping[str, str | None]) -> ClipRow:
+    numbers: dict[str, float | None] = {}
+    for name in _DIGITS:
+        text = fields.get(name) or ""
+        try:
+            numbers[name] = float(text) if text else None
+        except ValueError:
+            raise FormatError(f"{where} has the {name} {text!r}: write a number") from None
+    return ClipRow(
+        _text(where, fields, "path"),
+        _text(where, fields, "speaker") or None,
+        numbers["similarity"],
+        numbers["probability"],
+        numbers["seconds"] or 0.0,
+        numbers["speech_s"] or 0.0,
+        fields.get("note") or "",
+    )
+
+
+def speaker_groups(rows: Sequence[ClipRow]) -> list[tuple[str, int, float, float | None]]:
+    """(speaker, clips, speech_s, mean similarity or None), in order of their names."""
+    by_speaker: dict[str, list[ClipRow]] = {}
+    for row in rows:
+        if row.speaker is not None:
+            by_speaker.setdefault(row.speaker, []).append(row)
+    groups = []
+    for speaker, own in by_speaker.items():
+        near = [row.similarity for row in own if row.similarity is not None]
+        mean = sum(near) / len(near) if near else None
+        groups.append((speaker, len(own), sum(row.speech_s for row in own), mean))
+    return groups
+
+
+def plural(count: int, noun: str) -> str:
+    """1 clip, 2 clips."""
+    return f"{count} {noun}" + ("" if count == 1 else "s")
