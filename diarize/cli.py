@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any
 
 import typer
-from typer.core import TyperGroup
 
-from diarize import cli_diarize, cli_score
+from diarize import cli_cluster, cli_diarize, cli_gallery, cli_identify, cli_score
+from diarize.cli_group import default_command
 from encoder.errors import ToolkitError
 
 __all__ = ["app", "main"]
@@ -21,18 +20,8 @@ __all__ = ["app", "main"]
 DEFAULT_COMMAND = "run"
 
 
-class _DefaultCommand(TyperGroup):
-    """`diarize meeting.wav` means `diarize run meeting.wav`."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        own = {"--help", "--version"}
-        if args and args[0] not in self.commands and args[0] not in own:
-            args = [DEFAULT_COMMAND, *args]
-        return super().parse_args(ctx, args)
-
-
 app = typer.Typer(
-    cls=_DefaultCommand,
+    cls=default_command(DEFAULT_COMMAND),
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -59,8 +48,14 @@ def _options(
     pass
 
 
-app.command(DEFAULT_COMMAND)(cli_diarize.run)
-app.command("score")(cli_score.score)
+app.command(DEFAULT_COMMAND, cls=cli_diarize.RunCommand)(cli_diarize.run)
+app.command("enroll")(cli_gallery.enroll)
+app.command("identify")(cli_identify.identify)
+app.command("forget")(cli_gallery.forget)
+app.command("rename")(cli_gallery.rename)
+app.command("gallery")(cli_gallery.gallery)
+app.command("cluster")(cli_cluster.cluster)
+app.add_typer(cli_score.app, name="score")
 
 
 def main() -> None:

@@ -1,4 +1,7 @@
-"""`diarize score`: hypotheses against references, under three protocols. Never imports torch."""
+"""`diarize score`: diarizations, and by their names trials, identifications and groups of clips.
+
+The first never imports torch.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +11,25 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
+from diarize.cli_group import default_command
+from diarize.cli_score_clusters import clusters
+from diarize.cli_score_voices import identification, verification
+
 if TYPE_CHECKING:
     from diarize.scoring.report import RecordingScore, ScoreReport
 
-__all__ = ["score", "score_table"]
+__all__ = ["app", "diarization", "score_table"]
+
+app = typer.Typer(
+    cls=default_command("diarization"),
+    no_args_is_help=True,
+    help="How good a result is. `diarize score REFERENCE HYPOTHESIS` is short for `diarize score "
+    "diarization REFERENCE HYPOTHESIS`; a file that is named like a command needs its folder.",
+)
 
 
-def score(
+@app.command("diarization")
+def diarization(
     reference: Annotated[str, typer.Argument(help="RTTM file, or a folder of them.")],
     hypothesis: Annotated[str, typer.Argument(help="RTTM file, or a folder of them.")],
     uem: Annotated[
@@ -42,16 +57,19 @@ def score(
         score_table(report)
 
 
+app.command("verification")(verification)
+app.command("identification")(identification)
+app.command("clusters")(clusters)
+
+
 def score_table(report: ScoreReport) -> None:
     """Draw the report on stdout: a row a recording and the total weighted by time."""
-    import sys
-
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
-    # Redirected to a file the table keeps its columns instead of folding them at 80.
-    console = Console(width=None if sys.stdout.isatty() else 120)
+    from diarize.cli_view import wide_console
+
+    console = wide_console()
     table = Table(title="DER in %, full = missed + false alarm + confusion")
     table.add_column("recording", overflow="fold")
     for title in ("full", "missed", "false al.", "confus.", "fair", "forgiving", "JER", "speakers"):

@@ -5,37 +5,50 @@
 Every embedder goes through the same protocol (`encoder.evaluation`, `encoder.identification`) on
 the splits `eval` and `heldout`: whole utterances, centred 3 s and centred 1.6 s, cut from the wave;
 shorter utterances are repeated up to the crop's length. Trials stay within one data set. Writes
-recipes/results/evaluate.json.
+recipes/results/evaluate.json, and the error trade-off on `eval` as det.svg.
 """
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
+import numpy as np
 import typer
+from embedders import REFERENCE, each_embedder, embedded, is_corpus, large_sets, say, stop
 from rich.console import Console
-from rich.progress import Progress
 from rich.table import Table
 
 from diarize.embedding import load_embedder
 from diarize.files import write_atomic
 from encoder.config import to_mapping
-from encoder.crops import CROPS_S, crop_vectors
-from encoder.errors import BackendUnavailable, CheckpointError, ToolkitError
-from encoder.evaluation import MINIMUM_SPEAKERS, Measures, ProtocolConfig, measure_by_dataset
+from encoder.crops import CROPS_S
+from encoder.det import draw_det
+from encoder.errors import CorpusError, ToolkitError
 from encoder.hub import DEFAULT
-from encoder.manifest import Utterance, read_manifest
+from encoder.layouts import read_corpus
+from encoder.manifest import Utterance
+from encoder.metrics import verification_trials
+from encoder.protocol import MINIMUM_SPEAKERS, Measures, ProtocolConfig, measure_by_dataset
 
-REFERENCE = "onnx:campplus"  # a public model beside ours, for scale
 SPLITS = ("eval", "heldout")
+DRAWN = ("full", "1.6 s")  # crops in the picture
 PROTOCOL = ProtocolConfig()
-console = Console(stderr=True)
 
 Results = dict[str, dict[str, dict[str, Measures]]]  # split -> crop -> data set
+
+
+@dataclass
+class Run:
+    """One embedder: what was measured, and scores and truth of all pairs of `eval` by curve."""
+
+    name: str
+    fingerprint: str
+    results: Results
+    trials: dict[str, tuple[np.ndarray, np.ndarray]]
 
 
 def main(
@@ -53,36 +66,31 @@ def main(
     save: Annotated[bool, typer.Option(help="write into the folder of results")] = True,
 ) -> None:
     """Print and store error rates and identification accuracy by split, crop and data set."""
-    manifest = data / "voices/manifest.tsv"
-    if not manifest.exists():
-        print(f"skipped: there is no corpus in {str(data)!r}; give DATA=folder")
+    if not is_corpus(data):
         return
     try:
+        everyone = read_corpus(data, on_warning=say)
         lists = {
-            split: _first(
-                [u for u in read_manifest(manifest) if u.split == split], limit_per_dataset
-            )
+            split: _first([u for u in everyone if u.split == split], limit_per_dataset)
             for split in SPLITS
         }
-        runs = []
-        for name in embedder or (DEFAULT, REFERENCE):
-            try:
-                runs.append(_run(name, lists, cache))
-            except (BackendUnavailable, CheckpointError) as error:
-                if embedder or name != REFERENCE:
-                    raise
-                console.print(
-                    f"left out {name}: {error}",
-                    style="yellow", highlight=False, markup=False, soft_wrap=True,
-                )  # fmt: skip
+        lists = {split: some for split, some in lists.items() if large_sets(some)}
+        if not lists:
+            raise CorpusError(
+                f"no data set of {str(data)!r} has {MINIMUM_SPEAKERS} speakers in "
+                f"{' or '.join(SPLITS)}: measuring an embedder needs more data"
+            )
+        runs = each_embedder(embedder, lambda name: _run(name, lists, cache))
         _show(runs)
         if save and limit_per_dataset is None:
-            stored = {"protocol": _protocol(), "embedders": [_to_json(*run) for run in runs]}
+            stored = {"protocol": _protocol(), "embedders": [_to_json(run) for run in runs]}
             results.mkdir(parents=True, exist_ok=True)
             write_atomic(results / "evaluate.json", json.dumps(stored, indent=1) + "\n")
+            curves = {name: trials for run in runs for name, trials in run.trials.items()}
+            if curves:
+                draw_det(curves, results / "det.svg", title="all pairs of eval")
     except ToolkitError as error:
-        console.print(f"error: {error}", style="red", highlight=False, markup=False)
-        raise typer.Exit(2) from None
+        raise stop(error) from None
 
 
 def _first(utterances: list[Utterance], limit: int | None) -> list[Utterance]:
@@ -95,29 +103,29 @@ def _first(utterances: list[Utterance], limit: int | None) -> list[Utterance]:
     return chosen
 
 
-def _run(name: str, lists: dict[str, list[Utterance]], cache: Path) -> tuple[str, str, Results]:
-    """The embedder's name, its fingerprint and what was measured."""
+def _run(name: str, lists: dict[str, list[Utterance]], cache: Path) -> Run:
     embedder = load_embedder(name, device="cpu")
-    results: Results = {}
-    left_out: list[str] = []
+    run = Run(name, embedder.fingerprint, {}, {})
     for split, utterances in lists.items():
-        with Progress(console=console) as progress:
-            task = progress.add_task(f"{name}, {split}", total=len(utterances))
-            vectors = crop_vectors(
-                embedder,
-                utterances,
-                cache=cache,
-                on_done=lambda done, _, p=progress, t=task: p.update(t, completed=done),
-            )
-        kept = [utterances[row] for row in vectors.kept]
-        left_out += vectors.left_out
-        results[split] = {
+        vectors, kept = embedded(f"{name}, {split}", embedder, utterances, cache)
+        run.results[split] = {
             crop: measure_by_dataset(some, kept, config=PROTOCOL)
             for crop, some in vectors.by_crop.items()
         }
-    for sentence in left_out:
-        console.print(f"left out: {sentence}", highlight=False, markup=False)
-    return name, embedder.fingerprint, results
+        if split == "eval":
+            for crop in DRAWN:
+                run.trials[f"{Path(name).name}, {crop}"] = _pairs(vectors.by_crop[crop], kept)
+    return run
+
+
+def _pairs(vectors: np.ndarray, utterances: list[Utterance]) -> tuple[np.ndarray, np.ndarray]:
+    """Scores and truth of all pairs within the data sets."""
+    parts = []
+    for rows in large_sets(utterances).values():
+        speakers = np.unique([utterances[row].speaker for row in rows], return_inverse=True)[1]
+        parts.append(verification_trials(vectors[rows], speakers))
+    scores, truth = (np.concatenate(some) for some in zip(*parts, strict=True))
+    return scores, truth
 
 
 def _protocol() -> dict[str, Any]:
@@ -129,39 +137,45 @@ def _protocol() -> dict[str, Any]:
     }
 
 
-def _to_json(name: str, fingerprint: str, results: Results) -> dict[str, Any]:
+def _to_json(run: Run) -> dict[str, Any]:
     measures = {
         split: {
             crop: {dataset: asdict(part) for dataset, part in by_dataset.items()}
             for crop, by_dataset in by_crop.items()
         }
-        for split, by_crop in results.items()
+        for split, by_crop in run.results.items()
     }
-    return {"name": name, "fingerprint": fingerprint, "results": measures}
+    return {"name": run.name, "fingerprint": run.fingerprint, "results": measures}
 
 
-def _show(runs: list[tuple[str, str, Results]]) -> None:
+def _show(runs: list[Run]) -> None:
     out = Console(width=120)
-    for name, fingerprint, results in runs:
-        table = Table(title=f"{name} ({fingerprint}), %")
+    enrolments = PROTOCOL.enrolments
+    priors = PROTOCOL.p_targets
+    for run in runs:
+        table = Table(title=f"{run.name} ({run.fingerprint}), %")
         table.add_column("split")
         table.add_column("data set", no_wrap=True)
         first, *others = CROPS_S
-        for column in (f"EER {first}", *others, "minDCF", *(f"K={k}" for k in PROTOCOL.enrolments)):
+        costs = (f"DCF {prior:g}" for prior in priors)
+        for column in (f"EER {first}", *others, *costs, *(f"K={k}" for k in enrolments), "all"):
             table.add_column(column, justify="right")
-        for split, by_crop in results.items():
+        for split, by_crop in run.results.items():
             for dataset, short in by_crop["3 s"].items():
                 cells = [f"{100 * parts[dataset].eer:.1f}" for parts in by_crop.values()]
-                cells.append(f"{100 * short.min_dcf:.0f}")
+                cells += [f"{100 * short.min_dcf[prior]:.0f}" for prior in priors]
                 cells += [
                     f"{100 * short.accuracy[k]:.1f}" if k in short.accuracy else "-"
-                    for k in PROTOCOL.enrolments
+                    for k in enrolments
                 ]
+                told = short.closed_set
+                cells.append("-" if told is None else f"{100 * told.top1:.1f}")
                 table.add_row(split, dataset, *cells, style="bold" if dataset == "mean" else None)
         out.print(table)
     out.print(
-        f"minDCF and K: of 3 s; K=n: share of anchors recognised among {1 + PROTOCOL.negatives} "
-        "candidates of n utterances each; - where the data set is too small for that",
+        f"DCF, K and all: of 3 s; K=n: share of anchors recognised among {1 + PROTOCOL.negatives} "
+        "candidates of n utterances each; all: recognised among all speakers of the data set, "
+        f"enrolled with {PROTOCOL.closed_enrolment}; - where the data set is too small for that",
         style="dim",
     )
 

@@ -1,0 +1,25 @@
+"""A group of commands of which one may go without its name. Loads nothing heavy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from typer.core import TyperGroup
+
+__all__ = ["default_command"]
+
+
+def default_command(name: str) -> type[TyperGroup]:
+    """A group in which `GROUP ARGUMENT` means `GROUP NAME ARGUMENT`, for `typer.Typer(cls=...)`.
+
+    A word that is a command's name is that command; a file of that name needs its folder.
+    """
+
+    class Group(TyperGroup):
+        def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+            own = {"--help", "--version"}
+            if args and args[0] not in self.commands and args[0] not in own:
+                args = [name, *args]
+            return super().parse_args(ctx, args)
+
+    return Group

@@ -1,0 +1,189 @@
+"""Lists of trials, as VoxCeleb has them or with a header.
+
+Verification: `1 enrolment.wav test.wav` a line, 1 for one speaker and 0 for two, perhaps with a
+score; or tab-separated columns target (or label), enrolment, test, and perhaps score,
+enrolment_speaker, test_speaker. Identification: `1 path`, `2 path`, `3 path`, where 1 enrols, 2 is
+left out and 3 is told; or columns role (enrol or test), speaker, path. Where there is no column, a
+file's speaker is its first folder.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from numpy.typing import NDArray
+
+from encoder.errors import FormatError
+
+__all__ = [
+    "IdentificationList",
+    "Trials",
+    "format_trials",
+    "read_identification",
+    "read_trials",
+]
+
+_TRUTH = {"1": True, "target": True, "true": True, "0": False, "nontarget": False, "false": False}
+_ROLES = {"1": "enrol", "2": "", "3": "test", "enrol": "enrol", "test": "test"}
+
+
+@dataclass(frozen=True, eq=False)
+class Trials:
+    """N verification trials. speakers: of enrolment and test, None where nobody can say;
+    speakers_from: "columns", "folders" or "" accordingly."""
+
+    is_target: NDArray[np.bool_]
+    enrolment: list[str]
+    test: list[str]
+    scores: NDArray[np.float64] | None
+    speakers: tuple[list[str], list[str]] | None
+    speakers_from: str
+
+
+@dataclass(frozen=True)
+class IdentificationList:
+    """Paths with their speakers; `enrol` and `test` are rows of them."""
+
+    paths: list[str]
+    speakers: list[str]
+    enrol: list[int]
+    test: list[int]
+
+
+def read_trials(path: str | os.PathLike[str]) -> Trials:
+    """Verification trials of a file; FormatError names file, line and fault."""
+    path = Path(path)
+    rows = _rows(path, {"enrolment", "test"}, ("target", "enrolment", "test", "score"), 3)
+    truth, scores = [], []
+    for line, row in rows:
+        label = row.get("target", row.get("label", ""))
+        if label.lower() not in _TRUTH:
+            raise FormatError(
+                f"line {line} of {str(path)!r} has the label {label!r}: write 1 for one speaker, "
+                "0 for two"
+            )
+        truth.append(_TRUTH[label.lower()])
+        scores.append(_score(path, line, row.get("score", "")))
+    scored = {score is not None for score in scores}
+    if len(scored) == 2:
+        raise FormatError(f"only some trials of {str(path)!r} have a score: give all or none")
+    left, right = ([row[side] for _, row in rows] for side in ("enrolment", "test"))
+    is_target = np.array(truth, bool)
+    speakers, origin = _speakers([row for _, row in rows], left, right, is_target)
+    known = np.array(scores, np.float64) if True in scored else None
+    return Trials(is_target, left, right, known, speakers, origin)
+
+
+def read_identification(path: str | os.PathLike[str]) -> IdentificationList:
+    """Who enrols and who is tested, of a file; FormatError names file, line and fault."""
+    path = Path(path)
+    rows = _rows(path, {"role", "path"}, ("role", "path"), 2)
+    paths: list[str] = []
+    speakers: list[str] = []
+    rows_of: dict[str, list[int]] = {"enrol": [], "test": [], "": []}
+    for line, row in rows:
+        role = row["role"].lower()
+        speaker = row.get("speaker") or _first_folder(row["path"])
+        if role not in _ROLES or not speaker:
+            raise FormatError(
+                f"line {line} of {str(path)!r} has role {row['role']!r} and speaker {speaker!r}: "
+                "write 1 or enrol, 3 or test, and a path whose first folder is the speaker"
+            )
+        rows_of[_ROLES[role]].append(len(paths))
+        paths.append(row["path"])
+        speakers.append(speaker)
+    return IdentificationList(paths, speakers, rows_of["enrol"], rows_of["test"])
+
+
+def format_trials(trials: Trials, scores: Sequence[float]) -> str:
+    """Tab-separated trials with their scores, which `read_trials` reads again."""
+    columns = [trials.is_target.astype(int).tolist(), trials.enrolment, trials.test]
+    names = ["target", "enrolment", "test", "score"]
+    columns.append([f"{score:.6f}" for score in scores])
+    if trials.speakers is not None:
+        names += ["enrolment_speaker", "test_speaker"]
+        columns += trials.speakers
+    lines = ["\t".join(names)]
+    lines += ["\t".join(map(str, row)) for row in zip(*columns, strict=True)]
+    return "\n".join(lines) + "\n"
+
+
+def _rows(
+    path: Path, header: set[str], names: Sequence[str], least: int
+) -> list[tuple[int, dict[str, str]]]:
+    """(line, fields by name) of a table with a header, or of bare columns `names`."""
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8 text"
+        raise FormatError(
+            f"cannot read {str(path)!r} ({reason}): give the path of a list of trials"
+        ) from error
+    lines = text.splitlines()
+    titled = lines[0].split("\t") if lines else []
+    rows: list[tuple[int, dict[str, str]]] = []
+    if header <= set(titled):
+        for line, fields in enumerate(csv.reader(lines[1:], delimiter="\t"), start=2):
+            if not fields:
+                continue
+            if len(fields) != len(titled):
+                raise FormatError(
+                    f"line {line} of {str(path)!r} has {len(fields)} columns: it needs "
+                    f"{len(titled)} as the first"
+                )
+            rows.append((line, dict(zip(titled, fields, strict=True))))
+    else:
+        for line, content in enumerate(lines, start=1):
+            fields = content.split()
+            if not fields:
+                continue
+            if not least <= len(fields) <= len(names):
+                raise FormatError(
+                    f"line {line} of {str(path)!r} is {content[:80]!r}: write "
+                    f"{' '.join(names[:least])}, or begin with a header that has tabs"
+                )
+            rows.append((line, dict(zip(names, fields, strict=False))))
+    if not rows:
+        raise FormatError(f"{str(path)!r} lists no trial: give some")
+    return rows
+
+
+def _score(path: Path, line: int, text: str) -> float | None:
+    if not text:
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if math.isnan(value):
+        raise FormatError(f"line {line} of {str(path)!r} has the score {text!r}: write a number")
+    return value
+
+
+def _speakers(
+    rows: Sequence[Mapping[str, str]],
+    left: Sequence[str],
+    right: Sequence[str],
+    is_target: NDArray[np.bool_],
+) -> tuple[tuple[list[str], list[str]] | None, str]:
+    """From the columns, else from the first folders where those agree with every label."""
+    sides = ("enrolment_speaker", "test_speaker")
+    if all(row.get(side) for row in rows for side in sides):
+        return ([r[sides[0]] for r in rows], [r[sides[1]] for r in rows]), "columns"
+    a, b = ([_first_folder(path) for path in paths] for paths in (left, right))
+    agree = (np.array(a) == np.array(b)) == is_target
+    if agree.all() and all(a) and all(b):
+        return (a, b), "folders"
+    return None, ""
+
+
+def _first_folder(path: str) -> str:
+    """The first folder of a path; empty if there is none."""
+    parts = [p for p in PurePosixPath(path.replace("\\", "/")).parts if p not in ("/", ".")]
+    return parts[0] if len(parts) > 1 else ""

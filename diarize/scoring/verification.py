@@ -1,0 +1,161 @@
+"""Verification on a list of trials: error rates, detection costs, and how sure they are.
+
+Conventions as in `encoder.metrics`; whole files are compared, as `make evaluate` does. Scores that
+the list brings are taken as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diarize.scoring.trials import Trials
+from encoder.bootstrap import Interval, interval_of, resample_trials
+from encoder.errors import CorpusError
+from encoder.metrics import eer, min_dcf
+
+if TYPE_CHECKING:
+    from encoder.crops import WindowEmbedder
+
+__all__ = ["TrialScores", "VerificationScore", "embed_trials", "score_verification", "whole_files"]
+
+P_TARGETS = (0.01, 0.05)
+_DRAWN = {"columns": "speakers", "folders": "speakers (first folders)", "": "trials"}
+
+
+class TrialScores(NamedTuple):
+    """scores: (N,) similarities, not a number where a file cannot be read; probabilities: (N,)
+    that it is one speaker, None for an embedder without calibration; left_out: sentences."""
+
+    scores: NDArray[np.float64]
+    probabilities: NDArray[np.float64] | None
+    left_out: list[str]
+
+
+@dataclass(frozen=True)
+class VerificationScore:
+    """Rates are fractions. intervals: 95 % by measure, over `drawn`: speakers or trials."""
+
+    eer: float
+    threshold: float
+    min_dcf: dict[float, float]
+    intervals: dict[str, Interval]
+    drawn: str
+    cllr: float | None
+    min_cllr: float
+    trials: int
+    of_one_speaker: int
+    speakers: int | None
+    left_out: int = 0
+    notes: list[str] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain numbers by name."""
+        return asdict(self)
+
+
+def embed_trials(
+    trials: Trials,
+    root: str | Path,
+    embedder: WindowEmbedder,
+    *,
+    on_done: Callable[[int, int], None] | None = None,
+) -> TrialScores:
+    """Similarities of the files, whose paths are below `root`. CorpusError if none can be read."""
+    from encoder.calibration import find_calibration
+
+    paths = list(dict.fromkeys([*trials.enrolment, *trials.test]))
+    vectors, seconds, left_out = whole_files(paths, root, embedder, on_done=on_done)
+    place = {path: row for row, path in enumerate(paths)}
+    a, b = ([place[path] for path in side] for side in (trials.enrolment, trials.test))
+    scores = np.concatenate(
+        [
+            np.einsum("nd,nd->n", vectors[a[at : at + 4096]], vectors[b[at : at + 4096]])
+            for at in range(0, len(a), 4096)  # a million trials' vectors would fill the memory
+        ]
+    )
+    calibration = find_calibration(embedder.fingerprint)
+    chance = (
+        None if calibration is None else calibration.probability(scores, seconds[a], seconds[b])
+    )
+    return TrialScores(scores, chance, left_out)
+
+
+def whole_files(
+    paths: list[str],
+    root: str | Path,
+    embedder: WindowEmbedder,
+    *,
+    on_done: Callable[[int, int], None] | None = None,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], list[str]]:
+    """Unit vectors (N, D) and seconds (N,) of the files, not a number for those that cannot be
+    read, and sentences on these. CorpusError if none can be read."""
+    from encoder.crops import crop_vectors
+    from encoder.manifest import Utterance
+
+    listed = [Utterance(Path(root) / path, "", "", "", path, 0.0, path) for path in paths]
+    found = crop_vectors(embedder, listed, crops={"full": None}, on_done=on_done)
+    vectors = np.full((len(paths), found.by_crop["full"].shape[1]), np.nan)
+    seconds = np.full(len(paths), np.nan)
+    vectors[found.kept], seconds[found.kept] = found.by_crop["full"], found.seconds
+    return vectors, seconds, found.left_out
+
+
+def score_verification(
+    trials: Trials,
+    scores: NDArray[np.floating],
+    *,
+    probabilities: NDArray[np.floating] | None = None,
+    replicates: int = 500,
+    seed: int = 0,
+) -> VerificationScore:
+    """Measures of scores (N,); trials whose score is not a number are left out and counted.
+
+    CorpusError if none of a kind remain.
+    """
+    from encoder.calibration_measures import cllr, min_cllr
+
+    known = ~np.isnan(scores)
+    values, truth = np.asarray(scores, np.float64)[known], trials.is_target[known]
+    if truth.all() or not truth.any():
+        raise CorpusError(
+            f"{int(truth.sum())} same-speaker and {int((~truth).sum())} different-speaker trials "
+            f"of {len(known)} can be scored: both kinds are needed"
+        )
+    sides = None
+    if trials.speakers is not None:
+        first, second = (np.array(side)[known] for side in trials.speakers)
+        sides = first, second
+    drawn = resample_trials(
+        values, truth, sides, p_targets=P_TARGETS, replicates=replicates, seed=seed
+    )
+    intervals = {"eer": interval_of(drawn.eer)}
+    intervals |= {f"min_dcf {p}": interval_of(drawn.min_dcf[p]) for p in P_TARGETS}
+    notes = []
+    if sides is None:
+        notes.append(
+            "the list does not say who speaks, so the intervals are over trials, which promises "
+            "too much: add columns enrolment_speaker and test_speaker"
+        )
+    if not known.all():
+        notes.append(f"{int((~known).sum())} of {len(known)} trials are left out")
+    rate = eer(values, truth)
+    return VerificationScore(
+        eer=rate.rate,
+        threshold=rate.threshold,
+        min_dcf={p: min_dcf(values, truth, p_target=p) for p in P_TARGETS},
+        intervals={name: found for name, found in intervals.items() if found is not None},
+        drawn=_DRAWN[trials.speakers_from],
+        cllr=None if probabilities is None else cllr(np.asarray(probabilities)[known], truth),
+        min_cllr=min_cllr(values, truth),
+        trials=len(values),
+        of_one_speaker=int(truth.sum()),
+        speakers=None if sides is None else len(set(sides[0]) | set(sides[1])),
+        left_out=int((~known).sum()),
+        notes=notes,
+    )
