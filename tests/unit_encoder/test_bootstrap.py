@@ -122,3 +122,13 @@ def test_an_interval_needs_numbers():
         resample_shares([0, 0], [0, 0])
     with pytest.raises(CorpusError, match="1 same-speaker, 0 different"):
         resample_trials([0.1], [True], None)
+
+
+def test_shares_are_the_same_in_parts_and_at_once():
+    # 70,000 draws of 20 speakers are more than are held at once.
+    rng = np.random.default_rng(0)
+    totals = rng.integers(0, 4, size=20)
+    rights = rng.integers(0, totals + 1)
+    found = resample_shares(rights, totals, replicates=70_000, seed=3)
+    drawn = np.random.default_rng(3).integers(20, size=(70_000, 20))
+    np.testing.assert_allclose(found, rights[drawn].sum(axis=1) / totals[drawn].sum(axis=1))

@@ -131,3 +131,12 @@ def test_both_kinds_are_needed():
         min_cllr([0.1, np.nan], [True, False])
     with pytest.raises(CorpusError, match="in every group: 2 same-speaker, 1 different"):
         balanced_weights([True, False, True], ["a", "a", "b"])
+
+
+def test_calibration_error_of_shares_by_hand():
+    # In the bin of 0.8 to 0.9: 2 s promised 0.85, right 1.0, and 1 s promised 0.8, right 0.5.
+    found = expected_calibration_error([0.85, 0.8, 0.3], [1.0, 0.5, 0.5], weights=[2, 1, 1])
+    assert found == pytest.approx((abs(2 * -0.15 + 0.3) + 0.2) / 4)
+    assert expected_calibration_error([0.9], [1.0], weights=[3]) == pytest.approx(0.1)
+    with pytest.raises(CorpusError, match="1 of 2 scores"):
+        expected_calibration_error([0.9, float("nan")], [1.0, 0.0], weights=[1, 1])

@@ -1,5 +1,7 @@
 """Utterances as crops, from sound files to cached vectors."""
 
+import hashlib
+
 import numpy as np
 import pytest
 import soundfile
@@ -133,3 +135,59 @@ def test_progress_reaches_the_end_also_from_the_cache(tmp_path):
         seen = []
         crop_vectors(Means(), rows, cache=tmp_path, on_done=lambda *at, s=seen: s.append(at))
         assert seen == expected
+
+
+class Sizes(Means):
+    """Also knows the longest wave it was given."""
+
+    most = 0
+
+    def embed_windows(self, wave, bounds, *, on_done=None):
+        self.most = max(self.most, len(wave))
+        return super().embed_windows(wave, bounds)
+
+
+def test_no_more_than_the_beginning_is_heard(tmp_path):
+    rows = utterances(tmp_path, [20_000, 8000, 8001, 5000])
+    crops = {"full": None, "short": 0.25}
+    cache = tmp_path / "cache"
+    for _ in range(2):  # made, and from the cache
+        found = crop_vectors(Means(), [u for _, u in rows], crops=crops, longest_s=0.5, cache=cache)
+        assert found.shortened == (0, 2) and found.left_out == []
+        assert found.seconds.tolist() == [0.5, 0.5, 0.5, 5000 / 16_000]
+        for (wave, _), full, short in zip(rows, *found.by_crop.values(), strict=True):
+            heard = wave[:8000]
+            np.testing.assert_allclose(full, [heard.mean(), len(heard), heard[0]], atol=1e-5)
+            start = (len(heard) - 4000) // 2
+            assert short[2] == heard[start]
+    whole = crop_vectors(Means(), [u for _, u in rows], crops=crops, cache=cache)
+    assert whole.shortened == () and len(list(cache.iterdir())) == 2
+
+
+def test_long_files_are_not_all_held_at_once(tmp_path):
+    path = tmp_path / "long.wav"
+    soundfile.write(path, np.ones(120 * 16_000) * 0.1, 16_000)
+    rows = [Utterance(path, "s", "set", "eval", f"t{n}", 120.0) for n in range(8)]
+    embedder = Sizes()
+    found = crop_vectors(embedder, rows, crops={"full": None})
+    assert len(found.kept) == 8 and embedder.most == 3 * 120 * 16_000
+
+
+def test_vectors_of_before_are_still_found(tmp_path):
+    # The key of a cache is part of what is on people's disks.
+    rows = [u for _, u in utterances(tmp_path, [5000])]
+    key = repr(([(str(rows[0].path), rows[0].path.stat().st_size)], [("full", None)]))
+    name = f"means-{hashlib.sha256(key.encode()).hexdigest()[:12]}.npz"
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    np.savez(
+        cache / name,
+        **{
+            "crop full": np.ones((1, 3)),
+            "kept": [0],
+            "seconds": [1.0],
+            "left_out": np.array([], "U"),
+        },
+    )
+    found = crop_vectors(Means(), rows, crops={"full": None}, cache=cache)
+    assert (found.by_crop["full"] == 1).all() and found.shortened == ()

@@ -6,7 +6,14 @@ import pytest
 
 import encoder
 from encoder.errors import CheckpointError
-from encoder.hub import DEFAULT, find_onnx, find_weights, user_cache
+from encoder.hub import (
+    DEFAULT,
+    calibration_folders,
+    find_onnx,
+    find_weights,
+    own_weights,
+    user_cache,
+)
 
 PACKAGED = Path(encoder.__file__).parent / "weights"
 
@@ -116,3 +123,10 @@ def test_absent_onnx_models(places):
         find_onnx("voice")
     with pytest.raises(CheckpointError, match=r"no ONNX model 'a/voice\.onnx'"):
         find_onnx("a/voice.onnx")
+
+
+def test_the_users_own_folder_comes_before_all_others(places, monkeypatch):
+    home, cache = places
+    assert own_weights() == calibration_folders()[0] == home
+    monkeypatch.delenv("DIARIZE_HOME")
+    assert own_weights() == calibration_folders()[0] == cache

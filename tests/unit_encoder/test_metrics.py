@@ -7,7 +7,14 @@ import pytest
 from sklearn.metrics import roc_curve
 
 from encoder.errors import ConfigError, CorpusError
-from encoder.metrics import eer, identification_accuracy, min_dcf, verification_trials
+from encoder.metrics import (
+    drawn_pairs,
+    eer,
+    identification_accuracy,
+    min_dcf,
+    pair_similarities,
+    verification_trials,
+)
 
 
 def trials(seed, *, ties):
@@ -168,3 +175,37 @@ def test_verification_trials_are_all_pairs():
     cosines, same = verification_trials(vectors, np.array([4, 9, 4]))
     np.testing.assert_allclose(cosines, [0.6, 0.0, 0.8])
     assert same.tolist() == [False, True, False]
+
+
+@pytest.mark.parametrize("counts", [(5, 1, 7, 2), (30, 2), (1, 1, 1, 40)])
+def test_drawn_pairs_are_pairs_of_each_kind_once(counts):
+    speakers = np.random.default_rng(0).permutation(np.repeat(np.arange(len(counts)), counts))
+    same = sum(n * (n - 1) // 2 for n in counts)
+    for most in (10, 40, 100_000):
+        first, second = drawn_pairs(speakers, most, seed=1)
+        pairs = {frozenset(pair) for pair in zip(first.tolist(), second.tolist(), strict=True)}
+        assert len(pairs) == len(first) <= most and all(len(pair) == 2 for pair in pairs)
+        alike = int((speakers[first] == speakers[second]).sum())
+        if same <= most // 2:
+            assert alike == same
+        else:
+            assert 0 < alike <= most // 2
+    total = len(speakers) * (len(speakers) - 1) // 2
+    assert len(first) == total  # so many draws have met all of them
+    again = drawn_pairs(speakers, 40, seed=1)
+    assert all(
+        (a == b).all() for a, b in zip(again, drawn_pairs(speakers, 40, seed=1), strict=True)
+    )
+    assert drawn_pairs(speakers, 40, seed=2)[0].tolist() != again[0].tolist()
+
+
+def test_drawn_pairs_have_the_error_rate_of_all():
+    rng = np.random.default_rng(0)
+    speakers = np.repeat(np.arange(40), 30)
+    vectors = (rng.normal(size=(40, 6))[speakers] + rng.normal(size=(1200, 6))).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    sides = drawn_pairs(speakers, 40_000)
+    scores = pair_similarities(vectors, *sides)
+    assert scores[7] == pytest.approx(vectors[sides[0][7]] @ vectors[sides[1][7]], abs=1e-6)
+    drawn = eer(scores, speakers[sides[0]] == speakers[sides[1]]).rate
+    assert drawn == pytest.approx(eer(*verification_trials(vectors, speakers)).rate, abs=0.01)
