@@ -11,5 +11,6 @@ CLUSTERERS = Registry(
     {
         "agglomerative": "diarize.clustering.agglomerative:Agglomerative",
         "hdbscan": "diarize.clustering.density:Hdbscan",
+        "graph": "diarize.clustering.graph:Graph",
     },
 )

@@ -66,6 +66,20 @@ class Agglomerative:
     def __init__(self, config: AgglomerativeConfig | None = None) -> None:
         self.config = config or AgglomerativeConfig()
 
+    @classmethod
+    def for_clips(cls, min_similarity: float) -> Agglomerative:
+        """For a folder of clips, where a single clip may be a speaker."""
+        if not -1 <= min_similarity <= 1:
+            raise ConfigError(f"min_similarity is {min_similarity}: give a cosine, -1 to 1")
+        return cls(
+            AgglomerativeConfig(
+                count_by="distance",
+                max_distance=1 - min_similarity,
+                smallest_windows=1,
+                smallest_share=0.0,
+            )
+        )
+
     def fit_predict(self, unit: NDArray[np.floating], count: SpeakerCount) -> NDArray[np.int64]:
         """Unit vectors (N, D) -> (N,) labels. In a recording so long that the door reduces it, a
         row is a group of windows, and `smallest_windows` counts groups."""

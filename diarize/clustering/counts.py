@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.cluster.hierarchy import linkage
+
+from diarize.clustering.merging import group_means, merge_groups
+from diarize.clustering.splitting import split_clusters
 
 __all__ = ["cut_tree", "dissolve", "enforce_count", "join_nearest", "merge_alike"]
 
 Vectors = NDArray[np.floating]
 Labels = NDArray[np.int64]
+
+MAX_COMPARED = 2_000  # clusters that are all compared with one another
+FEWER_COMPARED = 32  # of many clusters, each with so many nearest ones
 
 
 def enforce_count(unit: Vectors, labels: Labels, minimum: int, maximum: int | None) -> Labels:
@@ -19,19 +24,14 @@ def enforce_count(unit: Vectors, labels: Labels, minimum: int, maximum: int | No
     Too few: the cluster whose members are least alike is split in two by average linkage.
     Rows labelled -1 stay out. K never exceeds the number of labelled rows.
     """
-    labels = labels.copy()
-    while maximum is not None and len(known := np.unique(labels[labels >= 0])) > maximum:
-        a, b = _most_alike(unit, labels, known)
-        labels[labels == b] = a
-    while len(known := np.unique(labels[labels >= 0])) < minimum:
-        divisible = [k for k in known if (labels == k).sum() > 1]
-        if not divisible:
-            break
-        loosest = min(divisible, key=lambda k: _cohesion(unit[labels == k]))
-        rows = np.flatnonzero(labels == loosest)
-        tree = linkage(unit[rows], method="average", metric="cosine")
-        labels[rows[cut_tree(tree, 2) == 1]] = labels.max() + 1
-    return labels
+    known, compact = np.unique(labels, return_inverse=True)
+    labels = compact.astype(np.int64) - int((known < 0).sum())
+    K = int((known >= 0).sum())
+    if maximum is not None and maximum < K:
+        means, sizes = group_means(unit, labels, K), np.bincount(labels[labels >= 0])
+        neighbours = K - 1 if K <= MAX_COMPARED else FEWER_COMPARED
+        return merge_groups(means, sizes, labels, neighbours=neighbours, target=maximum)
+    return split_clusters(unit, labels, minimum) if minimum > K else labels
 
 
 def cut_tree(tree: NDArray[np.floating], k: int) -> Labels:
@@ -69,7 +69,7 @@ def merge_alike(unit: Vectors, labels: Labels, ratio: float) -> Labels:
     labels = np.unique(labels, return_inverse=True)[1].astype(np.int64)
     while (K := labels.max() + 1) > 1:
         sizes = np.bincount(labels)
-        means = np.stack([unit[labels == k].mean(axis=0) for k in range(K)])
+        means = group_means(unit, labels, K)
         between = means @ means.T
         inside = (np.diag(between) * sizes**2 - sizes) / np.maximum(sizes * (sizes - 1), 1)
         excess = between - ratio * (inside[:, None] + inside[None, :]) / 2
@@ -84,21 +84,16 @@ def merge_alike(unit: Vectors, labels: Labels, ratio: float) -> Labels:
 
 def join_nearest(unit: Vectors, labels: Labels) -> Labels:
     """Give rows labelled -1 the label of the nearest cluster's mean; some row must have a label."""
-    known = np.unique(labels[labels >= 0])
-    centroids = np.stack([unit[labels == k].mean(axis=0) for k in known])
+    left_out = np.flatnonzero(labels < 0)
+    if not len(left_out):
+        return labels
+    known, compact = np.unique(labels, return_inverse=True)
+    known = known[1:]
+    centroids = group_means(unit, compact - 1, len(known))
     centroids /= np.linalg.norm(centroids, axis=1, keepdims=True) + 1e-12
-    nearest = known[(unit @ centroids.T).argmax(axis=1)]
-    return np.where(labels < 0, nearest, labels)
-
-
-def _most_alike(unit: Vectors, labels: Labels, known: Labels) -> tuple[int, int]:
-    means = np.stack([unit[labels == k].mean(axis=0) for k in known])
-    similarity = means @ means.T  # the mean cosine over all pairs of members of two clusters
-    np.fill_diagonal(similarity, -np.inf)
-    a, b = divmod(int(similarity.argmax()), len(known))
-    return int(known[a]), int(known[b])
-
-
-def _cohesion(rows: Vectors) -> float:
-    """Mean cosine over all pairs of the rows: the squared length of their mean."""
-    return float(np.square(rows.mean(axis=0)).sum())
+    labels = labels.copy()
+    step = max(1, MAX_COMPARED**2 // len(known))
+    for start in range(0, len(left_out), step):
+        rows = left_out[start : start + step]
+        labels[rows] = known[(unit[rows] @ centroids.T).argmax(axis=1)]
+    return labels

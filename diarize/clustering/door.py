@@ -21,9 +21,11 @@ __all__ = ["Clusterer", "SpeakerCount", "cluster"]
 
 Vectors = NDArray[np.floating]
 Labels = NDArray[np.int64]
+Noise = Literal["nearest", "keep", "own"]
 
 MIN_DECIDING = 4  # rows; with fewer, short windows have a say too
 MAX_EXACT = 5_000  # rows an O(N^2) backend gets at most: 12.5 million pairs, 100 MB as float64
+BLOCK = 8_192  # rows
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,16 @@ class SpeakerCount:
 
 
 class Clusterer(Protocol):
-    """A class with a `Config` attribute whose constructor takes one such config."""
+    """A class with a `Config` attribute whose constructor takes one such config.
+
+    A class attribute `scales = True` says that it takes any number of rows: none are merged first.
+    """
+
+    @classmethod
+    def for_clips(cls, min_similarity: float) -> Clusterer:
+        """With settings for a folder of clips, where a single clip may be a speaker: about that
+        mean cosine and more is one speaker."""
+        ...
 
     def fit_predict(self, unit: Vectors, count: SpeakerCount) -> Labels:
         """Unit vectors (N, D), N >= 2 -> (N,) labels, any integers; -1 for noise."""
@@ -79,46 +90,74 @@ def cluster(
     count: SpeakerCount | None = None,
     *,
     decides: NDArray[np.bool_] | None = None,
-    noise: Literal["nearest", "keep"] = "nearest",
+    noise: Noise = "nearest",
+    max_exact: int = MAX_EXACT,
 ) -> Labels:
     """Embeddings (N, D) of any norm -> (N,) int64 labels 0..K-1 by first appearance.
 
     Rows with NaN, infinities or zero norm cannot be compared: they get -1. `decides` (N,) marks the
     rows that speakers are made of (windows of full length); the others join the nearest speaker,
     unless too few decide. `noise` says what happens to rows the backend left out: they join the
-    nearest speaker, or keep -1. K obeys `count`, except that there are never more speakers than
-    rows with a label.
+    nearest speaker, keep -1, or are speakers of their own (as a clip may be). K obeys `count`,
+    except that there are never more speakers than rows with a label.
+
+    A backend without `scales` gets at most `max_exact` rows; more are merged to so many first.
+    Beyond `max_exact` rows the vectors are kept as float32, once.
     """
-    embeddings = np.asarray(embeddings, np.float64)
+    embeddings = np.asarray(embeddings)
     count = count or SpeakerCount()
     labels = np.full(len(embeddings), -1, np.int64)
-    norms = np.linalg.norm(embeddings, axis=1) if len(embeddings) else np.zeros(0)
-    usable = np.isfinite(norms) & (norms > 0)
-    unit = embeddings[usable] / norms[usable, None]
+    unit, usable = _unit_rows(embeddings, np.float64 if len(labels) <= max_exact else np.float32)
     if len(unit):
         chosen = np.ones(len(unit), bool) if decides is None else np.asarray(decides, bool)[usable]
         if chosen.sum() < max(MIN_DECIDING, count.minimum):
             chosen[:] = True
-        found = np.full(len(unit), -1, np.int64)
-        found[chosen] = _cluster_unit(unit[chosen], clusterer, count, noise)
-        labels[usable] = np.where(chosen, found, join_nearest(unit, found))
+        if chosen.all():
+            labels[usable] = _cluster_unit(unit, clusterer, count, noise, max_exact)
+        else:
+            found = np.full(len(unit), -1, np.int64)
+            found[chosen] = _cluster_unit(unit[chosen], clusterer, count, noise, max_exact)
+            labels[usable] = np.where(chosen, found, join_nearest(unit, found))
     return _by_first_appearance(labels)
 
 
-def _cluster_unit(unit: Vectors, clusterer: Clusterer, count: SpeakerCount, noise: str) -> Labels:
+def _unit_rows(embeddings: Vectors, dtype: type[np.floating]) -> tuple[Vectors, NDArray[np.bool_]]:
+    """Unit vectors of the rows that can be compared, and which of (N,) these are."""
+    unit = np.empty(embeddings.shape, dtype)
+    usable = np.zeros(len(embeddings), bool)
+    for start in range(0, len(embeddings), BLOCK):
+        rows = np.asarray(embeddings[start : start + BLOCK], np.float64)
+        norms = np.linalg.norm(rows, axis=1)
+        good = np.isfinite(norms) & (norms > 0)
+        usable[start : start + BLOCK] = good
+        rows = np.where(good[:, None], rows, 0.0)
+        unit[start : start + BLOCK] = rows / np.where(good, norms, 1.0)[:, None]
+    return (unit if usable.all() else unit[usable]), usable
+
+
+def _cluster_unit(
+    unit: Vectors, clusterer: Clusterer, count: SpeakerCount, noise: Noise, max_exact: int
+) -> Labels:
     if len(unit) == 1 or count.maximum == 1:
         return np.zeros(len(unit), np.int64)
-    rows, group = reduce_rows(unit, MAX_EXACT)
-    labels = np.asarray(clusterer.fit_predict(rows, count), np.int64)[group]
-    if (labels < 0).all():
+    if getattr(clusterer, "scales", False):
+        labels = np.asarray(clusterer.fit_predict(unit, count), np.int64)
+    else:
+        rows, group = reduce_rows(unit, max_exact)
+        labels = np.asarray(clusterer.fit_predict(rows, count), np.int64)[group]
+    if noise == "own":
+        alone = np.flatnonzero(labels < 0)
+        labels[alone] = labels.max() + 1 + np.arange(len(alone))
+    elif (labels < 0).all():
         labels = np.zeros(len(unit), np.int64)  # one speaker looks like nothing but noise
-    if noise == "nearest":
+    elif noise == "nearest":
         labels = join_nearest(unit, labels)
     return enforce_count(unit, labels, count.minimum, count.maximum)
 
 
 def _by_first_appearance(labels: Labels) -> Labels:
-    order: dict[int, int] = {-1: -1}
-    for label in labels.tolist():
-        order.setdefault(label, len(order) - 1)
-    return np.array([order[label] for label in labels.tolist()], np.int64)
+    known, first, compact = np.unique(labels, return_index=True, return_inverse=True)
+    noise = int((known < 0).sum())  # -1 comes first, and stays -1
+    number = np.full(len(known), -1, np.int64)
+    number[noise + np.argsort(first[noise:])] = np.arange(len(known) - noise)
+    return number[compact]

@@ -7,6 +7,7 @@ import pytest
 
 from diarize.clustering import CLUSTERERS
 from diarize.clustering.door import SpeakerCount, cluster
+from encoder.errors import ConfigError
 
 
 @pytest.fixture(params=CLUSTERERS.names())
@@ -95,3 +96,62 @@ def test_two_runs_agree(clusterer):
 def test_identical_rows_are_one_speaker(clusterer):
     assert set(cluster(np.tile(np.eye(8)[0], (40, 1)), clusterer)) == {0}
     assert len(set(cluster(np.tile(np.eye(8)[0], (40, 1)), clusterer, SpeakerCount.of(3)))) == 3
+
+
+@pytest.fixture(params=CLUSTERERS.names())
+def for_clips(request):
+    """Clusters clips with the backend's settings for them, at a mean cosine of 0.45."""
+    clusterer = CLUSTERERS.load(request.param).for_clips(0.45)
+
+    def clustered(rows, count=None):
+        return cluster(rows, clusterer, count, noise="own")
+
+    return clustered
+
+
+@pytest.mark.parametrize("sizes", [[20, 15, 1, 1, 1], [6, 5, 4, 2, 1], [40, 40], [1, 1, 30]])
+def test_a_single_clip_beside_groups_is_a_speaker(for_clips, sizes):
+    rows, truth = voices(sizes, noise=0.5)
+    assert same_partition(for_clips(rows), truth)
+
+
+@pytest.mark.parametrize("N", [1, 2, 3, 4, 30])
+def test_clips_that_are_all_different_are_all_speakers(for_clips, N):
+    rows, truth = voices([1] * N, noise=0.3)
+    assert same_partition(for_clips(rows), truth)
+
+
+@pytest.mark.parametrize("sizes", [[2], [2, 1], [2, 2], [2] * 15])
+def test_two_clips_are_enough_for_a_speaker(for_clips, sizes):
+    rows, truth = voices(sizes, noise=0.4)
+    assert same_partition(for_clips(rows), truth)
+
+
+@pytest.mark.parametrize("sizes", [[3], [5], [80]])
+def test_clips_of_one_voice_are_one_speaker(for_clips, sizes):
+    rows, _ = voices(sizes, noise=0.7)
+    assert set(for_clips(rows)) == {0}
+
+
+@pytest.mark.parametrize("told", [1, 2, 5, 12, 37])
+def test_the_told_number_of_speakers_is_obeyed_for_clips(for_clips, told):
+    rows, _ = voices([20, 15, 1, 1], noise=0.5)
+    assert set(for_clips(rows, SpeakerCount.of(told))) == set(range(told))
+
+
+def test_strangers_are_not_chained_together(for_clips):
+    """Each clip is like the next one, the first nothing like the last."""
+    angles = np.arange(12) * 0.5
+    rows = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    labels = for_clips(rows)
+    for k in set(labels):
+        own = rows[labels == k]
+        assert np.triu(own @ own.T, k=1).sum() / max(1, len(own) * (len(own) - 1) / 2) > -0.01
+    assert len(set(labels)) > 1
+
+
+@pytest.mark.parametrize("min_similarity", [-1.5, 1.5])
+def test_a_similarity_that_is_no_cosine_is_refused(min_similarity):
+    for name in CLUSTERERS.names():
+        with pytest.raises(ConfigError, match=r"1\.5"):
+            CLUSTERERS.load(name).for_clips(min_similarity)

@@ -1,0 +1,94 @@
+"""Average linkage on the graph of nearest neighbours: a million rows without a million squared.
+
+Only rows among each other's nearest neighbours are ever compared (`diarize.clustering.neighbours`),
+and groups merge along that graph (`diarize.clustering.merging`). While neighbours are looked up
+exactly, the groups are those of average linkage cut at the same similarity.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diarize.clustering.counting import pair_threshold
+from diarize.clustering.counts import dissolve, merge_alike
+from diarize.clustering.merging import merge_graph
+from diarize.clustering.neighbours import check_neighbours
+from encoder.errors import ConfigError
+
+if TYPE_CHECKING:
+    from diarize.clustering.door import SpeakerCount
+
+__all__ = ["Graph", "GraphConfig"]
+
+
+@dataclass(frozen=True)
+class GraphConfig:
+    """What is compared, and what one speaker is."""
+
+    neighbours: int = field(
+        default=24, metadata={"help": "most similar rows that each row is compared with"}
+    )
+    min_similarity: float | None = field(
+        default=None,
+        metadata={
+            "help": "no merge below this mean cosine; left out, it is read off the recording, and "
+            "groups that are hardly less alike than their own members are one speaker"
+        },
+    )
+    twin_ratio: float = field(
+        default=0.7,
+        metadata={"help": "how much less alike, as a share, where min_similarity is left out"},
+    )
+    smallest_windows: int = field(
+        default=8, metadata={"help": "a group of fewer rows is no speaker by itself"}
+    )
+    smallest_share: float = field(
+        default=0.01, metadata={"help": "nor is a group of a smaller share of all rows"}
+    )
+
+    def __post_init__(self) -> None:
+        if self.neighbours < 1:
+            raise ConfigError(f"neighbours is {self.neighbours}: give 1 or more")
+        if self.min_similarity is not None and not -1 <= self.min_similarity <= 1:
+            raise ConfigError(f"min_similarity is {self.min_similarity}: give a cosine, -1 to 1")
+        if not 0 <= self.smallest_share < 1:
+            raise ConfigError(f"smallest_share is {self.smallest_share}: give 0 to less than 1")
+
+
+class Graph:
+    """Average linkage on the graph of nearest neighbours; takes any number of rows."""
+
+    Config = GraphConfig
+    scales = True  # the door gives it all rows, not a reduction
+
+    def __init__(self, config: GraphConfig | None = None) -> None:
+        self.config = config or GraphConfig()
+
+    @classmethod
+    def for_clips(cls, min_similarity: float) -> Graph:
+        """For a folder of clips, where a single clip may be a speaker."""
+        return cls(
+            GraphConfig(min_similarity=min_similarity, smallest_windows=1, smallest_share=0.0)
+        )
+
+    @staticmethod
+    def check_rows(number: int) -> None:
+        """BackendUnavailable, now, where so many rows need faiss and it is not installed."""
+        check_neighbours(number)
+
+    def fit_predict(self, unit: NDArray[np.floating], count: SpeakerCount) -> NDArray[np.int64]:
+        """Unit vectors (N, D) -> (N,) labels. `count` is enforced by the door.
+
+        BackendUnavailable where N is large and faiss is not installed.
+        """
+        told = self.config.min_similarity
+        limit = pair_threshold(unit) if told is None else told
+        labels = merge_graph(unit, neighbours=self.config.neighbours, min_similarity=limit)
+        smallest = max(self.config.smallest_windows, round(self.config.smallest_share * len(unit)))
+        if smallest > 1:
+            labels = dissolve(unit, labels, smallest)
+        return merge_alike(unit, labels, self.config.twin_ratio) if told is None else labels
