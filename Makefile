@@ -18,7 +18,7 @@ FINETUNED ?= runs/finetune-$(notdir $(patsubst %/,%,$(DATA)))
 OUT_ONNX ?= runs/deepspeaker.onnx
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint wheel-test train train-smoke finetune campplus teacher export evaluate score-conversations tables picture clean
+.PHONY: help demo test lint wheel-test train train-smoke finetune campplus teacher export evaluate score-conversations calibrate calibrate-turns score score-naming bench-clusters tables picture clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 22
@@ -74,6 +74,23 @@ evaluate: $(VENV)/.installed-test  ## EER and more of WEIGHTS (default: the pack
 
 score-conversations: $(VENV)/.installed-test  ## DER on the development conversations, and speed, ours beside CAM++
 	$(BIN)/python recipes/score_conversations.py --data $(DATA) $(ARGS)
+
+calibrate: $(VENV)/.installed-test  ## what a similarity means: fit on speakers of `heldout`, check on others
+	$(BIN)/python recipes/calibrate.py --data $(DATA) $(if $(WEIGHTS),--embedder $(WEIGHTS)) $(ARGS)
+
+score: $(VENV)/.installed-test  ## all scores of voices: evaluate, the calibrations as they are, groups of clips
+	$(BIN)/python recipes/evaluate.py --data $(DATA)
+	$(BIN)/python recipes/calibrate.py --data $(DATA) --check
+	$(BIN)/python recipes/score_clusters.py --data $(DATA)
+
+calibrate-turns: $(VENV)/.installed-test  ## how sure turns are, from the development conversations; after `make calibrate`
+	$(BIN)/python recipes/calibrate_turns.py --data $(DATA) $(if $(WEIGHTS),--embedder $(WEIGHTS)) $(ARGS)
+
+score-naming: $(VENV)/.installed-test  ## how often known voices get their name, and unknown ones a wrong one
+	$(BIN)/python recipes/score_naming.py --data $(DATA) $(if $(WEIGHTS),--embedder $(WEIGHTS)) $(ARGS)
+
+bench-clusters: $(VENV)/.installed-test  ## time, memory and quality of clustering 10,000 to 1,000,000 clips
+	$(BIN)/python recipes/benchmark_clusters.py --data $(DATA) $(ARGS)
 
 tables: $(VENV)/.installed  ## write README's tables from recipes/results
 	$(BIN)/python recipes/tables.py

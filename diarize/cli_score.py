@@ -44,9 +44,11 @@ def diarization(
 ) -> None:
     """Diarization error rate (full, fair, forgiving), Jaccard error rate and speaker counts."""
     from diarize.cli_view import tell
-    from diarize.files import write_atomic
+    from diarize.files import check_target, write_atomic
     from diarize.scoring import score_files
 
+    if output is not None:
+        check_target(output, inputs=[reference, hypothesis, *([] if uem is None else [uem])])
     report = score_files(reference, hypothesis, uem=uem)
     if output is not None:
         write_atomic(output, json.dumps(report.to_json(), indent=2) + "\n")

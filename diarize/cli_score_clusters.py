@@ -52,11 +52,19 @@ def clusters(
     from encoder.errors import CorpusError
 
     if output is not None:
-        check_target(output)
+        check_target(output, inputs=[labels, found])
     with interruptible("nothing was written"):
         truth = _speaker_folders(labels) if labels.is_dir() else read_clip_labels(labels)
-        matched = match_clips(truth, read_clip_labels(found))
-        if not matched.truth:
+        groups_found = read_clip_labels(found)
+        if not truth:
+            raise CorpusError(f"{str(labels)!r} has no clip with a speaker: say who is who")
+        if not groups_found and missing is not Missing.alone:
+            raise CorpusError(
+                f"{str(found)!r} has no clip with a group: `--missing alone` counts each clip as a "
+                "speaker by itself"
+            )
+        matched = match_clips(truth, groups_found)
+        if not matched.truth and groups_found:
             raise CorpusError(
                 f"no clip is in both: {str(labels)!r} has {_named(matched.not_found)} and "
                 f"{str(found)!r} has {_named(matched.not_known)}; clips pair by their paths, or by "

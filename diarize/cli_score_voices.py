@@ -20,14 +20,14 @@ __all__ = ["identification", "verification"]
 
 Embedder = Annotated[str, typer.Option(help="Weights: a name, a path, or onnx:MODEL.")]
 Device = Annotated[str, typer.Option(help="cpu, cuda or auto.")]
-Seed = Annotated[int, typer.Option(help="Of what is drawn at random.")]
+Seed = Annotated[int, typer.Option(min=0, help="Of what is drawn at random.")]
 Output = Annotated[
     Optional[str],  # noqa: UP045
     typer.Option("-o", "--output", help="Write all numbers here as JSON; - is stdout."),
 ]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No table.")]
 Replicates = Annotated[
-    int, typer.Option(min=10, help="Drawn sets of speakers behind the intervals.")
+    int, typer.Option(min=10, max=100_000, help="Drawn sets of speakers behind the intervals.")
 ]
 
 
@@ -64,7 +64,7 @@ def verification(
     from diarize.scoring.trials import format_trials, read_trials
     from diarize.scoring.verification import TrialScores, embed_trials, score_verification
 
-    _check(output, scores, None if det is None else str(det))
+    _check(trials, output, scores, None if det is None else str(det))
     if det is not None:
         from encoder.det import check_picture
 
@@ -83,8 +83,8 @@ def verification(
                 found = embed_trials(
                     listed, folder, encoder, on_done=lambda *at: on_stage("embed", *at)
                 )
-        for sentence in found.left_out:
-            tell(f"left out: {sentence}")
+        for sentence in found.notes:
+            tell(sentence)
         score = score_verification(
             listed, found.scores, probabilities=found.probabilities,
             replicates=replicates, seed=seed,
@@ -102,6 +102,8 @@ def verification(
     if not quiet:
         for note in score.notes:
             tell(note)
+        if scores is not None and score.left_out:
+            tell(f"{scores!r} has only the {score.trials} trials with a score")
         if "-" not in (output, scores):
             wide_console().print(_verification_table(name, score))
 
@@ -142,7 +144,7 @@ def identification(
     from diarize.scoring.trials import read_identification
     from encoder.protocol import ProtocolConfig
 
-    _check(output)
+    _check(trials, output)
     with interruptible("no result was written"), progress(shown=not quiet) as on_stage:
         table: Table
         content: dict[str, Any]
@@ -150,7 +152,7 @@ def identification(
             utterances = _utterances(trials, split, tell)
             on_stage("load", 0, None)
             config = ProtocolConfig(closed_enrolment=enrol, replicates=replicates, seed=seed)
-            measures, left_out = identify_corpus(
+            measures, notes = identify_corpus(
                 utterances,
                 _load(embedder, device),
                 config=config,
@@ -161,7 +163,7 @@ def identification(
         else:
             listed = read_identification(trials)
             on_stage("load", 0, None)
-            score, left_out = identify_list(
+            score, notes = identify_list(
                 listed,
                 trials.parent if root is None else root,
                 _load(embedder, device),
@@ -174,18 +176,18 @@ def identification(
         if output is not None:
             write_atomic(output, json.dumps(content, indent=2) + "\n")
     if not quiet:
-        for sentence in left_out:
-            tell(f"left out: {sentence}")
+        for sentence in notes:
+            tell(sentence)
         if output != "-":
             wide_console().print(table)
 
 
-def _check(*targets: str | None) -> None:
+def _check(trials: Path, *targets: str | None) -> None:
     from diarize.files import check_target
 
     for target in targets:
         if target is not None:
-            check_target(target)
+            check_target(target, inputs=[trials])
 
 
 def _load(embedder: str, device: str) -> Any:
@@ -226,11 +228,18 @@ def _verification_table(name: str, score: VerificationScore) -> Table:
 def _corpus_table(name: str, measures: dict[str, Measures], config: Any) -> Table:
     from rich.table import Table
 
-    table = Table(title=f"{_escaped(name)}, top-1 in %")
+    table = Table(title=f"{_escaped(name)}, top-1 and equal error rate in %")
     table.add_column("data set")
     candidates = 1 + config.negatives
     titles = [f"1 of {candidates}, K={k}" for k in config.enrolments]
-    for title in (*titles, f"all, K={config.closed_enrolment}", "top-5", "speakers", "tests"):
+    for title in (
+        *titles,
+        f"all, K={config.closed_enrolment}",
+        "top-5",
+        "speakers",
+        "tests",
+        "EER",
+    ):
         table.add_column(title, justify="right")
     for dataset, part in measures.items():
         cells = [
@@ -246,6 +255,7 @@ def _corpus_table(name: str, measures: dict[str, Measures], config: Any) -> Tabl
             cells.append(_percent(told.top1, part.intervals.get("top1"), ""))
             cells.append("-" if told.top5 is None else f"{100 * told.top5:.1f}")
             cells += [str(told.speakers), str(told.tests)]
+        cells.append(f"{100 * part.eer:.1f}")
         if len(measures) > 2 or dataset != "mean":  # of one data set it says the same again
             table.add_row(_escaped(dataset), *cells)
     table.caption = (
@@ -263,6 +273,8 @@ def _list_table(name: str, score: ListScore) -> Table:
     table.add_row("tests", str(score.tests))
     if score.left_out:
         table.add_row("files left out", str(score.left_out))
+    if score.tests_left_out:
+        table.add_row("tests of nobody enrolled", str(score.tests_left_out))
     table.caption = "95 % intervals over drawn speakers"
     return table
 

@@ -24,6 +24,7 @@ from encoder.metrics import equal_error, operating_points
 __all__ = ["Interval", "Replicates", "interval_of", "resample_shares", "resample_trials"]
 
 LEVEL = 0.95
+_AT_ONCE = 1_000_000  # drawn speakers that are held in memory
 
 
 class Interval(NamedTuple):
@@ -119,9 +120,14 @@ def resample_shares(
     if totals.sum() <= 0:
         raise CorpusError("a share needs at least one trial: 0 were given")
     rng = np.random.default_rng(seed)
-    drawn = rng.integers(len(totals), size=(replicates, len(totals)))
-    sums = totals[drawn].sum(axis=1)
-    return np.where(sums > 0, rights[drawn].sum(axis=1) / np.maximum(sums, 1e-12), np.nan)
+    shares = np.full(replicates, np.nan)
+    step = max(1, _AT_ONCE // len(totals))
+    for at in range(0, replicates, step):
+        drawn = rng.integers(len(totals), size=(min(step, replicates - at), len(totals)))
+        sums = totals[drawn].sum(axis=1)
+        some = sums > 0
+        shares[at : at + step][some] = rights[drawn[some]].sum(axis=1) / sums[some]
+    return shares
 
 
 def _crossing(

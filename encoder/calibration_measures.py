@@ -48,8 +48,17 @@ def expected_calibration_error(
     """Mean distance between what was promised, (N,) probabilities, and what came true.
 
     Over `bins` equally wide bins of the probability, weighing each by its share of the trials.
+    With weights, is_target may be shares in [0, 1] of what came true, and of one kind only.
     """
-    chance, truth, weighing = _checked(probabilities, is_target, weights)
+    truth: NDArray[np.floating | np.bool_]
+    if weights is None:
+        chance, truth, weighing = _checked(probabilities, is_target, None)
+    else:
+        chance, truth, weighing = (
+            np.asarray(some, np.float64) for some in (probabilities, is_target, weights)
+        )
+        _numbers(chance)
+        weighing = weighing / weighing.sum()
     place = np.minimum((chance * bins).astype(np.int64), bins - 1)
     gaps = np.bincount(place, weighing * (chance - truth), bins)
     return float(np.abs(gaps).sum())
@@ -86,7 +95,11 @@ def _checked(
             f"a calibration needs trials of both kinds: {int(truth.sum())} same-speaker, "
             f"{int((~truth).sum())} different-speaker"
         )
-    if np.isnan(found).any():
-        raise CorpusError(f"{int(np.isnan(found).sum())} of {len(found)} scores are not numbers")
+    _numbers(found)
     weighing = balanced_weights(truth) if weights is None else np.asarray(weights, np.float64)
     return found, truth, weighing / weighing.sum()
+
+
+def _numbers(found: NDArray[np.float64]) -> None:
+    if np.isnan(found).any():
+        raise CorpusError(f"{int(np.isnan(found).sum())} of {len(found)} scores are not numbers")

@@ -87,7 +87,7 @@ def draw_det(
         place = np.round(np.stack([x, y]) * _PLACES)
         some = np.append(True, (np.diff(place) != 0).any(axis=0))
         colour = f"C{number}"
-        label = f"{name}: EER {100 * rate:.1f} %"
+        label = f"{name}: EER {100 * rate:.1f} %".replace("$", r"\$")  # no formula
         axes.plot(x[some], y[some], color=colour, label=label)
         at = ndtri(max(rate, min(ends)))
         axes.plot([at], [at], "o", color=colour)

@@ -6,8 +6,6 @@ verification trials. `encoder.protocol` measures any embedder, and more, from it
 
 from __future__ import annotations
 
-from collections import defaultdict
-
 import numpy as np
 import torch
 from torch import nn
@@ -16,7 +14,7 @@ from encoder.dataset import FeatureBank
 from encoder.errors import CorpusError
 from encoder.features import normalise
 from encoder.metrics import eer, verification_trials
-from encoder.protocol import MINIMUM_SPEAKERS
+from encoder.protocol import MINIMUM_SPEAKERS, large_sets
 
 __all__ = ["bank_embeddings", "eer_by_dataset"]
 
@@ -51,22 +49,24 @@ def eer_by_dataset(
 
     CorpusError if no data set has enough speakers.
     """
-    rows_of = defaultdict(list)
-    for i, item in enumerate(bank.items):
-        plain = item.speed == 1.0 and item.channel == ""
-        if plain and (speakers is None or item.speaker in speakers):
-            rows_of[item.dataset].append(i)
+    plain = [
+        i
+        for i, item in enumerate(bank.items)
+        if item.speed == 1.0
+        and item.channel == ""
+        and (speakers is None or item.speaker in speakers)
+    ]
+    items = [bank.items[i] for i in plain]
     result = {}
-    for dataset, rows in sorted(rows_of.items()):
-        names, labels = np.unique([bank.items[i].speaker for i in rows], return_inverse=True)
-        if len(names) < minimum_speakers or len(names) == len(rows):
-            continue
+    for dataset, chosen in large_sets(items, minimum_speakers=minimum_speakers).items():
+        labels = np.unique([items[k].speaker for k in chosen], return_inverse=True)[1]
+        rows = [plain[k] for k in chosen]
         vectors = bank_embeddings(model, bank, rows, crop_frames=crop_frames)
         result[dataset] = eer(*verification_trials(vectors, labels)).rate
     if not result:
         raise CorpusError(
-            f"none of {len(rows_of)} data sets has {minimum_speakers} speakers and two utterances "
-            "of one of them: an equal error rate needs more data"
+            f"none of {len({item.dataset for item in items})} data sets has {minimum_speakers} "
+            "speakers and two utterances of one of them: an equal error rate needs more data"
         )
     result["mean"] = float(np.mean(list(result.values())))
     return result

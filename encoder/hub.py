@@ -10,7 +10,15 @@ from pathlib import Path
 
 from encoder.errors import CheckpointError
 
-__all__ = ["DEFAULT", "calibration_folders", "find_onnx", "find_weights", "user_cache", "user_data"]
+__all__ = [
+    "DEFAULT",
+    "calibration_folders",
+    "find_onnx",
+    "find_weights",
+    "own_weights",
+    "user_cache",
+    "user_data",
+]
 
 DEFAULT = "deepspeaker-small"
 
@@ -65,6 +73,14 @@ def find_onnx(name_or_path: str | Path) -> Path:
 def calibration_folders() -> list[Path]:
     """Where calibrations are looked for, first come first served."""
     return _folders()
+
+
+def own_weights() -> Path:
+    """The folder for the user's own weights and calibrations, which come before all others; not
+    created here. `$DIARIZE_HOME/weights` if set, else in the cache. RuntimeError without a home.
+    """
+    home = os.environ.get("DIARIZE_HOME")
+    return (Path(home).expanduser() if home else user_cache()) / "weights"
 
 
 def user_cache() -> Path:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -21,7 +22,7 @@ from encoder.closed_set import ClosedSet, closed_set_ranks, draw_enrolments
 from encoder.errors import CorpusError
 from encoder.identification import identification_trials, recognised
 from encoder.manifest import Utterance
-from encoder.metrics import eer, min_dcf, verification_trials
+from encoder.metrics import drawn_pairs, eer, min_dcf, pair_similarities, verification_trials
 
 __all__ = [
     "MINIMUM_SPEAKERS",
@@ -29,6 +30,7 @@ __all__ = [
     "Measures",
     "ProtocolConfig",
     "closed_set",
+    "large_sets",
     "measure_by_dataset",
 ]
 
@@ -93,44 +95,81 @@ def measure_by_dataset(
     *,
     config: ProtocolConfig | None = None,
     minimum_speakers: int = MINIMUM_SPEAKERS,
+    most_pairs: int | None = None,
 ) -> dict[str, Measures]:
     """Measures of unit vectors (N, D), one for each of N utterances, by data set, and "mean".
 
-    The mean of an accuracy is over the data sets that have it. CorpusError if no data set has
-    enough speakers.
+    The mean of an accuracy is over the data sets that have it. most_pairs: of a data set with more
+    pairs of utterances, `encoder.metrics.drawn_pairs` are the verification trials. CorpusError if
+    no data set has enough speakers.
     """
     config = config or ProtocolConfig()
-    rows_of = defaultdict(list)
-    for row, utterance in enumerate(utterances):
-        rows_of[utterance.dataset].append(row)
+    names = sorted({utterance.dataset for utterance in utterances})
     result, drawn = {}, []
-    for number, (dataset, rows) in enumerate(sorted(rows_of.items())):
-        speakers = len({utterances[row].speaker for row in rows})
-        if minimum_speakers <= speakers < len(rows):
-            some = [utterances[row] for row in rows]
-            # Other draws for each data set, or those of one size would sway together.
-            seeds = np.random.SeedSequence([config.seed, number]).generate_state(1)
-            result[dataset], replicates = _measure(vectors[rows], some, config, int(seeds[0]))
-            drawn.append(replicates)
+    for dataset, rows in large_sets(utterances, minimum_speakers=minimum_speakers).items():
+        some = [utterances[row] for row in rows]
+        # Other draws for each data set, or those of one size would sway together.
+        entropy = np.random.SeedSequence([config.seed, names.index(dataset)])
+        seed = int(entropy.generate_state(1)[0])
+        result[dataset], replicates = _measure(vectors[rows], some, config, seed, most_pairs)
+        drawn.append(replicates)
     if not result:
         raise CorpusError(
-            f"none of {len(rows_of)} data sets has {minimum_speakers} speakers and two utterances "
+            f"none of {len(names)} data sets has {minimum_speakers} speakers and two utterances "
             "of one of them: measuring an embedder needs more data"
         )
     result["mean"] = replace(_mean(list(result.values())), intervals=_intervals(drawn))
     return result
 
 
+class Spoken(Protocol):
+    """An utterance, or an item of a feature bank."""
+
+    @property
+    def dataset(self) -> str:
+        """What it is compared within."""
+        ...
+
+    @property
+    def speaker(self) -> str:
+        """Who speaks."""
+        ...
+
+
+def large_sets(
+    utterances: Sequence[Spoken], *, minimum_speakers: int = MINIMUM_SPEAKERS
+) -> dict[str, list[int]]:
+    """The rows of every data set that can be measured, by name: it has enough speakers, and one of
+    them twice."""
+    rows_of = defaultdict(list)
+    for row, utterance in enumerate(utterances):
+        rows_of[utterance.dataset].append(row)
+    return {
+        name: rows
+        for name, rows in sorted(rows_of.items())
+        if minimum_speakers <= len({utterances[row].speaker for row in rows}) < len(rows)
+    }
+
+
 Drawn = dict[str, NDArray[np.float64]]  # measure -> (R,) of drawn speakers
 
 
 def _measure(
-    vectors: NDArray[np.floating], utterances: list[Utterance], config: ProtocolConfig, seed: int
+    vectors: NDArray[np.floating],
+    utterances: list[Utterance],
+    config: ProtocolConfig,
+    seed: int,
+    most_pairs: int | None,
 ) -> tuple[Measures, Drawn]:
     names, labels = np.unique([u.speaker for u in utterances], return_inverse=True)
     takes = [u.take for u in utterances]
-    scores, is_target = verification_trials(vectors, labels)
-    drawn = _drawn_trials(scores, is_target, labels, config, seed)
+    if most_pairs is None or len(labels) * (len(labels) - 1) // 2 <= most_pairs:
+        sides = np.triu_indices(len(labels), k=1)
+        scores, is_target = verification_trials(vectors, labels)
+    else:
+        sides = drawn_pairs(labels, most_pairs, seed=seed)
+        scores, is_target = pair_similarities(vectors, *sides), labels[sides[0]] == labels[sides[1]]
+    drawn = _drawn_trials(scores, is_target, (labels[sides[0]], labels[sides[1]]), config, seed)
     accuracy = {}
     for enrolment in config.enrolments:
         try:
@@ -185,17 +224,16 @@ def _told(told: ClosedSet) -> ClosedSetMeasures:
 def _drawn_trials(
     scores: NDArray[np.floating],
     is_target: NDArray[np.bool_],
-    labels: NDArray[np.int64],
+    sides: tuple[NDArray[np.int64], NDArray[np.int64]],
     config: ProtocolConfig,
     seed: int,
 ) -> Drawn:
     if not config.replicates:
         return {}
-    sides = np.triu_indices(len(labels), k=1)
     found = resample_trials(
         scores,
         is_target,
-        (labels[sides[0]], labels[sides[1]]),
+        sides,
         p_targets=config.p_targets,
         replicates=config.replicates,
         seed=seed,

@@ -5,8 +5,10 @@
 Fitted on all pairs of utterances within each data set of `heldout`: whole against whole, 3 s
 against 3 s, 1.6 s against 1.6 s and whole against 1.6 s, so that the calibration knows short sounds
 as well as long ones. Checked on `eval` and on the training's validation speakers, of whom the fit
-knows nothing. Writes `calibration-FINGERPRINT.json`. With --check nothing is fitted: what is
-installed is measured and written to recipes/results/calibration.json.
+knows nothing. Writes `calibration-FINGERPRINT.json` into the user's own folder of weights, which
+comes before the packaged ones, and keeps what an earlier one says of turns. With --check nothing is
+fitted: what is installed is measured and written to recipes/results/calibration.json; with
+--embedder only into the folder that --results names.
 """
 
 from __future__ import annotations
@@ -19,7 +21,16 @@ from typing import Annotated, Any, NamedTuple, Optional
 
 import numpy as np
 import typer
-from embedders import REFERENCE, each_embedder, embedded, is_corpus, large_sets, say, stop
+from embedders import (
+    REFERENCE,
+    each_embedder,
+    embedded,
+    is_corpus,
+    results_folder,
+    say,
+    stop,
+    validation,
+)
 from rich.console import Console
 from rich.table import Table
 
@@ -41,14 +52,14 @@ from encoder.calibration_measures import (
 )
 from encoder.crops import CROPS_S, CropVectors
 from encoder.errors import CheckpointError, CorpusError, ToolkitError
-from encoder.hub import DEFAULT, user_cache
+from encoder.hub import DEFAULT, calibration_folders, own_weights
 from encoder.layouts import read_corpus
-from encoder.manifest import Utterance, split_validation
+from encoder.manifest import Utterance
 from encoder.metrics import eer
+from encoder.protocol import large_sets
 
 FITTED_ON = "heldout"
 PAIRS = (("full", "full"), ("3 s", "3 s"), ("1.6 s", "1.6 s"), ("full", "1.6 s"))
-VALIDATION_SHARE = 0.04  # as configs/small.toml
 Checked = dict[str, dict[str, dict[str, float]]]  # split -> pair of crops -> measure
 
 
@@ -70,27 +81,29 @@ def main(
     ] = None,
     out: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option(help="folder for the calibrations (default: the user's cache)"),
+        typer.Option(help="folder for the calibrations (default: the user's own weights)"),
     ] = None,
     check: Annotated[bool, typer.Option(help="fit nothing, measure what is installed")] = False,
     cache: Annotated[Path, typer.Option(help="vectors are kept here")] = Path("cache/vectors"),
-    results: Annotated[Path, typer.Option(help="folder")] = Path(__file__).parent / "results",
-    save: Annotated[bool, typer.Option(help="with --check: write into --results")] = True,
+    results: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="folder (default: recipes/results if no --embedder is given)"),
+    ] = None,
+    save: Annotated[bool, typer.Option(help="with --check: write the results")] = True,
 ) -> None:
     """Fit, check and write the calibration of each embedder."""
     if not is_corpus(data):
         return
-    folder = out or user_cache() / "weights"
     try:
+        folder = own_weights() if out is None else out
         splits = _splits(data)
         runs = each_embedder(
             embedder, lambda name: _run(name, splits, cache, None if check else folder, data)
         )
         _show(runs)
-        if check and save:
-            results.mkdir(parents=True, exist_ok=True)
+        if check and save and (kept := results_folder(results, embedder)) is not None:
             stored = {"pairs": [" and ".join(pair) for pair in PAIRS], "embedders": runs}
-            write_atomic(results / "calibration.json", json.dumps(stored, indent=1) + "\n")
+            write_atomic(kept / "calibration.json", json.dumps(stored, indent=1) + "\n")
     except ToolkitError as error:
         raise stop(error) from None
 
@@ -98,8 +111,7 @@ def main(
 def _splits(data: Path) -> dict[str, list[Utterance]]:
     utterances = read_corpus(data, on_warning=say)
     splits = {name: [u for u in utterances if u.split == name] for name in (FITTED_ON, "eval")}
-    train = [u for u in utterances if u.split == "train"]
-    splits["validation"] = split_validation(train, share=VALIDATION_SHARE)[1]
+    splits["validation"] = validation(utterances)
     if not large_sets(splits[FITTED_ON]):
         raise CorpusError(
             f"no data set of {str(data)!r} has 4 speakers of the split {FITTED_ON!r} and two "
@@ -170,10 +182,22 @@ def _fit(
     fitted = fit_calibration(
         *together[:4], weights=np.concatenate(weights), fingerprint=fingerprint, fitted_on=about
     )
-    earlier = folder / file_name(fingerprint)
-    if earlier.is_file():  # another recipe fits what it says of turns
-        fitted = replace(fitted, turns=read_calibration(earlier).turns)
+    fitted = _with_turns(fitted, [folder, *calibration_folders()])
     say(f"wrote {write_calibration(fitted, folder)}")
+    return fitted
+
+
+def _with_turns(fitted: Calibration, folders: list[Path]) -> Calibration:
+    """As calibrate_turns.py fitted them into the first calibration that has some."""
+    for path in (folder / file_name(fitted.fingerprint) for folder in folders):
+        try:
+            earlier = read_calibration(path) if path.is_file() else None
+        except CheckpointError as error:
+            say(f"read nothing from a damaged calibration: {error}", style="yellow")
+            continue
+        if earlier and earlier.fingerprint == fitted.fingerprint and earlier.turns:
+            about = {k: v for k, v in earlier.fitted_on.items() if k == "turns"}
+            return replace(fitted, turns=earlier.turns, fitted_on=fitted.fitted_on | about)
     return fitted
 
 

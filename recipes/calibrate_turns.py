@@ -5,8 +5,9 @@
 Every conversation is diarized with the default settings, once with the number of speakers told and
 once without. A turn counts as right for the share of its time that its own speaker speaks, and it
 weighs as much as that time. All measures are of each recording with a calibration fitted on the
-others. Writes the numbers into the calibration of similarities that `make calibrate` made, which
-must be there, and results/confidence.json.
+others. The numbers go on from the calibration of similarities that `make calibrate` made, or the
+packaged one; one of them must be there. Writes the whole as the user's own, which comes first, and
+recipes/results/confidence.json; with --embedder the latter only into the folder of --results.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import Annotated, Any, NamedTuple, Optional
 import numpy as np
 import typer
 from conversations import SETTINGS, Conversation, read_conversations
-from embedders import BOTH, each_embedder, stop
+from embedders import BOTH, each_embedder, results_folder, say, stop
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
@@ -31,7 +32,9 @@ from diarize.files import write_atomic
 from diarize.pipeline import Diarizer
 from diarize.scoring.turns import right_shares
 from encoder.calibration import Calibration, find_calibration, write_calibration
+from encoder.calibration_measures import expected_calibration_error
 from encoder.errors import ConfigError, ToolkitError
+from encoder.hub import own_weights
 
 LEAST = (0.5, 0.6, 0.7, 0.8, 0.9)  # confidences at which the results show what is left
 PROTOCOL = "development conversations, count told and not, each with a fit on the others"
@@ -56,8 +59,14 @@ def main(
         Optional[list[str]],  # noqa: UP045
         typer.Option(help=f"name or file; repeatable (default: {' and '.join(BOTH)})"),
     ] = None,
-    out: Annotated[Path, typer.Option(help="folder of calibrations")] = Path("encoder/weights"),
-    results: Annotated[Path, typer.Option(help="folder")] = Path(__file__).parent / "results",
+    out: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="folder for the calibrations (default: the user's own weights)"),
+    ] = None,
+    results: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="folder (default: recipes/results if no --embedder is given)"),
+    ] = None,
 ) -> None:
     """Fit, measure by leaving one recording out, write."""
     folder = data / "conversations"
@@ -66,11 +75,12 @@ def main(
         return
     try:
         recordings = read_conversations(folder)
-        measured = each_embedder(embedder, lambda name: _calibrate(name, recordings, out))
+        weights = own_weights() if out is None else out
+        measured = each_embedder(embedder, lambda name: _calibrate(name, recordings, weights))
         _show(measured)
-        stored = {"protocol": PROTOCOL, "embedders": measured}
-        results.mkdir(parents=True, exist_ok=True)
-        write_atomic(results / "confidence.json", json.dumps(stored, indent=1) + "\n")
+        if (kept := results_folder(results, embedder)) is not None:
+            stored = {"protocol": PROTOCOL, "embedders": measured}
+            write_atomic(kept / "confidence.json", json.dumps(stored, indent=1) + "\n")
     except ToolkitError as error:
         raise stop(error) from None
 
@@ -92,7 +102,7 @@ def _calibrate(name: str, recordings: list[Conversation], out: Path) -> dict[str
         own = seen.recording == number
         sure[own] = fitted.turn_probability(seen.margin[own], seen.turn_s[own])
     fitted = _fitted(calibration, seen)
-    write_calibration(fitted, out)
+    say(f"wrote {write_calibration(fitted, out)}")
     base = np.average(seen.right, weights=seen.counts_s)
     return {
         "name": name,
@@ -102,7 +112,9 @@ def _calibrate(name: str, recordings: list[Conversation], out: Path) -> dict[str
         "right": float(base),
         "brier": _brier(sure, seen),
         "brier_without": _brier(np.full(len(sure), base), seen),
-        "expected_calibration_error": _calibration_error(sure, seen),
+        "expected_calibration_error": expected_calibration_error(
+            sure, seen.right, weights=seen.counts_s
+        ),
         "at_least": {str(least): _left(sure >= least, seen) for least in LEAST},
     }
 
@@ -136,13 +148,6 @@ def _fitted(calibration: Calibration, seen: Seen) -> Calibration:
 
 def _brier(sure: NDArray[np.float64], seen: Seen) -> float:
     return float(np.average((sure - seen.right) ** 2, weights=seen.counts_s))
-
-
-def _calibration_error(sure: NDArray[np.float64], seen: Seen, bins: int = 10) -> float:
-    """Mean distance of what is said and what is right, over ten bins weighted by their time."""
-    number = np.minimum((sure * bins).astype(int), bins - 1)
-    gaps = [abs(((sure - seen.right) * seen.counts_s)[number == k].sum()) for k in range(bins)]
-    return float(sum(gaps) / seen.counts_s.sum())
 
 
 def _left(kept: NDArray[np.bool_], seen: Seen) -> dict[str, float]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,14 +10,15 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from encoder.crops import CropVectors, WindowEmbedder, crop_vectors
+from encoder.crops import LONGEST_S, CropVectors, WindowEmbedder, crop_vectors
 from encoder.errors import BackendUnavailable, CheckpointError, ToolkitError
 from encoder.hub import DEFAULT
-from encoder.manifest import Utterance
-from encoder.protocol import MINIMUM_SPEAKERS
+from encoder.manifest import Utterance, split_validation
 
 REFERENCE = "onnx:campplus"  # a public model beside ours, for scale
 BOTH = (DEFAULT, REFERENCE)
+RESULTS = Path(__file__).parent / "results"
+VALIDATION_SHARE = 0.04  # as configs/small.toml
 RunT = TypeVar("RunT")
 console = Console(stderr=True)
 
@@ -53,19 +53,26 @@ def embedded(
         )
     for sentence in found.left_out:
         say(f"left out: {sentence}")
+    if found.shortened:
+        say(f"heard only the first {LONGEST_S:g} s of {len(found.shortened)} utterances")
     return found, [utterances[row] for row in found.kept]
 
 
-def large_sets(utterances: Sequence[Utterance]) -> dict[str, list[int]]:
-    """The rows of every data set that can be measured: enough speakers, and one of them twice."""
-    rows_of = defaultdict(list)
-    for row, utterance in enumerate(utterances):
-        rows_of[utterance.dataset].append(row)
-    return {
-        name: rows
-        for name, rows in sorted(rows_of.items())
-        if MINIMUM_SPEAKERS <= len({utterances[row].speaker for row in rows}) < len(rows)
-    }
+def validation(utterances: Sequence[Utterance]) -> list[Utterance]:
+    """What the training did not hear of the split `train`, but was chosen by."""
+    train = [u for u in utterances if u.split == "train"]
+    return split_validation(train, share=VALIDATION_SHARE)[1]
+
+
+def results_folder(results: Path | None, asked: object) -> Path | None:
+    """Where results go: into recipes/results only those of the default embedders, which the
+    tables show, unless a folder was given. Says so and gives None for others."""
+    if results is None and asked:
+        say(f"saved nothing, as {RESULTS.name}/ is of the default embedders: give --results folder")
+        return None
+    folder = RESULTS if results is None else results
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
 
 
 def say(sentence: str, *, style: str | None = None) -> None:

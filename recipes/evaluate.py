@@ -2,10 +2,11 @@
 
     python recipes/evaluate.py --data ../shared/corpus [--embedder NAME|FILE|onnx:NAME ...]
 
-Every embedder goes through the same protocol (`encoder.evaluation`, `encoder.identification`) on
+Every embedder goes through the same protocol (`encoder.protocol`) on
 the splits `eval` and `heldout`: whole utterances, centred 3 s and centred 1.6 s, cut from the wave;
 shorter utterances are repeated up to the crop's length. Trials stay within one data set. Writes
-recipes/results/evaluate.json, and the error trade-off on `eval` as det.svg.
+recipes/results/evaluate.json, and the error trade-off on `eval` as det.svg; with --embedder only
+into the folder that --results names.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Annotated, Any, Optional
 
 import numpy as np
 import typer
-from embedders import REFERENCE, each_embedder, embedded, is_corpus, large_sets, say, stop
+from embedders import REFERENCE, each_embedder, embedded, is_corpus, results_folder, say, stop
 from rich.console import Console
 from rich.table import Table
 
@@ -32,7 +33,13 @@ from encoder.hub import DEFAULT
 from encoder.layouts import read_corpus
 from encoder.manifest import Utterance
 from encoder.metrics import verification_trials
-from encoder.protocol import MINIMUM_SPEAKERS, Measures, ProtocolConfig, measure_by_dataset
+from encoder.protocol import (
+    MINIMUM_SPEAKERS,
+    Measures,
+    ProtocolConfig,
+    large_sets,
+    measure_by_dataset,
+)
 
 SPLITS = ("eval", "heldout")
 DRAWN = ("full", "1.6 s")  # crops in the picture
@@ -62,7 +69,10 @@ def main(
         typer.Option(min=1, help="first utterances of each data set, for a try; saves nothing"),
     ] = None,
     cache: Annotated[Path, typer.Option(help="vectors are kept here")] = Path("cache/vectors"),
-    results: Annotated[Path, typer.Option(help="folder")] = Path(__file__).parent / "results",
+    results: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="folder (default: recipes/results if no --embedder is given)"),
+    ] = None,
     save: Annotated[bool, typer.Option(help="write into the folder of results")] = True,
 ) -> None:
     """Print and store error rates and identification accuracy by split, crop and data set."""
@@ -82,13 +92,13 @@ def main(
             )
         runs = each_embedder(embedder, lambda name: _run(name, lists, cache))
         _show(runs)
-        if save and limit_per_dataset is None:
+        save = save and limit_per_dataset is None
+        if save and (folder := results_folder(results, embedder)) is not None:
             stored = {"protocol": _protocol(), "embedders": [_to_json(run) for run in runs]}
-            results.mkdir(parents=True, exist_ok=True)
-            write_atomic(results / "evaluate.json", json.dumps(stored, indent=1) + "\n")
+            write_atomic(folder / "evaluate.json", json.dumps(stored, indent=1) + "\n")
             curves = {name: trials for run in runs for name, trials in run.trials.items()}
             if curves:
-                draw_det(curves, results / "det.svg", title="all pairs of eval")
+                draw_det(curves, folder / "det.svg", title="all pairs of eval")
     except ToolkitError as error:
         raise stop(error) from None
 

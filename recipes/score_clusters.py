@@ -3,7 +3,8 @@
     python recipes/score_clusters.py --data ../shared/corpus [--embedder NAME|FILE|onnx:NAME ...]
 
 Each data set with at least 4 speakers is grouped by itself, and then all clips of the split
-together; nobody tells the number of speakers. Writes recipes/results/clusters.json.
+together; nobody tells the number of speakers. Writes recipes/results/clusters.json; with --embedder
+or --set only into the folder that --results names.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any, Optional
 
 import typer
-from embedders import REFERENCE, console, each_embedder, is_corpus, large_sets, say, stop
+from embedders import REFERENCE, console, each_embedder, is_corpus, results_folder, say, stop
 from rich.progress import Progress
 
 from diarize.cli_score_clusters import clusters_table
@@ -26,6 +27,7 @@ from encoder.errors import CorpusError, ToolkitError
 from encoder.hub import DEFAULT
 from encoder.layouts import read_corpus
 from encoder.manifest import Utterance
+from encoder.protocol import large_sets
 
 SPLITS = ("eval", "heldout")
 ALL = "all together"
@@ -39,7 +41,10 @@ def main(
     ] = None,
     settings: Annotated[Optional[list[str]], typer.Option("--set", help="a.b=c")] = None,  # noqa: UP045
     cache: Annotated[Path, typer.Option(help="voices are kept here")] = Path("cache/clips.sqlite"),
-    results: Annotated[Path, typer.Option(help="folder")] = Path(__file__).parent / "results",
+    results: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="folder (default: recipes/results if no --embedder is given)"),
+    ] = None,
     save: Annotated[bool, typer.Option(help="write into the folder of results")] = True,
 ) -> None:
     """Print and store the scores by embedder, split and data set."""
@@ -56,10 +61,9 @@ def main(
         runs = each_embedder(
             embedder, lambda name: _run(replace(config, embedder=name), splits, cache)
         )
-        if save:
-            results.mkdir(parents=True, exist_ok=True)
+        if save and (kept := results_folder(results, embedder or settings)) is not None:
             stored = json.dumps({"embedders": runs}, indent=1)
-            write_atomic(results / "clusters.json", stored + "\n")
+            write_atomic(kept / "clusters.json", stored + "\n")
     except ToolkitError as error:
         raise stop(error) from None
 

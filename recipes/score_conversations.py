@@ -4,42 +4,36 @@
 
 The number of speakers is never told. Scored within each recording's UEM where there is one, else
 over its whole length. Each embedder has a run of its own, in a process of its own (so that memory
-is its own, too), with the same settings but for THRESHOLDS. Writes results/conversations.json.
+is its own, too), with the same settings but for its own counting threshold. Writes
+results/conversations.json.
 """
 
 from __future__ import annotations
 
-import csv
 import json
 import multiprocessing
 import os
 import resource
 import sys
 import time
-from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
 import typer
+from conversations import SETTINGS, read_conversations
+from embedders import REFERENCE, each_embedder, results_folder, stop
 from rich.console import Console
 from rich.table import Table
 
 from diarize.cli_score import score_table
 from diarize.config import DiarizeConfig, load_config
 from diarize.files import write_atomic
-from diarize.formats.rttm import read_rttm
-from diarize.formats.uem import read_uem
 from diarize.pipeline import Diarizer
 from diarize.scoring.report import RecordingScore, ScoreReport, score_recording
 from encoder.config import to_mapping
-from encoder.errors import BackendUnavailable, CheckpointError, CorpusError, ToolkitError
-
-REFERENCE = "onnx:campplus"  # a public model beside ours, for scale
-# Its vectors of different voices lie closer together; chosen, as our default, on these recordings.
-THRESHOLDS = {REFERENCE: ["clustering.agglomerative.twin_ratio=0.85"]}
-console = Console(stderr=True)
+from encoder.errors import ToolkitError
 
 
 @dataclass(frozen=True)
@@ -73,7 +67,10 @@ def main(
         typer.Option(help=f"name or file; repeatable (default: the config's, and {REFERENCE})"),
     ] = None,
     settings: Annotated[Optional[list[str]], typer.Option("--set", help="a.b=c")] = None,  # noqa: UP045
-    results: Annotated[Path, typer.Option(help="folder")] = Path(__file__).parent / "results",
+    results: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="folder (default: recipes/results if no --embedder or --set is given)"),
+    ] = None,
     save: Annotated[bool, typer.Option(help="write into the folder of results")] = True,
 ) -> None:
     """Score the pipeline on every recording of the manifest."""
@@ -85,28 +82,23 @@ def main(
         config = load_config(None, settings or [])
         # Settings that name an embedder are about that one.
         named = config.embedder != DiarizeConfig().embedder
-        runs = []
-        for name in embedder or ([config.embedder] if named else [config.embedder, REFERENCE]):
-            try:
-                fitted = load_config(None, [*THRESHOLDS.get(name, []), *(settings or [])])
-                runs.append(_alone(folder, replace(fitted, embedder=name)))
-            except (BackendUnavailable, CheckpointError) as error:
-                if embedder or name != REFERENCE:
-                    raise
-                console.print(
-                    f"left out {name}: {error}",
-                    style="yellow", highlight=False, markup=False, soft_wrap=True,
-                )  # fmt: skip
-                continue
-            _show(runs[-1])
+        default = [config.embedder] if named else [config.embedder, REFERENCE]
+        runs = each_embedder(
+            embedder, lambda name: _run(folder, name, settings or []), default=default
+        )
         _totals(runs)
-        if save:
-            results.mkdir(parents=True, exist_ok=True)
+        if save and (folder := results_folder(results, embedder or settings)) is not None:
             stored = {"runs": [run.to_json() for run in runs]}
-            write_atomic(results / "conversations.json", json.dumps(stored, indent=1) + "\n")
+            write_atomic(folder / "conversations.json", json.dumps(stored, indent=1) + "\n")
     except ToolkitError as error:
-        console.print(f"error: {error}", style="red", highlight=False, markup=False)
-        raise typer.Exit(2) from None
+        raise stop(error) from None
+
+
+def _run(folder: Path, name: str, settings: list[str]) -> Run:
+    fitted = load_config(None, [*SETTINGS.get(name, []), *settings])
+    run = _alone(folder, replace(fitted, embedder=name))
+    _show(run)
+    return run
 
 
 def _alone(folder: Path, config: DiarizeConfig) -> Run:
@@ -116,25 +108,23 @@ def _alone(folder: Path, config: DiarizeConfig) -> Run:
 
 
 def _score(folder: Path, config: DiarizeConfig) -> Run:
-    with (folder / "manifest.tsv").open(newline="", encoding="utf-8") as handle:
-        rows = list(csv.DictReader(handle, delimiter="\t"))
+    recordings = read_conversations(folder)
     diarizer = Diarizer.from_config(config)
-    diarizer(folder / rows[0]["file"])  # first call: warms caches up, not timed
+    diarizer(recordings[0].path)  # first call: warms caches up, not timed
     stages: dict[str, float] = {}
     seconds, wall, cpu = 0.0, time.perf_counter(), time.process_time()
     scores: list[RecordingScore] = []
-    for row in rows:
-        name = row["recording"]
-        result = diarizer(folder / row["file"])
+    for recording in recordings:
+        result = diarizer(recording.path)
         for stage, took in result.seconds_by_stage.items():
             stages[stage] = stages.get(stage, 0.0) + took
         seconds += result.duration_s
-        uem = folder / f"{name}.uem"
-        scored = _entries(read_uem, uem, name) if uem.exists() else [(0.0, result.duration_s)]
-        reference = _entries(read_rttm, folder / f"{name}.rttm", name)
-        scores.append(score_recording(name, reference, result.turns, uem=scored))
+        scored = [(0.0, result.duration_s)] if recording.uem is None else recording.uem
+        scores.append(
+            score_recording(recording.name, recording.reference, result.turns, uem=scored)
+        )
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    trusted = {row["recording"] for row in rows if row["trust"] == "high"}
+    trusted = {recording.name for recording in recordings if recording.trusted}
     per_hour = {
         "wall_s": wall / seconds * 3600,
         "cpu_s": cpu / seconds * 3600,
@@ -149,14 +139,6 @@ def _score(folder: Path, config: DiarizeConfig) -> Run:
         per_hour,
         resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit,
     )
-
-
-def _entries(read: Callable[[Path], dict[str, list]], path: Path, name: str) -> list:
-    """What the file says of this recording; nothing only if it says nothing at all."""
-    found = read(path)
-    if found and name not in found:
-        raise CorpusError(f"{str(path)!r} speaks of {min(found)!r}, not of {name!r}: correct it")
-    return found.get(name, [])
 
 
 def _show(run: Run) -> None:

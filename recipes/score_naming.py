@@ -5,8 +5,10 @@
 Clips: of the training's validation speakers with two takes or more, 20 are enrolled with half of
 their takes, in 8 draws by chance; the other takes, and all clips of everybody else, are asked for.
 Recordings: whoever speaks alone for 12 s of a development conversation is enrolled with the first
-half of that; the second half is asked for, once with all people known and once without its speaker.
-Only sounds with 2 s of speech count. Writes recipes/results/naming.json.
+half of that; the second half is asked for, once with all people known and once without its speaker;
+whoever is in several recordings also with only the people of the others known. Only sounds with 2 s
+of speech count. Writes recipes/results/naming.json; with --embedder only into the folder that
+--results names.
 """
 
 from __future__ import annotations
@@ -16,13 +18,13 @@ import random
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, Optional
 
 import numpy as np
 import torch
 import typer
 from conversations import Conversation, read_conversations
-from embedders import console, is_corpus, say, stop
+from embedders import console, is_corpus, results_folder, say, stop, validation
 from rich.progress import track
 from rich.table import Table
 
@@ -38,10 +40,8 @@ from encoder.audio import load_audio
 from encoder.calibration import Calibration, find_calibration
 from encoder.errors import AudioError, CheckpointError, ToolkitError
 from encoder.layouts import read_corpus
-from encoder.manifest import split_validation
 from encoder.units import seconds_to_samples
 
-VALIDATION_SHARE = 0.04  # as configs/small.toml
 MOST_CLIPS = 10  # a speaker
 DRAWS, KNOWN = 8, 20
 LEAST_ALONE_S, MOST_HALF_S = 12.0, 30.0
@@ -59,21 +59,28 @@ class Heard(NamedTuple):
 
 def main(
     data: Annotated[Path, typer.Option(help="corpus folder")],
-    embedder: Annotated[str, typer.Option(help="name or file")] = DiarizeConfig().embedder,
-    results: Annotated[Path, typer.Option(help="folder")] = Path(__file__).parent / "results",
-    save: Annotated[bool, typer.Option(help="write into --results")] = True,
+    embedder: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help=f"name or file (default: {DiarizeConfig().embedder})"),
+    ] = None,
+    results: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="folder (default: recipes/results if no --embedder is given)"),
+    ] = None,
+    save: Annotated[bool, typer.Option(help="write the results")] = True,
 ) -> None:
     """Right, wrong and missing names at several probabilities."""
     if not is_corpus(data):
         return
     plan = DiarizeConfig()
+    name = embedder or plan.embedder
     try:
-        loaded = load_embedder(embedder, device="cpu")
+        loaded = load_embedder(name, device="cpu")
         calibration = find_calibration(loaded.fingerprint)
         if calibration is None:
             raise CheckpointError(
-                f"there is no calibration of {embedder!r} ({loaded.fingerprint}): make one with "
-                f"`make calibrate WEIGHTS={embedder}`"
+                f"there is no calibration of {name!r} ({loaded.fingerprint}): make one with "
+                f"`make calibrate WEIGHTS={name}`"
             )
         voices = Voices(build_backend(SEGMENTERS, plan.segmenter, {}, where="segmentation"), loaded)
         clips, talks = _clips(data, voices), _conversations(data, voices)
@@ -81,24 +88,22 @@ def main(
             {"min_probability": p, **_score(clips, talks, calibration, p)} for p in PROBABILITIES
         ]
         stored = {
-            "embedder": embedder,
+            "embedder": name,
             "fingerprint": loaded.fingerprint,
             "clip_speakers": len({h.speaker for h in clips}),
             "conversation_speakers": len({h.speaker for h in talks}),
             "rows": rows,
         }
         _show(rows)
-        if save:
-            results.mkdir(parents=True, exist_ok=True)
-            write_atomic(results / "naming.json", json.dumps(stored, indent=1) + "\n")
+        if save and (kept := results_folder(results, embedder)) is not None:
+            write_atomic(kept / "naming.json", json.dumps(stored, indent=1) + "\n")
     except ToolkitError as error:
         raise stop(error) from None
 
 
 def _clips(data: Path, voices: Voices) -> list[Heard]:
-    train = [u for u in read_corpus(data, on_warning=say) if u.split == "train"]
     by_speaker = defaultdict(list)
-    for utterance in split_validation(train, share=VALIDATION_SHARE)[1]:
+    for utterance in validation(read_corpus(data, on_warning=say)):
         by_speaker[utterance.speaker].append(utterance)
     heard = []
     for speaker, utterances in track(sorted(by_speaker.items()), "clips", console=console):

@@ -5,6 +5,7 @@ The two protocols are those of `encoder.identification` and `encoder.closed_set`
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from diarize.scoring.trials import IdentificationList
-from diarize.scoring.verification import whole_files
+from diarize.scoring.verification import notes_on, whole_files
 from encoder.bootstrap import Interval, interval_of, resample_shares
 from encoder.closed_set import closed_set_ranks
 from encoder.errors import CorpusError
@@ -25,10 +26,15 @@ if TYPE_CHECKING:
 
 __all__ = ["ListScore", "identify_corpus", "identify_list"]
 
+MOST_PAIRS = 1_000_000  # of a data set; its error rates are of so many, drawn by chance
+
 
 @dataclass(frozen=True)
 class ListScore:
-    """Closed-set identification on a list: shares right, 95 % intervals over speakers."""
+    """Closed-set identification on a list: shares right, 95 % intervals over speakers.
+
+    left_out: files that cannot be read. tests_left_out: tests of speakers without any other.
+    """
 
     top1: float
     top5: float | None
@@ -36,6 +42,7 @@ class ListScore:
     speakers: int
     tests: int
     left_out: int
+    tests_left_out: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """Plain numbers by name."""
@@ -51,12 +58,21 @@ def identify_list(
     seed: int = 0,
     on_done: Callable[[int, int], None] | None = None,
 ) -> tuple[ListScore, list[str]]:
-    """Tell every test among all who are enrolled; sentences on the files that cannot be read.
+    """Tell every test among all who are enrolled; sentences on files that cannot be read or are
+    long, and on the tests of speakers who therefore are not enrolled.
 
-    CorpusError if a tested speaker is not enrolled, or nothing remains to enrol or to test.
+    CorpusError if the list enrols somebody else than it tests, or no two speakers to tell apart or
+    nothing to test remain.
     """
+    speakers = {listed.speakers[row] for row in listed.enrol}
+    strange = [listed.speakers[row] for row in listed.test if listed.speakers[row] not in speakers]
+    if listed.enrol and strange:
+        raise CorpusError(
+            f"{strange[0]!r} is tested but not enrolled: give an utterance that enrols them"
+        )
+    _check(len(speakers), len(listed.test), "the list has")
     paths = list(dict.fromkeys(listed.paths[row] for row in [*listed.enrol, *listed.test]))
-    vectors, _, left_out = whole_files(paths, root, embedder, on_done=on_done)
+    vectors, _, notes = whole_files(paths, root, embedder, on_done=on_done)
     place = {path: number for number, path in enumerate(paths)}
     names = {
         place[p]: who for p, who in zip(listed.paths, listed.speakers, strict=True) if p in place
@@ -66,10 +82,13 @@ def identify_list(
         [row for row in (place[listed.paths[i]] for i in role) if readable[row]]
         for role in (listed.enrol, listed.test)
     )
-    if not enrol or not test:
-        raise CorpusError(
-            f"{len(enrol)} files enrol and {len(test)} are tested: identification needs both"
-        )
+    known = {names[row] for row in enrol}
+    lost = Counter(names[row] for row in test if names[row] not in known)
+    for speaker, count in lost.items():
+        tests = f"{count} test{'' if count == 1 else 's'}"
+        notes.append(f"left out: {tests} of {speaker!r}, as no file that enrols them can be read")
+    test = [row for row in test if names[row] in known]
+    _check(len(known), len(test), "the files that can be read are of")
     told = closed_set_ranks(vectors, [names[n] for n in range(len(paths))], enrol, test)
     intervals: dict[str, Interval] = {}
     for places in (1, 5):
@@ -78,9 +97,23 @@ def identify_list(
             intervals[f"top{places}"] = found
     top5 = told.top(5) if told.enrolled > 5 else None
     score = ListScore(
-        told.top(1), top5, intervals, told.enrolled, len(test), int((~readable).sum())
+        top1=told.top(1),
+        top5=top5,
+        intervals=intervals,
+        speakers=told.enrolled,
+        tests=len(test),
+        left_out=int((~readable).sum()),
+        tests_left_out=lost.total(),
     )
-    return score, left_out
+    return score, notes
+
+
+def _check(enrolled: int, tests: int, which: str) -> None:
+    if enrolled < 2 or not tests:
+        raise CorpusError(
+            f"{which} {enrolled} enrolled speaker{'' if enrolled == 1 else 's'} and {tests} "
+            f"test{'' if tests == 1 else 's'}: identification needs two speakers and a test"
+        )
 
 
 def identify_corpus(
@@ -88,9 +121,11 @@ def identify_corpus(
     embedder: WindowEmbedder,
     *,
     config: ProtocolConfig | None = None,
+    most_pairs: int = MOST_PAIRS,
     on_done: Callable[[int, int], None] | None = None,
 ) -> tuple[dict[str, Measures], list[str]]:
-    """Both protocols on whole utterances, by data set and "mean"; sentences on unreadable files.
+    """Both protocols on whole utterances, by data set and "mean"; sentences on files that cannot be
+    read or are long, and on data sets whose error rates are of drawn pairs.
 
     A data set needs two speakers here. CorpusError if none has them.
     """
@@ -98,5 +133,15 @@ def identify_corpus(
 
     found = crop_vectors(embedder, utterances, crops={"full": None}, on_done=on_done)
     kept = [utterances[row] for row in found.kept]
-    measures = measure_by_dataset(found.by_crop["full"], kept, config=config, minimum_speakers=2)
-    return measures, found.left_out
+    measures = measure_by_dataset(
+        found.by_crop["full"], kept, config=config, minimum_speakers=2, most_pairs=most_pairs
+    )
+    notes = notes_on(found, [str(u.path) for u in utterances])
+    for dataset, part in measures.items():
+        pairs = part.utterances * (part.utterances - 1) // 2
+        if dataset != "mean" and pairs > most_pairs:
+            notes.append(
+                f"{dataset!r} has {pairs:,} pairs of utterances: its equal error rate is of at "
+                f"most {most_pairs:,} drawn by chance"
+            )
+    return measures, notes

@@ -4,12 +4,11 @@ Verification: `1 enrolment.wav test.wav` a line, 1 for one speaker and 0 for two
 score; or tab-separated columns target (or label), enrolment, test, and perhaps score,
 enrolment_speaker, test_speaker. Identification: `1 path`, `2 path`, `3 path`, where 1 enrols, 2 is
 left out and 3 is told; or columns role (enrol or test), speaker, path. Where there is no column, a
-file's speaker is its first folder.
+file's speaker is its first folder. Between tabs all is text, also a quote.
 """
 
 from __future__ import annotations
 
-import csv
 import math
 import os
 from collections.abc import Mapping, Sequence
@@ -75,7 +74,7 @@ def read_trials(path: str | os.PathLike[str]) -> Trials:
         raise FormatError(f"only some trials of {str(path)!r} have a score: give all or none")
     left, right = ([row[side] for _, row in rows] for side in ("enrolment", "test"))
     is_target = np.array(truth, bool)
-    speakers, origin = _speakers([row for _, row in rows], left, right, is_target)
+    speakers, origin = _speakers(path, rows, left, right, is_target)
     known = np.array(scores, np.float64) if True in scored else None
     return Trials(is_target, left, right, known, speakers, origin)
 
@@ -87,6 +86,7 @@ def read_identification(path: str | os.PathLike[str]) -> IdentificationList:
     paths: list[str] = []
     speakers: list[str] = []
     rows_of: dict[str, list[int]] = {"enrol": [], "test": [], "": []}
+    known: dict[str, tuple[str, str]] = {}  # speaker and role of a file
     for line, row in rows:
         role = row["role"].lower()
         speaker = row.get("speaker") or _first_folder(row["path"])
@@ -95,6 +95,17 @@ def read_identification(path: str | os.PathLike[str]) -> IdentificationList:
                 f"line {line} of {str(path)!r} has role {row['role']!r} and speaker {speaker!r}: "
                 "write 1 or enrol, 3 or test, and a path whose first folder is the speaker"
             )
+        name = os.path.normpath(row["path"])
+        before = known.setdefault(name, (speaker, _ROLES[role]))
+        if before[0] != speaker or {before[1], _ROLES[role]} == {"enrol", "test"}:
+            which = (
+                "it both enrols and is tested"
+                if before[0] == speaker
+                else f"it is of {before[0]!r} and of {speaker!r}"
+            )
+            raise FormatError(
+                f"line {line} of {str(path)!r} has {row['path']!r} again, and {which}: leave one"
+            )
         rows_of[_ROLES[role]].append(len(paths))
         paths.append(row["path"])
         speakers.append(speaker)
@@ -102,15 +113,27 @@ def read_identification(path: str | os.PathLike[str]) -> IdentificationList:
 
 
 def format_trials(trials: Trials, scores: Sequence[float]) -> str:
-    """Tab-separated trials with their scores, which `read_trials` reads again."""
+    """Tab-separated trials with their scores, which `read_trials` reads again.
+
+    Trials whose score is not a number are left out. FormatError for a name that would break its
+    line.
+    """
     columns = [trials.is_target.astype(int).tolist(), trials.enrolment, trials.test]
     names = ["target", "enrolment", "test", "score"]
-    columns.append([f"{score:.6f}" for score in scores])
+    columns.append([repr(float(score)) for score in scores])
     if trials.speakers is not None:
         names += ["enrolment_speaker", "test_speaker"]
         columns += trials.speakers
     lines = ["\t".join(names)]
-    lines += ["\t".join(map(str, row)) for row in zip(*columns, strict=True)]
+    for row in zip(*columns, strict=True):
+        fields = [str(field) for field in row]
+        if broken := [field for field in fields if any(mark in field for mark in "\t\n\r")]:
+            raise FormatError(
+                f"{broken[0]!r} cannot stand in a list of trials: rename it, without tab and line "
+                "break"
+            )
+        if fields[3] != "nan":
+            lines.append("\t".join(fields))
     return "\n".join(lines) + "\n"
 
 
@@ -125,13 +148,15 @@ def _rows(
         raise FormatError(
             f"cannot read {str(path)!r} ({reason}): give the path of a list of trials"
         ) from error
-    lines = text.splitlines()
-    titled = lines[0].split("\t") if lines else []
+    # Not splitlines, which also breaks at characters that may stand in a name.
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    titled = lines[0].split("\t")
     rows: list[tuple[int, dict[str, str]]] = []
     if header <= set(titled):
-        for line, fields in enumerate(csv.reader(lines[1:], delimiter="\t"), start=2):
-            if not fields:
+        for line, content in enumerate(lines[1:], start=2):
+            if not content:
                 continue
+            fields = content.split("\t")
             if len(fields) != len(titled):
                 raise FormatError(
                     f"line {line} of {str(path)!r} has {len(fields)} columns: it needs "
@@ -161,21 +186,31 @@ def _score(path: Path, line: int, text: str) -> float | None:
         value = float(text)
     except ValueError:
         value = math.nan
-    if math.isnan(value):
+    if not math.isfinite(value):
         raise FormatError(f"line {line} of {str(path)!r} has the score {text!r}: write a number")
     return value
 
 
 def _speakers(
-    rows: Sequence[Mapping[str, str]],
+    path: Path,
+    rows: Sequence[tuple[int, Mapping[str, str]]],
     left: Sequence[str],
     right: Sequence[str],
     is_target: NDArray[np.bool_],
 ) -> tuple[tuple[list[str], list[str]] | None, str]:
-    """From the columns, else from the first folders where those agree with every label."""
+    """From the columns, else from the first folders where those agree with every label.
+
+    FormatError for columns that disagree with a label."""
     sides = ("enrolment_speaker", "test_speaker")
-    if all(row.get(side) for row in rows for side in sides):
-        return ([r[sides[0]] for r in rows], [r[sides[1]] for r in rows]), "columns"
+    if all(row.get(side) for _, row in rows for side in sides):
+        named = ([r[sides[0]] for _, r in rows], [r[sides[1]] for _, r in rows])
+        for (line, _), one, other, same in zip(rows, *named, is_target, strict=True):
+            if (one == other) != same:
+                raise FormatError(
+                    f"line {line} of {str(path)!r} has the speakers {one!r} and {other!r} but the "
+                    f"label {int(same)}: correct one of them"
+                )
+        return named, "columns"
     a, b = ([_first_folder(path) for path in paths] for paths in (left, right))
     agree = (np.array(a) == np.array(b)) == is_target
     if agree.all() and all(a) and all(b):

@@ -26,10 +26,10 @@ def right_shares(
     a partner is never right. Only time within `uem` (start_s, end_s) counts, if it is given.
     """
     reference = list(reference)
-    swept = sweep(reference, turns, uem=uem)
+    scored = None if uem is None else list(uem)
+    swept = sweep(reference, turns, uem=scored)
     partner = {h: r for r, h in pair_speakers(swept)}
     columns = {name: column for column, name in enumerate(sorted({t.speaker for t in turns}))}
-    scored = None if uem is None else list(uem)
     shares, seconds = np.zeros(len(turns)), np.zeros(len(turns))
     for number, turn in enumerate(turns):
         alone = sweep(reference, [turn], uem=scored)

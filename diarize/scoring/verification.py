@@ -1,12 +1,12 @@
 """Verification on a list of trials: error rates, detection costs, and how sure they are.
 
-Conventions as in `encoder.metrics`; whole files are compared, as `make evaluate` does. Scores that
-the list brings are taken as they are.
+Conventions as in `encoder.metrics`; whole files are compared, as `make evaluate` does, but for long
+ones, of which the beginning is heard. Scores that the list brings are taken as they are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -17,12 +17,19 @@ from numpy.typing import NDArray
 from diarize.scoring.trials import Trials
 from encoder.bootstrap import Interval, interval_of, resample_trials
 from encoder.errors import CorpusError
-from encoder.metrics import eer, min_dcf
+from encoder.metrics import eer, min_dcf, pair_similarities
 
 if TYPE_CHECKING:
-    from encoder.crops import WindowEmbedder
+    from encoder.crops import CropVectors, WindowEmbedder
 
-__all__ = ["TrialScores", "VerificationScore", "embed_trials", "score_verification", "whole_files"]
+__all__ = [
+    "TrialScores",
+    "VerificationScore",
+    "embed_trials",
+    "notes_on",
+    "score_verification",
+    "whole_files",
+]
 
 P_TARGETS = (0.01, 0.05)
 _DRAWN = {"columns": "speakers", "folders": "speakers (first folders)", "": "trials"}
@@ -30,11 +37,12 @@ _DRAWN = {"columns": "speakers", "folders": "speakers (first folders)", "": "tri
 
 class TrialScores(NamedTuple):
     """scores: (N,) similarities, not a number where a file cannot be read; probabilities: (N,)
-    that it is one speaker, None for an embedder without calibration; left_out: sentences."""
+    that it is one speaker, None for an embedder without calibration; notes: sentences on files
+    that were left out or not heard to their end."""
 
     scores: NDArray[np.float64]
     probabilities: NDArray[np.float64] | None
-    left_out: list[str]
+    notes: list[str]
 
 
 @dataclass(frozen=True)
@@ -70,20 +78,15 @@ def embed_trials(
     from encoder.calibration import find_calibration
 
     paths = list(dict.fromkeys([*trials.enrolment, *trials.test]))
-    vectors, seconds, left_out = whole_files(paths, root, embedder, on_done=on_done)
+    vectors, seconds, notes = whole_files(paths, root, embedder, on_done=on_done)
     place = {path: row for row, path in enumerate(paths)}
     a, b = ([place[path] for path in side] for side in (trials.enrolment, trials.test))
-    scores = np.concatenate(
-        [
-            np.einsum("nd,nd->n", vectors[a[at : at + 4096]], vectors[b[at : at + 4096]])
-            for at in range(0, len(a), 4096)  # a million trials' vectors would fill the memory
-        ]
-    )
+    scores = np.asarray(pair_similarities(vectors, a, b), np.float64)
     calibration = find_calibration(embedder.fingerprint)
     chance = (
         None if calibration is None else calibration.probability(scores, seconds[a], seconds[b])
     )
-    return TrialScores(scores, chance, left_out)
+    return TrialScores(scores, chance, notes)
 
 
 def whole_files(
@@ -93,8 +96,8 @@ def whole_files(
     *,
     on_done: Callable[[int, int], None] | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], list[str]]:
-    """Unit vectors (N, D) and seconds (N,) of the files, not a number for those that cannot be
-    read, and sentences on these. CorpusError if none can be read."""
+    """Unit vectors (N, D) and heard seconds (N,) of the files, not a number for those that cannot
+    be read, and sentences on these and on long ones. CorpusError if none can be read."""
     from encoder.crops import crop_vectors
     from encoder.manifest import Utterance
 
@@ -103,7 +106,21 @@ def whole_files(
     vectors = np.full((len(paths), found.by_crop["full"].shape[1]), np.nan)
     seconds = np.full(len(paths), np.nan)
     vectors[found.kept], seconds[found.kept] = found.by_crop["full"], found.seconds
-    return vectors, seconds, found.left_out
+    return vectors, seconds, notes_on(found, paths)
+
+
+def notes_on(found: CropVectors, names: Sequence[str]) -> list[str]:
+    """Sentences on the utterances, by their `names` (N,), that were left out or are long."""
+    from encoder.crops import LONGEST_S
+
+    notes = [f"left out: {sentence}" for sentence in found.left_out]
+    if found.shortened:
+        shown = ", ".join(repr(names[row]) for row in found.shortened[:3])
+        more = len(found.shortened) - 3
+        notes.append(
+            f"heard only the first {LONGEST_S:g} s of {shown}" + (f" and {more} more" * (more > 0))
+        )
+    return notes
 
 
 def score_verification(

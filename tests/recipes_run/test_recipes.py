@@ -141,7 +141,16 @@ def test_train_says_what_is_wrong_in_one_line(corpus, tmp_path):
     assert "'no' does not exist" in text and "Traceback" not in text
 
 
-@pytest.mark.parametrize("recipe", ["evaluate.py", "score_conversations.py"])
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        "evaluate.py",
+        "score_conversations.py",
+        "calibrate.py",
+        "score_clusters.py",
+        "score_naming.py",
+    ],
+)
 def test_without_a_corpus_scoring_is_skipped_with_a_sentence(recipe, tmp_path):
     assert "skipped" in run(recipe, "--data", tmp_path / "none", cwd=tmp_path)
 
@@ -161,6 +170,9 @@ def project(tmp_path):
     shutil.copy(ROOT / "README.md", tmp_path)
     (card,) = (ROOT / "encoder/weights").glob("*.md")
     shutil.copy(card, tmp_path / "encoder/weights")
+    results = ("calibration", "clusters", "cluster_benchmark", "confidence", "naming")
+    for name in (*(f"{result}.json" for result in results), "README.md"):
+        shutil.copy(ROOT / "recipes/results" / name, tmp_path / "recipes/results")
     return tmp_path
 
 
@@ -180,9 +192,14 @@ def test_two_embedders_from_scores_to_tables(corpus, project, tiny_weights):
         for crop in ("full", "3 s", "1.6 s"):
             ((_, own), (_, mean)) = ours["results"][split][crop].items()
             assert own == mean and (own["speakers"], own["utterances"]) == (5, 15)
-            assert 0 <= own["eer"] <= 1 and 0 <= own["min_dcf"] <= 1
+            assert 0 <= own["eer"] <= 1 and set(own["min_dcf"]) == {"0.01", "0.05"}
+            low, high = own["intervals"]["eer"]
+            assert 0 <= low <= own["eer"] <= high <= 1
+            told = own["closed_set"]
+            assert (told["speakers"], told["tests"], told["top5"]) == (5, 5, None)
             assert own["accuracy"] == {}  # 15 utterances hold no 99 negatives
     assert len(list((project / "vectors").glob("*.npz"))) == 4  # two splits, two embedders
+    assert "tiny" in (project / "recipes/results/det.svg").read_text()
 
     text = run("score_conversations.py", "--data", corpus, *both, cwd=project)
     assert text.count("ami_ES2004a_600_660") == 2 and text.count("per hour of sound") == 2
@@ -196,17 +213,71 @@ def test_two_embedders_from_scores_to_tables(corpus, project, tiny_weights):
     run("tables.py", "--root", ".", cwd=project)
     readme = (project / "README.md").read_text()
     (card,) = (project / "encoder/weights").glob("*.md")
+    page = (project / "recipes/results/README.md").read_text()
     rate = f"{100 * ours['results']['eval']['full']['set']['eer']:.1f}"
     other = f"{100 * tiny['results']['eval']['full']['set']['eer']:.1f}"
-    (row,) = [line for line in readme.splitlines() if line.startswith("| eval, set (5) |")]
+    (row,) = [line for line in page.splitlines() if line.startswith("| eval, set (5) |")]
     assert row.split(" | ")[1::3] == [rate, other] and len(row.split("|")) == 9
     (row,) = [line for line in card.read_text().splitlines() if line.startswith("| eval, set (5)")]
     assert row.split(" | ")[1] == rate and len(row.split("|")) == 6
-    assert f"| {tiny_weights.stem}, trusted |" in readme and "| ami_ES2004a_600_660 |" in readme
+    assert f"| {tiny_weights.stem}, trusted |" in readme and "| ami_ES2004a_600_660 |" in page
+    table = readme.partition("<!-- voices -->")[2].splitlines()
+    row = next(line for line in table if line.startswith("| deepspeaker-small, eval |"))
+    assert row.split(" | ")[1].startswith(f"{rate} (")
     assert "tiny" not in card.read_text() and "over 1 recordings" in card.read_text()
-    once = readme, card.read_text()
+    once = readme, page, card.read_text()
     run("tables.py", "--root", ".", cwd=project)
-    assert once == ((project / "README.md").read_text(), card.read_text())
+    pages = (project / "README.md", project / "recipes/results/README.md", card)
+    assert once == tuple(path.read_text() for path in pages)
+
+
+def test_a_calibration_is_fitted_kept_and_checked(corpus, tiny_weights, tmp_path, monkeypatch):
+    monkeypatch.setenv("DIARIZE_HOME", str(tmp_path / "home"))
+    own = ["--data", corpus, "--embedder", tiny_weights, "--results", "results"]
+    text = run("calibrate.py", *own, "--check", cwd=tmp_path, code=2)
+    assert f"make calibrate WEIGHTS={tiny_weights}" in " ".join(text.split())
+    fingerprint = tiny_weights.stem[-8:]
+    path = tmp_path / f"home/weights/calibration-{fingerprint}.json"
+    path.parent.mkdir(parents=True)
+    earlier = {"format": 1, "fingerprint": fingerprint, "slope": 1.0, "offset": 0.0}
+    path.write_text(json.dumps({**earlier, "shortness": 0.0, "turns": [1, 2, 3], "fitted_on": {}}))
+    text = run("calibrate.py", *own, "--out", path.parent, cwd=tmp_path)
+    assert "Cllr" in text and "eval" in text and not (tmp_path / "results").exists()
+    stored = json.loads(path.read_text())
+    assert stored["turns"] == [1, 2, 3] and stored["slope"] != 1
+    about = stored["fitted_on"]
+    assert (about["split"], about["speakers"], about["utterances"]) == ("heldout", 5, 15)
+    assert about["trials"] == 4 * 15 * 14 // 2 and about["of_one_speaker"] == 4 * 5 * 3
+    run("calibrate.py", *own, "--check", cwd=tmp_path)
+    (checked,) = json.loads((tmp_path / "results/calibration.json").read_text())["embedders"]
+    assert checked["fitted_on"] == about and checked["slope"] == stored["slope"]
+    for measures in checked["checked"]["eval"].values():
+        assert 0 <= measures["min_cllr"] <= measures["cllr"] + 1e-9 and measures["trials"] == 105
+    assert json.loads(path.read_text()) == stored  # a check changes nothing
+
+
+def test_groups_of_clips_are_scored(tiny_weights, tmp_path):
+    # Pieces of a conversation, as if each quarter of it were a speaker's.
+    sound, rate = soundfile.read(SAMPLES / "ami_ES2004a_600_660.flac")
+    rows = []
+    for number in range(12):
+        name = f"{number}.flac"
+        (tmp_path / "mine/voices").mkdir(parents=True, exist_ok=True)
+        piece = sound[5 * number * rate : (5 * number + 4) * rate]
+        soundfile.write(tmp_path / "mine/voices" / name, piece, rate)
+        row = {"dataset": "set", "speaker": f"s{number // 3}", "path": name, "seconds": "4"}
+        rows.append({**row, "split": "eval", "recording": name})
+    write_rows(tmp_path / "mine/voices/manifest.tsv", rows)
+    command = ["--data", "mine", "--embedder", tiny_weights, "--results", "results"]
+    command += ["--set", "min_similarity=0.9", "--cache", "c.sqlite"]
+    text = run("score_clusters.py", *command, cwd=tmp_path)
+    (stored,) = json.loads((tmp_path / "results/clusters.json").read_text())["embedders"]
+    assert stored["fingerprint"] == tiny_weights.stem[-8:] and "all together" in text
+    (split,) = stored["results"]
+    together, alone = stored["results"][split].values()
+    assert split == "eval" and together == alone
+    assert (together["clips"], together["speakers_true"]) == (12, 4)
+    assert 0 <= together["f"] <= 1 and together["min_similarity"] == 0.9
 
 
 def test_tables_refuse_results_they_cannot_show(project):
@@ -221,7 +292,9 @@ def test_tables_refuse_results_they_cannot_show(project):
     refused("run `make evaluate`")
     (results / "evaluate.json").write_text('{"fingerprint": "x", "eer": {}}')  # an older version's
     refused("run `make evaluate` again")
-    (results / "evaluate.json").write_text('{"embedders": []}')
+    (results / "evaluate.json").write_text('{"embedders": [{"name": "x", "results": {}}]}')
+    refused("run `make evaluate` again")
+    shutil.copy(ROOT / "recipes/results/evaluate.json", results)
     (results / "conversations.json").write_text('{"fingerprint": "x", "all": {}}')
     refused("run `make score-conversations` again")
 

@@ -134,7 +134,42 @@ def test_the_command_says_what_is_wrong(score, tmp_path):
     ):
         code, out, err = score(*arguments)
         assert code == 2 and words in err and len(err.splitlines()) == 1 and not out
+    before = labels.read_text()
+    (tmp_path / "link.csv").symlink_to(labels)
+    found = tmp_path / "found.csv"
+    found.write_text(before)
+    for inputs in ((labels, found), (found, labels)):
+        code, out, err = score(*inputs, "-o", tmp_path / "link.csv")
+        assert code == 2 and "choose another name" in err and labels.read_text() == before
+    deep = tmp_path / "deep.json"
+    deep.write_text('{"clips": ' + "[" * 200_000 + "]" * 200_000 + "}")
+    code, _, err = score(labels, deep)
+    assert code == 2 and "no JSON of clips" in err and len(err.splitlines()) == 1
     other = tmp_path / "other.csv"
     other.write_text("path,speaker\n2.wav,x\n")
     code, _, err = score(labels, other)
     assert code == 2 and "no clip is in both" in err and "'2.wav'" in err
+    assert score(labels, other, "--missing", "alone")[0] == 2  # the paths are wrong
+
+
+def test_when_nobody_speaks(score, tmp_path):
+    labels, found = tmp_path / "who.csv", tmp_path / "found.csv"
+    labels.write_text("path,speaker\n1.wav,x\n2.wav,x\n3.wav,y\n")
+    found.write_text("path,speaker,note\n1.wav,,no speech\n2.wav,,no speech\n3.wav,,no speech\n")
+    code, out, err = score(labels, found)
+    assert code == 2 and "has no clip with a group: `--missing alone`" in err and out == ""
+    code, out, _ = score(labels, found, "--missing", "alone", "-o", "-", "-q")
+    stored = json.loads(out)
+    assert code == 0 and (stored["recall"], stored["unlabelled"]) == (0, 3)
+    code, _, err = score(found, labels)
+    assert code == 2 and "has no clip with a speaker" in err
+
+
+def test_numbers_name_speakers_too(score, tmp_path):
+    labels, found = tmp_path / "who.csv", tmp_path / "found.json"
+    labels.write_text("path,speaker\n1.wav,x\n2.wav,x\n3.wav,y\n")
+    rows = [{"path": f"{n}.wav", "speaker": s} for n, s in ((1, 3), (2, 3), (3, -1))]
+    found.write_text(json.dumps({"clips": rows}))
+    code, out, _ = score(labels, found, "-o", "-", "-q")
+    stored = json.loads(out)
+    assert code == 0 and stored["recall"] == 1 and stored["no_group"] == ["3.wav"]
