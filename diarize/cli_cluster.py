@@ -87,13 +87,13 @@ def cluster(
     ] = False,
 ) -> None:
     """Group a folder of clips by speaker, one speaker a clip."""
-    from diarize.cli_view import tell
+    from diarize.cli_view import interruptible, tell
     from diarize.clustering.door import SpeakerCount
-    from diarize.files import check_target
+    from diarize.files import check_target, output_format
     from diarize.sorting import check_folder
 
     # Whatever can be wrong with the flags is said before anything slow is imported or read.
-    outputs = [(path, _format_of(path)) for path in output or ["-"]]
+    outputs = [(path, output_format(path, "csv", "json")) for path in output or ["-"]]
     for path, _ in outputs:
         check_target(path)
     for one, other, names in (
@@ -105,7 +105,8 @@ def cluster(
             raise ConfigError(f"{names} exclude each other: give one")
     sorted_into = copy_to or link_to
     if sorted_into is not None:
-        check_folder(sorted_into, paths)
+        written = [*(Path(path) for path, _ in outputs if path != "-"), *([cache] if cache else [])]
+        check_folder(sorted_into, paths, written)
     count = SpeakerCount.of(speakers, min_speakers, max_speakers)
     flags = {
         "segmenter": segmenter, "clusterer": clusterer, "embedder": embedder, "device": device,
@@ -117,13 +118,18 @@ def cluster(
 
     from diarize.cli_clips_view import clips_table, counting
     from diarize.folder import ClipsConfig, group_clips
+    from diarize.formats.clips import plural
     from diarize.sorting import sort_clips
     from encoder.config import apply_overrides, from_mapping
 
     config = from_mapping(ClipsConfig, {**apply_overrides({}, settings or []), **chosen})
     heard = (0, 0)
 
-    try:
+    def what_is_left() -> str:
+        so_far = f"{heard[0]} of {plural(heard[1], 'clip')} heard" if heard[1] else "no clip heard"
+        return so_far + ("" if no_cache else "; run it again to go on")
+
+    with interruptible(what_is_left):
         with counting(shown=not quiet) as report:
 
             def on_done(title: str, done: int, total: int) -> None:
@@ -134,21 +140,20 @@ def cluster(
             groups = group_clips(
                 paths, config, count, cache=False if no_cache else cache, on_done=on_done
             )
-            _write(groups, outputs)
-            if sorted_into is not None:
+        _write(groups, outputs)
+        warnings = list(groups.warnings)
+        if sorted_into is not None:
+            with counting(shown=not quiet) as report:
                 sort_clips(
                     [clip.path for clip in groups.clips],
                     [row.speaker for row in groups.rows],
                     sorted_into,
                     "copy" if copy_to else "link",
                     on_done=lambda done, total: report("sorting clips", done, total),
+                    on_warning=warnings.append,
                 )
-    except KeyboardInterrupt:
-        after = f"after {heard[0]} of {heard[1]} clips" if heard[1] else "before the first clip"
-        tell(f"stopped {after}" + ("" if no_cache else "; run it again to go on"))
-        raise typer.Exit(130) from None
     if not quiet:
-        for sentence in groups.warnings:
+        for sentence in warnings:
             tell(sentence)
         clips_table(groups.rows)
 
@@ -164,12 +169,3 @@ def _write(groups: ClipGroups, outputs: Sequence[tuple[str, str]]) -> None:
     }
     for path, kind in outputs:
         write_atomic(path, texts[kind])
-
-
-def _format_of(path: str) -> str:
-    suffix = Path(path).suffix.lower()
-    if path == "-" or suffix in (".csv", "") or path.startswith("/dev/"):
-        return "csv"
-    if suffix == ".json":
-        return "json"
-    raise ConfigError(f"cannot tell the format of {path!r}: end the name in .csv or .json")

@@ -12,10 +12,13 @@ from typer.core import TyperCommand
 
 from diarize.clustering import CLUSTERERS
 from diarize.segmentation import SEGMENTERS
-from encoder.errors import ConfigError
+from encoder.errors import ConfigError, StoreError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from diarize.store.gallery import Gallery
+    from diarize.store.rows import Person
 
 __all__ = ["RunCommand", "run"]
 
@@ -28,14 +31,26 @@ class RunCommand(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         given: list[str] = []
+        behind = None  # what follows `--gallery` and was not taken for its file
         for at, arg in enumerate(args):
             if arg == "--":
-                return super().parse_args(ctx, [*given, *args[at:]])
-            alone = arg == "--gallery" and not args[at + 1 : at + 2]
-            if arg == "--gallery" and (alone or not args[at + 1].endswith(GALLERY_SUFFIXES)):
+                given += args[at:]
+                break
+            name = next(iter(args[at + 1 : at + 2]), None)
+            if arg == "--gallery" and (name is None or not name.endswith(GALLERY_SUFFIXES)):
                 arg = "--gallery="
+                behind = name if name is None or not name.startswith("-") else None
             given.append(arg)
-        return super().parse_args(ctx, given)
+        if behind is None:
+            return super().parse_args(ctx, given)
+        ctx.allow_extra_args = True
+        rest = super().parse_args(ctx, given)
+        if rest:
+            raise ConfigError(
+                f"is {behind!r} a gallery or the recording? Let a gallery's name end in .sqlite "
+                "or .db, or write --gallery=FILE"
+            )
+        return rest
 
 
 # typer reads these annotations at run time, and Python 3.10's typing needs Optional for that.
@@ -102,10 +117,10 @@ def run(
     """Who spoke when in one recording."""
     from diarize.clustering.door import SpeakerCount
     from diarize.config import load_config
-    from diarize.files import check_target, write_atomic
+    from diarize.files import check_target, output_format, write_atomic
 
     # Whatever can be wrong with the flags is said before anything slow is imported or read.
-    outputs = [(path, _format_of(path)) for path in output or ["-"]]
+    outputs = [(path, output_format(path, "rttm", "json")) for path in output or ["-"]]
     for path, _ in outputs:
         check_target(path)
     SpeakerCount.of(speakers, min_speakers, max_speakers)
@@ -119,34 +134,38 @@ def run(
     SEGMENTERS.check(plan.segmenter)
     CLUSTERERS.check(plan.clusterer)
 
-    from diarize.cli_view import progress, speakers_table, tell
+    from diarize.cli_view import interruptible, progress, speakers_table, tell
 
-    try:
-        with contextlib.ExitStack() as stack:
-            known = stack.enter_context(_open_gallery(gallery, link)) if named else None
-            on_stage = stack.enter_context(progress(shown=not quiet))
-            on_stage("load", 0, None)
-            from diarize.pipeline import Diarizer
+    unlinked: StoreError | None = None
+    with interruptible("nothing was written"), contextlib.ExitStack() as stack:
+        known = stack.enter_context(_open_gallery(gallery, link)) if named else None
+        on_stage = stack.enter_context(progress(shown=not quiet))
+        on_stage("load", 0, None)
+        from diarize.pipeline import Diarizer
 
-            diarizer = Diarizer.from_config(plan)
-            fingerprint = diarizer.embedder.fingerprint
-            # A gallery of another encoder is said before the recording is read.
-            people = known.people(fingerprint, embedder=plan.embedder) if known else []
-            result = diarizer(
-                audio,
-                speakers=speakers,
-                min_speakers=min_speakers,
-                max_speakers=max_speakers,
-                channel=channel,
-                on_stage=on_stage,
-            )
-            if known:
-                from diarize.recognition import recognise
+        diarizer = Diarizer.from_config(plan)
+        people: list[Person] = []
+        if known:  # what speaks against names is said before the recording is read
+            from diarize.naming import check_rule
 
+            check_rule(plan.naming, diarizer.calibration)
+            people = known.people(diarizer.embedder.fingerprint, embedder=plan.embedder)
+        result = diarizer(
+            audio,
+            speakers=speakers,
+            min_speakers=min_speakers,
+            max_speakers=max_speakers,
+            channel=channel,
+            on_stage=on_stage,
+        )
+        if known:
+            from diarize.recognition import recognise
+
+            try:
                 result = recognise(result, people, link=known if link else None)
-    except KeyboardInterrupt:
-        tell("stopped, nothing was written")
-        raise typer.Exit(130) from None
+            except StoreError as error:
+                unlinked = error
+                result = recognise(result, people)
     texts = {kind: getattr(result, f"to_{kind}")() for _, kind in outputs}
     for path, kind in outputs:
         write_atomic(path, texts[kind])
@@ -154,18 +173,16 @@ def run(
         for sentence in result.warnings:
             tell(f"warning: {sentence}")
         speakers_table(result)
+    if unlinked:
+        tell(f"the turns were written, but nobody new is remembered, for {unlinked}")
+        raise typer.Exit(2)
 
 
-def _open_gallery(path: str | None, link: bool) -> contextlib.AbstractContextManager[Gallery]:
+@contextlib.contextmanager
+def _open_gallery(path: str | None, link: bool) -> Iterator[Gallery]:
     from diarize.store.gallery import Gallery, default_gallery
 
-    return Gallery.open(path or default_gallery(), create=link)
-
-
-def _format_of(path: str) -> str:
-    suffix = Path(path).suffix.lower()
-    if path == "-" or suffix in (".rttm", "") or path.startswith("/dev/"):
-        return "rttm"
-    if suffix == ".json":
-        return "json"
-    raise ConfigError(f"cannot tell the format of {path!r}: end the name in .rttm or .json")
+    with Gallery.open(path or default_gallery(), create=link) as known:
+        if link:
+            known.check_writable()
+        yield known

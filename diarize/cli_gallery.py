@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,7 +32,6 @@ __all__ = [
     "gallery",
     "models",
     "rename",
-    "stoppable",
 ]
 
 GalleryPath = Annotated[
@@ -78,7 +78,7 @@ def enroll(
     quiet: Quiet = False,
 ) -> None:
     """Make a voice known: add files of one person to the gallery."""
-    from diarize.cli_view import tell
+    from diarize.cli_view import interruptible, tell
     from diarize.enrolment import EnrolmentConfig, clip_sound, sounds_mixed
     from diarize.enrolment import enroll as enroll_sounds
     from diarize.store.names import clean_name, shown
@@ -87,7 +87,7 @@ def enroll(
     config = EnrolmentConfig() if min_speech is None else EnrolmentConfig(min_speech_s=min_speech)
     check_files(files)
     with (
-        stoppable("nobody was enrolled"),
+        interruptible("nobody was enrolled"),
         _writable(gallery) as known,
         models(embedder, segmenter, shown=not quiet) as (voices, calibration, used, on_stage),
     ):
@@ -102,17 +102,19 @@ def enroll(
             if sounds_mixed(voice.pieces, voices.config.piece_s, calibration):
                 remarks.append(f"two voices in {str(path)!r}? A file should hold one person")
             sounds.append(clip_sound(voice, str(path), keep=keep_sound, config=config))
-        added, notes = enroll_sounds(
-            known,
-            name,
-            sounds,
-            fingerprint=voices.embedder.fingerprint,
-            embedder=used,
-            calibration=calibration,
-            anyway=anyway,
-            config=config,
-        )
-        (person,) = (p for p in known.people() if p.name == known.called(name))
+        with known.changing():
+            added, notes = enroll_sounds(
+                known,
+                name,
+                sounds,
+                fingerprint=voices.embedder.fingerprint,
+                embedder=used,
+                calibration=calibration,
+                anyway=anyway,
+                config=config,
+            )
+            called = known.called(name)
+            person = next(p for p in known.people() if p.name == called)
     if quiet:
         return
     for sentence in remarks + notes:
@@ -217,31 +219,39 @@ def gallery(
 
 
 def _reembed(known: Gallery, embedder: str | None, segmenter: str | None, *, shown: bool) -> None:
-    from diarize.cli_view import tell
+    from diarize.cli_view import interruptible, tell
     from diarize.enrolment import reembed
+    from diarize.formats.clips import plural
 
-    if not known.kept_sounds():
+    known.check_writable()
+    with (
+        interruptible("the gallery is as it was"),
+        models(embedder, segmenter, shown=shown) as (voices, _, used, on_stage),
+    ):
+        found = reembed(
+            known, voices, used, on_done=lambda done, total: on_stage("embed", done, total)
+        )
+    if found.left and not found.done:
         raise StoreError(
             f"no sound was kept in the gallery {str(known.path)!r}: forget its people and enroll "
             "them again, with --keep-sound"
         )
-    with (
-        stoppable("the gallery is as it was"),
-        models(embedder, segmenter, shown=shown) as (voices, _, used, on_stage),
-    ):
-        done, lost = reembed(
-            known, voices, used, on_done=lambda done, total: on_stage("embed", done, total)
-        )
-    tell(f"made anew with {used}: {', '.join(done)}")
-    if lost:
-        tell(f"warning: no sound was kept of {', '.join(lost)}: forget and enroll them again")
+    if not shown:
+        return
+    if not found.done:
+        tell(f"all vectors are of {used} already")
+        return
+    tell(f"made anew with {used}: {', '.join(found.done)}")
+    for name, sounds in found.lost.items():
+        tell(f"warning: {plural(sounds, 'file')} of {name} went, as no sound was kept of it")
+    if found.left:
+        tell(f"warning: no sound was kept of {', '.join(found.left)}: forget and enroll them again")
 
 
 @contextmanager
 def _writable(path: Path | None) -> Iterator[Gallery]:
     with Gallery.open(path or default_gallery(), create=True) as known:
-        with known.changing():
-            pass  # what cannot be written is said before models are loaded
+        known.check_writable()  # said before models are loaded
         yield known
 
 
@@ -267,22 +277,17 @@ def models(
         yield Voices(finder, loaded), find_calibration(loaded.fingerprint), used, on_stage
 
 
-@contextmanager
-def stoppable(what_is: str) -> Iterator[None]:
-    """Ctrl-C ends the block with a sentence that says `what_is` then, and exit code 130."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        from diarize.cli_view import tell
-
-        tell(f"stopped, {what_is}")
-        raise typer.Exit(130) from None
-
-
 def check_files(files: list[Path]) -> None:
     """ConfigError or AudioError for the first that is no file."""
     for path in files:
-        if path.is_dir():
+        try:
+            mode = path.stat().st_mode
+        except (FileNotFoundError, NotADirectoryError):
+            raise AudioError(f"there is no file {str(path)!r}: check the path") from None
+        except (OSError, ValueError) as error:  # a name that no disk can have, or a loop
+            reason = getattr(error, "strerror", None) or str(error)
+            raise AudioError(f"cannot read {str(path)!r} ({reason}): check the path") from error
+        if stat.S_ISDIR(mode):
             raise ConfigError(f"{str(path)!r} is a folder: give the files in it")
-        if not path.exists():
-            raise AudioError(f"there is no file {str(path)!r}: check the path")
+        if not stat.S_ISREG(mode):  # a pipe would be waited for
+            raise AudioError(f"{str(path)!r} is no file: give media files")

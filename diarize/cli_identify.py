@@ -17,7 +17,6 @@ from diarize.cli_gallery import (
     SegmenterName,
     check_files,
     models,
-    stoppable,
 )
 from diarize.store.gallery import Gallery, default_gallery
 from encoder.errors import AudioError, ConfigError, StoreError
@@ -54,7 +53,7 @@ def identify(
     quiet: Quiet = False,
 ) -> None:
     """Whose voice is it? The known people who are most like the speaker of each file."""
-    from diarize.cli_view import tell
+    from diarize.cli_view import interruptible, tell
     from diarize.files import check_target, write_atomic
     from diarize.formats.json import format_json
     from diarize.naming import NamingConfig
@@ -69,7 +68,7 @@ def identify(
         check_target(output)
     check_files(files)
     with (
-        stoppable("nothing was written"),
+        interruptible("nothing was written"),
         Gallery.open(gallery or default_gallery(), create=False) as known,
     ):
         if not known.fingerprints():

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from typing import Any
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+
+from diarize.cli_view import wide_console
 
 __all__ = ["identified_table", "people_table"]
 
 
 def people_table(rows: Sequence[dict[str, Any]], where: str) -> None:
     """One row a person, as `diarize gallery` writes them into JSON."""
-    console = _console()
+    console = wide_console()
     if not rows:
         console.print(f"nobody is in the gallery {escape(where)}", highlight=False)
         return
@@ -42,7 +42,7 @@ def people_table(rows: Sequence[dict[str, Any]], where: str) -> None:
 
 def identified_table(rows: Sequence[dict[str, Any]]) -> None:
     """The candidates of each file, and below it who it is or why it is nobody."""
-    console = _console()
+    console = wide_console()
     table = Table()
     table.add_column("file", overflow="fold")
     table.add_column("speech", justify="right")
@@ -69,8 +69,3 @@ def _cells(candidate: dict[str, Any] | None) -> tuple[str, str, str]:
         f"{candidate['similarity']:.3f}",
         "-" if probability is None else f"{probability:.2f}",
     )
-
-
-def _console() -> Console:
-    # Redirected to a file the table keeps its columns instead of folding them at 80.
-    return Console(width=None if sys.stdout.isatty() else 120)

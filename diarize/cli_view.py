@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from diarize.formats.clips import plural
 from diarize.timeline import speaking_time
 
 if TYPE_CHECKING:
@@ -65,23 +66,24 @@ def wide_console() -> Console:
 
 
 @contextmanager
-def interruptible(what: str) -> Iterator[None]:
-    """Ctrl-C becomes one sentence and exit code 130."""
+def interruptible(what: str | Callable[[], str]) -> Iterator[None]:
+    """Ctrl-C becomes exit code 130 and one sentence, which says `what` is left then."""
     try:
         yield
     except KeyboardInterrupt:
-        tell(f"interrupted: {what}")
+        tell(f"stopped, {what if isinstance(what, str) else what()}")
         raise SystemExit(130) from None
 
 
 def speakers_table(result: DiarizationResult, *, console: Console | None = None) -> None:
-    """Speakers with their time, share and number of turns; a sentence when nobody speaks."""
+    """Speakers with their time, share of all speech and number of turns; a sentence when nobody
+    speaks."""
     console = console or Console(stderr=True)
     seconds = result.speakers
     if not result.turns:
         console.print(f"no speech found in {result.duration_s:.1f} s", highlight=False)
         return
-    found = _plural(len(seconds), "speaker")
+    found = plural(len(seconds), "speaker")
     table = Table(title=f"{escape(result.uri)}: {found} in {_clock(result.duration_s)}")
     table.add_column("speaker")
     for title in ("speech", "share", "turns", "first at"):
@@ -91,7 +93,7 @@ def speakers_table(result: DiarizationResult, *, console: Console | None = None)
     for name, spoken in everybody.items():
         own = [t for t in result.turns if t.speaker == name]
         table.add_row(
-            name,
+            escape(name),
             _clock(spoken),
             f"{spoken / total:.0%}",
             str(len(own)),
@@ -102,10 +104,6 @@ def speakers_table(result: DiarizationResult, *, console: Console | None = None)
     console.print(
         f"{took:.1f} s for {result.duration_s:.1f} s of sound", style="dim", highlight=False
     )
-
-
-def _plural(count: int, noun: str) -> str:
-    return f"{count} {noun}" + ("" if count == 1 else "s")
 
 
 def _clock(seconds: float) -> str:

@@ -175,7 +175,8 @@ def pick_clusterer(
     """The clusterer `name` for so many clips; for "" the exact one, or above EXACT_CLIPS the graph.
 
     settings: by clusterer name, over what `min_similarity` asks for. ConfigError for more than
-    MOST_EXACT clips where all pairs are needed.
+    MOST_EXACT clips where all pairs are needed, BackendUnavailable where so many need a package
+    that is not installed.
     """
     if not name:
         name = "agglomerative" if number <= EXACT_CLIPS else LARGE
@@ -198,6 +199,8 @@ def pick_clusterer(
             f"--clusterer {name} compares all pairs, which takes {gigabytes:.0f} GB for {number} "
             f"clips: choose {LARGE}"
         )
+    if check_rows := getattr(backend, "check_rows", None):
+        check_rows(number)
     chosen = backend.for_clips(min_similarity)
     own = (settings or {}).get(name, {})
     if not own:
@@ -275,9 +278,7 @@ def _hear(path: Path, voices: Voices) -> tuple[Heard, bool]:
     elif vector is None:
         heard = f"only {voice.speech_s:.1f} s of speech" if voice.speech_s else "no speech"
         reason = f"{heard} in {voice.duration_s:.1f} s"
-    return Heard(
-        voice.vector, voice.speech_s, voice.duration_s, reason, tuple(voice.warnings)
-    ), True
+    return Heard(vector, voice.speech_s, voice.duration_s, reason, tuple(voice.warnings)), True
 
 
 def _to_the_others(unit: NDArray[np.float32], labels: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diarize.timeline import UNKNOWN, Turn
+from diarize.vectors import unit_rows
 from diarize.windows import Windows
 from encoder.calibration import LONGEST_S, SHORTEST_S, Calibration
 from encoder.errors import CorpusError
@@ -79,11 +80,11 @@ def turn_margins(
     rows = np.arange(count)
     own = np.empty(count, np.int64)
     own[turns[inside]] = labels[inside]
-    voice = _unit(of_turn)
-    to_others = voice @ _unit(of_speaker).T
+    voice = unit_rows(of_turn)
+    to_others = voice @ unit_rows(of_speaker).T
     to_others[rows, own] = -np.inf
     rest_s = speaker_s[own] - turn_s
-    to_own = (voice * _unit(of_speaker[own] - of_turn)).sum(axis=1)
+    to_own = (voice * unit_rows(of_speaker[own] - of_turn)).sum(axis=1)
     stranger = calibration.even_odds(turn_s, rest_s)
     to_own = np.where(rest_s >= LEAST_REST_S, to_own, stranger)
     nearest = to_others.max(axis=1, initial=-np.inf)
@@ -118,7 +119,3 @@ def fit_turns(
     slope, per_log_second = model.coef_[0]
     offset = model.intercept_[0]
     return replace(calibration, turns=(float(slope), float(per_log_second), float(offset)))
-
-
-def _unit(rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)

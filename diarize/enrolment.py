@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diarize.naming import Match, rank_people
-from diarize.store.gallery import Gallery
+from diarize.store.gallery import Exchanged, Gallery
 from diarize.store.names import clean_name, fold_name, shown
 from diarize.store.rows import Person, Sound
+from diarize.vectors import unit_rows
 from encoder.errors import ConfigError, CorpusError
 from encoder.units import SAMPLE_RATE
 
@@ -66,7 +67,7 @@ def clip_exemplars(
     if count >= 2 and len(pieces) > size:
         for start in np.linspace(0, len(pieces) - size, count).round().astype(int):
             mean = pieces[start : start + size].mean(axis=0, dtype=np.float64)
-            rows.append((mean / max(float(np.linalg.norm(mean)), 1e-12)).astype(np.float32))
+            rows.append(unit_rows(mean).astype(np.float32))
             seconds.append(speech_s * (size + 1) * step_s / heard_s)
     return np.stack(rows), np.array(seconds, np.float64)
 
@@ -106,8 +107,9 @@ def sounds_mixed(
     sizes = [int((labels == side).sum()) for side in (1, 2)]
     if min(sizes) < 2:
         return False
-    means = [pieces[labels == side].mean(axis=0, dtype=np.float64) for side in (1, 2)]
-    first, second = (mean / max(float(np.linalg.norm(mean)), 1e-12) for mean in means)
+    first, second = unit_rows(
+        np.stack([pieces[labels == side].mean(axis=0, dtype=np.float64) for side in (1, 2)])
+    )
     seconds = [piece_s * (size + 1) / 2 for size in sizes]  # half overlapping
     return float(calibration.probability(first @ second, *seconds)) < _MIXED_BELOW
 
@@ -184,17 +186,14 @@ def reembed(
     embedder: str,
     *,
     on_done: Callable[[int, int], None] | None = None,
-) -> tuple[list[str], list[str]]:
-    """Make the vectors of all kept sounds anew, with the embedder of `voices` called `embedder`.
-
-    Returns the names of the people who have new vectors, and of those who keep vectors of another
-    encoder since no sound of them was kept. The gallery changes at the end, in one step.
-    """
+) -> Exchanged:
+    """Make vectors of another encoder anew from kept sounds, with the embedder of `voices` called
+    `embedder`. The gallery changes at the end, in one step; see `Gallery.replace_exemplars`."""
     from torch import from_numpy
 
     from encoder.flac import from_flac
 
-    numbers = gallery.kept_sounds()
+    numbers = gallery.sounds_of_another(voices.embedder.fingerprint)
     made = {}
     for done, number in enumerate(numbers):
         if on_done:

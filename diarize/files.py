@@ -9,11 +9,12 @@ import os
 import secrets
 import stat
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
-from encoder.errors import StoreError
+from encoder.errors import ConfigError, StoreError
 
-__all__ = ["check_target", "write_atomic"]
+__all__ = ["check_target", "output_format", "write_atomic"]
 
 _STDOUT_NAMES = frozenset({"-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"})
 # Open files of this process under another name: a rename would cut the shell's `3> file` loose.
@@ -27,6 +28,7 @@ _NEXT_STEPS = {
     errno.EACCES: "choose a folder you may write to",
     errno.EPERM: "choose a folder you may write to",
     errno.EROFS: "choose a folder you may write to",
+    errno.ENAMETOOLONG: "choose a shorter name",
     errno.EPIPE: "the program that reads it has stopped",
 }
 
@@ -61,26 +63,60 @@ def write_atomic(path: str | os.PathLike[str], content: str | bytes) -> None:
         raise StoreError(f"cannot write {name!r} ({reason}): {step}") from error
 
 
-def check_target(path: str | os.PathLike[str]) -> None:
+def check_target(
+    path: str | os.PathLike[str], inputs: Iterable[str | os.PathLike[str]] = ()
+) -> None:
     """Raise now the StoreError that `write_atomic` would raise later for this path.
 
-    Looks only; a disk may still fill up in between.
+    ConfigError if the path is one of the `inputs`, which would be lost. Looks only; a disk may
+    still fill up in between.
     """
     name = os.fspath(path)
     if name in _STDOUT_NAMES or name.startswith(_DESCRIPTOR_FOLDERS):
         return
+    for source in inputs:
+        if _is_same(name, os.fspath(source)):
+            raise ConfigError(
+                f"writing {name!r} would replace what is read from it: choose another name"
+            )
     target = Path(os.path.realpath(name))
     reason = None
-    if not target.parent.exists():
-        reason = errno.ENOENT
-    elif not target.parent.is_dir():
-        reason = errno.ENOTDIR
-    elif target.is_dir():
-        reason = errno.EISDIR
-    elif not target.exists() and not os.access(target.parent, os.W_OK):
-        reason = errno.EACCES
+    try:
+        if not target.parent.exists():
+            reason = errno.ENOENT
+        elif not target.parent.is_dir():
+            reason = errno.ENOTDIR
+        elif target.is_dir():
+            reason = errno.EISDIR
+        elif not target.exists() and not os.access(target.parent, os.W_OK):
+            reason = errno.EACCES
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            target.lstat()  # a name may be too long
+    except OSError as error:
+        reason = error.errno
     if reason is not None:
-        raise StoreError(f"cannot write {name!r} ({os.strerror(reason)}): {_NEXT_STEPS[reason]}")
+        step = _NEXT_STEPS.get(reason, "choose another place")
+        raise StoreError(f"cannot write {name!r} ({os.strerror(reason)}): {step}")
+
+
+def output_format(path: str, *formats: str) -> str:
+    """The one of `formats` that the path's ending asks for; the first for "-", devices and names
+    without an ending. ConfigError for other endings."""
+    ending = Path(path).suffix.lower().removeprefix(".")
+    if path == "-" or not ending or path.startswith("/dev/"):
+        return formats[0]
+    if ending in formats:
+        return ending
+    raise ConfigError(
+        f"cannot tell the format of {path!r}: end the name in .{' or .'.join(formats)}"
+    )
+
+
+def _is_same(one: str, other: str) -> bool:
+    try:
+        return Path(one).samefile(other)
+    except (OSError, ValueError):  # one of them does not exist
+        return False
 
 
 def _mode(path: Path) -> int | None:

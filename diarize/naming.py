@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diarize.store.rows import Person
+from diarize.vectors import unit_rows
 from encoder.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -26,8 +27,8 @@ __all__ = [
     "Naming",
     "NamingConfig",
     "agreement",
+    "check_rule",
     "judge_voices",
-    "match_voices",
     "name_speakers",
     "rank_people",
     "speaker_vectors",
@@ -123,20 +124,14 @@ def rank_people(
     return sorted(found, key=lambda match: -match.similarity)
 
 
-def match_voices(
-    vectors: Vectors,
-    speech_s: Seconds,
-    people: Sequence[Person],
-    calibration: Calibration | None,
-    *,
-    rule: NamingConfig | None = None,
-) -> list[Match | None]:
-    """Unit vectors (K, D) of voices heard for speech_s (K,) -> the match of each that has one.
-
-    ConfigError without a calibration, unless the rule gives a similarity.
-    """
-    judged = judge_voices(vectors, speech_s, people, calibration, rule=rule)
-    return [match if reason is None else None for match, reason in judged]
+def check_rule(rule: NamingConfig, calibration: Calibration | None) -> None:
+    """ConfigError without a calibration, unless the rule gives a similarity."""
+    if calibration is None and rule.min_similarity is None:
+        raise ConfigError(
+            "this embedder has no calibration, so no probability can be told: make one with "
+            "`make calibrate WEIGHTS=...`, or give a similarity as in "
+            "`--set naming.min_similarity=0.6`"
+        )
 
 
 def judge_voices(
@@ -147,13 +142,10 @@ def judge_voices(
     *,
     rule: NamingConfig | None = None,
 ) -> list[tuple[Match | None, str | None]]:
-    """As `match_voices`: (the best match, why it is not good enough or None) of each voice."""
+    """Unit vectors (K, D) of voices heard for speech_s (K,) -> (the best match, why it is not good
+    enough or None) of each. ConfigError as `check_rule`."""
     rule = rule or NamingConfig()
-    if calibration is None and rule.min_similarity is None:
-        raise ConfigError(
-            "this embedder has no calibration, so no probability can be told: "
-            "make one with `make calibrate WEIGHTS=...`, or give a similarity"
-        )
+    check_rule(rule, calibration)
     return [
         _judge(rank_people(vector, float(seconds), people, calibration), float(seconds), rule)
         for vector, seconds in zip(vectors, speech_s, strict=True)
@@ -219,9 +211,8 @@ def speaker_vectors(
     for label in range(count):
         own = labels == label
         speech_s[label] = window_seconds[own].sum()
-        mean = embeddings[_voting(own, deciding)].mean(axis=0, dtype=np.float64)
-        vectors[label] = mean / max(float(np.linalg.norm(mean)), 1e-12)
-    return vectors, speech_s
+        vectors[label] = embeddings[_voting(own, deciding)].mean(axis=0, dtype=np.float64)
+    return unit_rows(vectors), speech_s
 
 
 def name_speakers(
@@ -240,7 +231,7 @@ def name_speakers(
     embeddings (N, D): unit vectors of its windows; labels (N,): 0..K-1, or -1 for none, each label
     in use; window_seconds (N,): the time each window speaks for; deciding (N,): windows long enough
     to be asked. Labels that are one person get one name, as long as `minimum_speakers` remain.
-    ConfigError as `match_voices`.
+    ConfigError as `check_rule`.
     """
     rule = rule or NamingConfig()
     vectors, speech_s = speaker_vectors(embeddings, labels, window_seconds, deciding)

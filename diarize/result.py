@@ -112,9 +112,12 @@ class DiarizationResult:
         write_atomic(path, self.to_json())
 
     def to_mapping(self) -> dict[str, Any]:
-        """Turns, speakers and provenance as plain values, times in seconds."""
+        """Turns, speakers and provenance as plain values, times in seconds.
+
+        A speaker's `share` is of all speech, with that of UNKNOWN (`unknown_s`).
+        """
         seconds = self.speakers
-        total = sum(seconds.values())
+        total = sum(speaking_time(self.turns).values())
         return {
             "uri": self.uri,
             "duration_s": round(self.duration_s, 3),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import shutil
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -18,12 +19,21 @@ from encoder.errors import StoreError
 __all__ = ["NO_SPEAKER", "check_folder", "sort_clips"]
 
 NO_SPEAKER = "none"  # the folder of clips without a voice
+LONGEST_NAME = 255  # bytes, on the disks of today
+LONGEST_SUFFIX = 16
 
 
-def check_folder(folder: Path, places: Iterable[Path]) -> None:
-    """StoreError unless `folder` is absent or empty, can be made, and is in none of `places`."""
+def check_folder(folder: Path, places: Iterable[Path], outputs: Iterable[Path] = ()) -> None:
+    """StoreError unless `folder` is absent or empty, can be made, is in none of `places`, and none
+    of `outputs`, files that will be written, would be in it."""
     try:
         target = folder.resolve()
+        for output in outputs:
+            if target in (found := output.resolve(), *found.parents):
+                raise StoreError(
+                    f"{str(output)!r} would be in {str(folder)!r}, the folder that clips are "
+                    "sorted into: write it elsewhere"
+                )
         for place in places:
             root = place.resolve()
             if root == target or (root.is_dir() and root in target.parents):
@@ -31,6 +41,8 @@ def check_folder(folder: Path, places: Iterable[Path]) -> None:
                     f"{str(folder)!r} is inside {str(place)!r}, whose clips are sorted: "
                     "choose a folder elsewhere"
                 )
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            target.lstat()  # a name may be too long for the disk
         if os.path.lexists(folder) and (not folder.is_dir() or any(folder.iterdir())):
             raise StoreError(f"{str(folder)!r} exists and is not empty: choose another folder")
         above = next(p for p in (target, *target.parents) if p.exists())
@@ -51,15 +63,18 @@ def sort_clips(
     how: Literal["copy", "link"],
     *,
     on_done: Callable[[int, int], None] | None = None,
+    on_warning: Callable[[str], None] | None = None,
 ) -> None:
     """Put the N files into `folder`/speaker/, clips without one into `folder`/none/.
 
     Copies keep their time; links are symbolic and hold the whole path. Of files of one name the
-    second is called "name (2).wav". Whatever is no file, such as a broken link, is left out.
-    StoreError where the disk or the system refuses; nothing is left behind then.
+    second is called "name (2).wav". Whatever is no file, such as a broken link, is left out, and
+    so is a file that cannot be read, which `on_warning` is told. StoreError where the disk or the
+    system refuses; nothing is left behind then.
     """
     target = folder.resolve()  # a link to an empty folder stays a link
-    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    partial = target.with_name(f".{secrets.token_hex(6)}.partial")
+    above = [place for place in target.parents if not place.exists()]
     taken: set[tuple[str, str]] = set()
     try:
         partial.mkdir(parents=True)
@@ -67,12 +82,17 @@ def sort_clips(
             if _is_file(path):
                 own = partial / (speaker or NO_SPEAKER)
                 own.mkdir(exist_ok=True)
-                _put(path, own / _free_name(path, own.name, taken), how)
+                try:
+                    _put(path, own / _free_name(path, own.name, taken), how)
+                except _UnreadableError as error:
+                    if on_warning:
+                        on_warning(f"{str(path)!r} was not copied, for it cannot be read ({error})")
             if on_done:
                 on_done(done, len(paths))
         with contextlib.suppress(FileNotFoundError):
             target.rmdir()  # was empty when it was checked; OSError if no more
         partial.replace(target)
+        above = []
     except (OSError, shutil.Error) as error:
         reason = getattr(error, "strerror", None) or str(error)
         step = "make room, or choose another folder"
@@ -81,6 +101,13 @@ def sort_clips(
         raise StoreError(f"cannot sort clips into {str(folder)!r} ({reason}): {step}") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            for place in above:
+                place.rmdir()
+
+
+class _UnreadableError(Exception):
+    pass
 
 
 def _is_file(path: Path) -> bool:
@@ -92,16 +119,36 @@ def _is_file(path: Path) -> bool:
 
 def _put(path: Path, to: Path, how: Literal["copy", "link"]) -> None:
     if how == "copy":
-        shutil.copy2(path, to)
+        try:
+            shutil.copy2(path, to)
+        except OSError:
+            to.unlink(missing_ok=True)
+            _read_through(path)  # whose fault was it?
+            raise
     else:
         to.symlink_to(path.absolute())
 
 
+def _read_through(path: Path) -> None:
+    try:
+        with path.open("rb") as file:
+            while file.read(1 << 20):
+                pass
+    except OSError as error:
+        raise _UnreadableError(error.strerror) from error
+
+
 def _free_name(path: Path, folder: str, taken: set[tuple[str, str]]) -> str:
     """The file's own name, or with a number; names that differ only in case count as one."""
+    stem, suffix = path.stem, path.suffix
+    if len(suffix) > LONGEST_SUFFIX:  # no suffix, but a name with a dot in it
+        stem, suffix = path.name, ""
     name, number = path.name, 1
     while (folder, name.casefold()) in taken:
         number += 1
-        name = f"{path.stem} ({number}){path.suffix}"
+        tail = f" ({number}){suffix}"
+        while len(os.fsencode(stem + tail)) > LONGEST_NAME:
+            stem = stem[:-1]
+        name = stem + tail
     taken.add((folder, name.casefold()))
     return name

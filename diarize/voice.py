@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from diarize.embedding import Embedder
 from diarize.loudness import level_out
 from diarize.segmentation import Segmenter
+from diarize.vectors import unit_rows
 from encoder.audio import load_audio
 from encoder.errors import ConfigError
 from encoder.units import SAMPLE_RATE, samples_to_seconds, seconds_to_samples
@@ -55,6 +56,7 @@ class ClipVoice:
 
     pieces: (P, D) unit vectors in time order. vector: (D,) unit. speech_s: seconds of speech that
     were heard. duration_s: seconds of the clip that were heard. wave: (T,) the speech itself.
+    warnings: what is wrong with the file, without its name.
     """
 
     pieces: NDArray[np.float32]
@@ -97,6 +99,8 @@ class Voices:
         longest = seconds_to_samples(self.config.longest_s)
         one_more = samples_to_seconds(longest + 1)  # tells whether the file goes on
         wave = load_audio(path, duration_s=one_more, on_warning=warnings.append)
+        # What is remembered of a clip must hold under another name, too.
+        warnings = [text.removeprefix(f"{str(path)!r} ") for text in warnings]
         if len(wave) > longest:
             wave = wave[:longest]
             warnings.append(f"heard only the first {self.config.longest_s:g} s")
@@ -114,9 +118,7 @@ class Voices:
         if not enough or len(heard) < self.embedder.minimum_samples:
             return ClipVoice(np.zeros((0, 0), np.float32), None, speech_s, duration_s, heard[:0])
         pieces = self.embedder.embed_windows(heard, _pieces(len(heard), self.config))
-        mean = pieces.mean(axis=0)
-        vector = mean / max(float(np.linalg.norm(mean)), 1e-12)
-        return ClipVoice(pieces, vector, speech_s, duration_s, heard)
+        return ClipVoice(pieces, unit_rows(pieces.mean(axis=0)), speech_s, duration_s, heard)
 
 
 def _around(wave: torch.Tensor, regions: NDArray[np.int64], config: VoiceConfig) -> torch.Tensor:

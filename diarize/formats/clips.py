@@ -26,7 +26,6 @@ __all__ = [
     "format_csv",
     "plural",
     "read_clip_labels",
-    "read_clips_csv",
     "rows_as_json",
     "speaker_groups",
 ]
@@ -54,7 +53,7 @@ _DIGITS = {"similarity": 4, "probability": 4, "seconds": 3, "speech_s": 3}
 
 
 def format_csv(rows: Iterable[ClipRow]) -> str:
-    """The CSV text. Text is always quoted, as a path may begin like a spreadsheet's formula."""
+    """The CSV text, with all text quoted."""
     text = io.StringIO()
     writer = csv.writer(text, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")
     text.write(",".join(COLUMNS) + "\n")
@@ -66,11 +65,6 @@ def format_csv(rows: Iterable[ClipRow]) -> str:
 def rows_as_json(rows: Iterable[ClipRow]) -> list[dict[str, Any]]:
     """Plain values, rounded as they are written."""
     return [{name: _rounded(name, value) for name, value in asdict(row).items()} for row in rows]
-
-
-def read_clips_csv(path: str | os.PathLike[str]) -> list[ClipRow]:
-    """The rows of a CSV file that `format_csv` made; FormatError names file, line and fault."""
-    return [_row(where, fields) for where, fields in _records(Path(path), ",")]
 
 
 def read_clip_labels(path: str | os.PathLike[str]) -> dict[str, str]:
@@ -126,10 +120,14 @@ def _json_records(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
     try:
         clips = json.loads(_read(path))["clips"]
         checked = [dict(clip) for clip in clips]
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise FormatError(
             f"{str(path)!r} is no JSON of clips ({error}): give what `diarize cluster` wrote"
         ) from error
+    for clip in checked:
+        speaker = clip.get("speaker")
+        if isinstance(speaker, int) and not isinstance(speaker, bool):
+            clip["speaker"] = "" if speaker == -1 else str(speaker)  # -1 is nobody
     return ((f"clip {number} of {str(path)!r}", c) for number, c in enumerate(checked, start=1))
 
 
@@ -150,25 +148,6 @@ def _text(where: str, fields: Mapping[str, Any], name: str) -> str:
     if not isinstance(value, str):
         raise FormatError(f"{where} has no {name!r}: every clip needs path and speaker")
     return value
-
-
-def _row(where: str, fields: Mapping[str, str | None]) -> ClipRow:
-    numbers: dict[str, float | None] = {}
-    for name in _DIGITS:
-        text = fields.get(name) or ""
-        try:
-            numbers[name] = float(text) if text else None
-        except ValueError:
-            raise FormatError(f"{where} has the {name} {text!r}: write a number") from None
-    return ClipRow(
-        _text(where, fields, "path"),
-        _text(where, fields, "speaker") or None,
-        numbers["similarity"],
-        numbers["probability"],
-        numbers["seconds"] or 0.0,
-        numbers["speech_s"] or 0.0,
-        fields.get("note") or "",
-    )
 
 
 def speaker_groups(rows: Sequence[ClipRow]) -> list[tuple[str, int, float, float | None]]:

@@ -233,11 +233,15 @@ def _known_clip(sql: sqlite3.Connection, own: tuple[bytes, str, str]) -> Heard |
         return None
     stored, reason, speech_s, duration_s, warnings = row
     vector = None
-    if stored is not None:
-        vector = np.frombuffer(stored, "<f4").astype(np.float32)
-        if not abs(float(np.linalg.norm(vector)) - 1) < 1e-3:  # NaN is not below, either
-            return None  # a disk has changed it
-    return Heard(vector, speech_s, duration_s, reason, tuple(json.loads(warnings)))
+    try:  # a disk may have changed anything
+        if stored is not None:
+            vector = np.frombuffer(stored, "<f4").astype(np.float32)
+            if not abs(float(np.linalg.norm(vector)) - 1) < 1e-3:  # NaN is not below, either
+                return None
+        said = tuple(str(sentence) for sentence in json.loads(warnings))
+        return Heard(vector, float(speech_s), float(duration_s), str(reason), said)
+    except (TypeError, ValueError):
+        return None
 
 
 def _digest(path: Path) -> bytes:

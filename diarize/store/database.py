@@ -14,6 +14,7 @@ and a kill leaves the state before. A file that may only be read can be read.
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,14 +22,21 @@ from pathlib import Path
 
 from encoder.errors import StoreError
 
-__all__ = ["DamagedError", "Database", "open_database"]
+__all__ = ["DamagedError", "Database", "damaged", "open_database"]
 
 TIMEOUT_S = 10.0  # how long another process may hold the file
-_DAMAGED = ("not a database", "malformed", "corrupt", "no such table", "no such column")
+_DAMAGED = (
+    *("not a database", "malformed", "corrupt", "no such table", "no such column"),
+    *("decode to UTF-8", "unsupported file format", "foreign key mismatch"),
+)
 
 
 class DamagedError(StoreError):
     """The file is no database of ours, or was one."""
+
+
+class _Undo(Exception):  # noqa: N818 - no error
+    pass
 
 
 class Database:
@@ -41,19 +49,35 @@ class Database:
         self.path = path
         self.what = what
         self.timeout_s = timeout_s
+        self._file = _file_number(path)
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
         """All that is done in the block, or nothing of it. StoreError where it cannot be;
         sqlite3.IntegrityError passes, for the caller knows which rule was broken."""
         with self._transaction("BEGIN IMMEDIATE", "COMMIT") as connection:
+            if _file_number(self.path) != self._file:  # it would be written where nobody looks
+                raise StoreError(
+                    f"the {self.what} {str(self.path)!r} was moved or removed by another program "
+                    "meanwhile: try again"
+                )
             yield connection
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """One state of the file, whatever others write meanwhile. StoreError."""
         with self._transaction("BEGIN", "ROLLBACK") as connection:
-            yield connection
+            try:
+                yield connection
+            except sqlite3.IntegrityError as error:  # reading breaks no rule
+                raise damaged(self.path, self.what, error) from error
+
+    def check_writable(self) -> None:
+        """The StoreError that a change would meet now. The file stays as it is."""
+        with contextlib.suppress(_Undo), self.writing() as connection:
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            connection.execute(f"PRAGMA user_version = {version}")  # asks for a journal, too
+            raise _Undo
 
     @contextmanager
     def _transaction(self, begin: str, end: str) -> Iterator[sqlite3.Connection]:
@@ -128,6 +152,22 @@ def open_database(
         connection.close()
 
 
+def damaged(path: Path, what: str, reason: object) -> DamagedError:
+    """What is said of a file that cannot be what it should be."""
+    return DamagedError(
+        f"{str(path)!r} is damaged or no {what} ({reason}): "
+        "restore a copy of it, or choose another file"
+    )
+
+
+def _file_number(path: Path) -> tuple[int, int] | None:
+    try:
+        status = os.stat(path)  # noqa: PTH116
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
 def _identity(connection: sqlite3.Connection) -> tuple[int, int, int]:
     """(application id, version, number of tables); all 0 in a new file."""
     connection.execute("BEGIN")  # all three from one state
@@ -177,6 +217,8 @@ def _in_words(path: Path, what: str, timeout_s: float) -> Iterator[None]:
         yield
     except (sqlite3.ProgrammingError, sqlite3.InterfaceError, sqlite3.IntegrityError):
         raise
+    except UnicodeDecodeError as error:  # of a sentence of SQLite's about a garbled name
+        raise damaged(path, what, error) from error
     except sqlite3.Error as error:
         reason = str(error)
         if "locked" in reason or "busy" in reason:
@@ -185,10 +227,7 @@ def _in_words(path: Path, what: str, timeout_s: float) -> Iterator[None]:
                 "try again when that has finished"
             ) from error
         if any(word in reason for word in _DAMAGED):
-            raise DamagedError(
-                f"{str(path)!r} is damaged or no {what} ({reason}): "
-                "restore a copy of it, or choose another file"
-            ) from error
+            raise damaged(path, what, reason) from error
         steps = {"readonly": "choose a file you may write to", "full": "make room on the disk"}
         step = next((s for word, s in steps.items() if word in reason), "choose another place")
         raise StoreError(f"cannot use the {what} {str(path)!r} ({reason}): {step}") from error

@@ -19,13 +19,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from diarize.store import rows
-from diarize.store.database import Database, open_database
+from diarize.store.database import Database, damaged, open_database
 from diarize.store.names import clean_name, fold_name, nearest_names, shown, stranger_name
 from diarize.store.rows import MOST_EXEMPLARS, SCHEMA, Person, Sound
 from encoder.errors import ConfigError, StoreError
 from encoder.hub import user_data
 
-__all__ = ["MOST_EXEMPLARS", "Gallery", "KeptSound", "Person", "Sound", "default_gallery"]
+__all__ = [
+    "MOST_EXEMPLARS",
+    "Exchanged",
+    "Gallery",
+    "KeptSound",
+    "Person",
+    "Sound",
+    "default_gallery",
+]
 
 APPLICATION_ID = 0x44474C59  # "DGLY"
 VERSION = 1
@@ -39,6 +47,19 @@ class KeptSound:
     name: str
     source: str
     content: bytes
+
+
+@dataclass(frozen=True)
+class Exchanged:
+    """What became of voices of another encoder, by name.
+
+    done: they have new vectors. lost: how many sounds of theirs went, since they were not kept (a
+    part of those in `done`). left: they keep the vectors they had, as no sound was kept at all.
+    """
+
+    done: list[str]
+    lost: dict[str, int]
+    left: list[str]
 
 
 def default_gallery() -> Path:
@@ -63,7 +84,10 @@ class Gallery:
         cls, path: str | Path, *, create: bool, timeout_s: float | None = None
     ) -> Iterator[Gallery]:
         """The gallery in a file, which may be read-only for a reader. StoreError says what is
-        wrong with it; without `create` it must exist."""
+        wrong with it; without `create` it must exist. If the block fails, a gallery that was made
+        for it and holds nobody is removed again."""
+        path = Path(path)
+        made = _absent(path) if create else []
         extra = {} if timeout_s is None else {"timeout_s": timeout_s}
         with open_database(
             path,
@@ -77,7 +101,13 @@ class Gallery:
         ) as database:
             with database.reading() as sql:  # who is forgotten shall not be found in free pages
                 sql.execute("PRAGMA secure_delete = ON")
-            yield cls(database)
+            gallery = cls(database)
+            try:
+                yield gallery
+            except BaseException:
+                if made:
+                    gallery._remove_if_empty(made)
+                raise
 
     @property
     def path(self) -> Path:
@@ -89,6 +119,10 @@ class Gallery:
         """What is read and written in the block is one change, with no other process between."""
         with self._writing():
             yield
+
+    def check_writable(self) -> None:
+        """The StoreError that a change would meet now. The file stays as it is."""
+        self._database.check_writable()
 
     # Reading.
 
@@ -109,25 +143,32 @@ class Gallery:
     def fingerprints(self) -> dict[str, str]:
         """Fingerprint -> name of the embedders whose vectors are held."""
         with self._reading() as sql:
-            return dict(sql.execute("SELECT DISTINCT fingerprint, embedder FROM exemplar"))
+            found = sql.execute("SELECT DISTINCT fingerprint, embedder FROM exemplar")
+            return dict(rows.checked(found, str, str))
 
     def kept_sounds(self) -> list[int]:
         """The numbers of the sounds that `kept_sound` gives."""
         with self._reading() as sql:
             found = sql.execute("SELECT id FROM sound WHERE kept IS NOT NULL ORDER BY person, id")
-            return [number for (number,) in found]
+            return [number for (number,) in rows.checked(found, int)]
+
+    def sounds_of_another(self, fingerprint: str) -> list[int]:
+        """Those `kept_sounds` whose people have vectors of another encoder."""
+        with self._reading() as sql:
+            return [number for number, _ in rows.kept_of_another(sql, fingerprint)]
 
     def kept_sound(self, number: int) -> KeptSound:
         """One of `kept_sounds`; StoreError if it was forgotten meanwhile."""
         with self._reading() as sql:
-            row = sql.execute(
+            found = sql.execute(
                 "SELECT sound.id, name, source, kept FROM sound JOIN person ON person.id = person"
-                " WHERE sound.id = ?",
+                " WHERE sound.id = ? AND kept IS NOT NULL",
                 (number,),
-            ).fetchone()
-        if row is None:
+            )
+            kept = [KeptSound(*row) for row in rows.checked(found, int, str, str, bytes)]
+        if not kept:
             raise self._changed()
-        return KeptSound(*row)
+        return kept[0]
 
     # Writing.
 
@@ -150,7 +191,8 @@ class Gallery:
         with self._writing() as sql:
             self._check_fingerprint(sql, fingerprint, embedder)
             sql.execute("UPDATE numbering SET strangers = strangers + 1")
-            (number,) = sql.execute("SELECT strangers FROM numbering").fetchone()
+            found = sql.execute("SELECT strangers FROM numbering")
+            ((number,),) = rows.checked(found, int, count=1)
             person = rows.make_person(sql, stranger_name(number), "stranger")
             rows.add_sounds(sql, person, sounds, fingerprint, embedder)
         return stranger_name(number)
@@ -182,6 +224,7 @@ class Gallery:
                     "the same person, or choose another name"
                 )
             self._check_one_space(sql, person, other)
+            rows.keep_of_both(sql, person, other)
             sql.execute("UPDATE OR IGNORE sound SET person = ? WHERE person = ?", (other, person))
             sql.execute("DELETE FROM person WHERE id = ?", (person,))  # and sounds both had
             rows.thin_person(sql, other)
@@ -189,30 +232,32 @@ class Gallery:
 
     def replace_exemplars(
         self, made: dict[int, Sound], *, fingerprint: str, embedder: str
-    ) -> tuple[list[str], list[str]]:
-        """Put in vectors of another encoder, made anew from kept sounds (their number -> Sound).
+    ) -> Exchanged:
+        """Put in vectors of this encoder for those of another: `made`, from `sounds_of_another`
+        (their number -> Sound).
 
-        Whoever has a kept sound loses the old vectors, and the sounds that were not kept. Returns
-        the names of these people and of those that stay as they were. StoreError if a kept sound is
-        not among `made`, because somebody enrolled it meanwhile.
+        Vectors that are of this encoder stay. Of whoever has a kept sound the others go, and so do
+        the sounds that were not kept and have no vectors then. StoreError if `made` is not all of
+        `sounds_of_another`, because somebody enrolled meanwhile.
         """
         with self._writing() as sql:
-            kept = sql.execute("SELECT id, person FROM sound WHERE kept IS NOT NULL").fetchall()
+            kept = rows.kept_of_another(sql, fingerprint)
             if {number for number, _ in kept} != set(made):
                 raise self._changed()
-            people = sorted({person for _, person in kept})
-            for person in people:
-                sql.execute("DELETE FROM sound WHERE person = ? AND kept IS NULL", (person,))
-                sql.execute(
-                    "DELETE FROM exemplar WHERE sound IN (SELECT id FROM sound WHERE person = ?)",
-                    (person,),
-                )
+            people = {person for _, person in kept}
+            gone = {
+                person: rows.drop_vectors_of_another(sql, person, fingerprint) for person in people
+            }
             for number, person in kept:
                 rows.insert_exemplars(sql, number, made[number], fingerprint, embedder)
                 rows.thin_person(sql, person)
-            names = sql.execute("SELECT id, name FROM person ORDER BY folded").fetchall()
-            lost = rows.people_of_another(sql, fingerprint)
-        return [name for person, name in names if person in people], lost
+            found = sql.execute("SELECT id, name FROM person ORDER BY folded")
+            named = rows.checked(found, int, str)
+            return Exchanged(
+                done=[name for person, name in named if person in people],
+                lost={name: gone[person] for person, name in named if gone.get(person)},
+                left=rows.people_of_another(sql, fingerprint),
+            )
 
     # Within.
 
@@ -225,8 +270,17 @@ class Gallery:
             self._inside = sql
             try:
                 yield sql
+            except sqlite3.IntegrityError as error:  # nothing here breaks a rule of a sound file
+                raise damaged(self.path, "gallery", error) from error
             finally:
                 self._inside = None
+
+    def _remove_if_empty(self, made: list[Path]) -> None:
+        with contextlib.suppress(StoreError, OSError), self._writing() as sql:
+            if sql.execute("SELECT count(*) FROM person").fetchone() == (0,):
+                self.path.unlink()
+                for folder in made[1:]:
+                    folder.rmdir()
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
@@ -237,7 +291,7 @@ class Gallery:
         found = rows.find_person(sql, name)
         if found is not None:
             return found
-        names = [known for (known,) in sql.execute("SELECT name FROM person")]
+        names = [known for (known,) in rows.checked(sql.execute("SELECT name FROM person"), str)]
         near = " or ".join(shown(known) for known in nearest_names(name, names))
         step = f"did you mean {near}?" if near else "`diarize gallery` lists who is there"
         raise ConfigError(f"nobody in the gallery is called {shown(name)}: {step}")
@@ -251,10 +305,11 @@ class Gallery:
         others = rows.people_of_another(sql, fingerprint)
         if not others:
             return
-        known, old = sql.execute(
+        found = sql.execute(
             "SELECT embedder, fingerprint FROM exemplar WHERE fingerprint != ? LIMIT 1",
             (fingerprint,),
-        ).fetchone()
+        )
+        ((known, old),) = rows.checked(found, str, str, count=1)
         steps = []
         kept = {
             name
@@ -285,5 +340,13 @@ class Gallery:
         if len(found) > 1:
             raise StoreError(
                 f"their voices in the gallery {str(self.path)!r} are of two embedders "
-                f"({', '.join(sorted(f for (f,) in found))}): forget one of them"
+                f"({', '.join(sorted(str(f) for (f,) in found))}): forget one of them"
             )
+
+
+def _absent(path: Path) -> list[Path]:
+    """The file and those folders above it that are not there, the deepest first."""
+    try:
+        return [place for place in (path, *path.parents) if not place.exists()]
+    except (OSError, ValueError):
+        return []

@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,8 +25,12 @@ __all__ = [
     "Person",
     "Sound",
     "add_sounds",
+    "checked",
+    "drop_vectors_of_another",
     "find_person",
     "insert_exemplars",
+    "keep_of_both",
+    "kept_of_another",
     "make_person",
     "people_of_another",
     "read_person",
@@ -105,13 +110,27 @@ class Person:
     hashes: frozenset[str] = frozenset()
 
 
+def checked(found: Iterable[tuple[Any, ...]], *types: type, count: int | None = None) -> list[Any]:
+    """The rows; DamagedError for values of other types or another number than `count`: SQLite holds
+    in any column what a disk has put there."""
+    rows = list(found)
+    if count is not None and len(rows) != count:
+        raise DamagedError("rows of the gallery are missing: restore a copy of it")
+    for row in rows:
+        for value, kind in zip(row, types, strict=True):
+            if not isinstance(value, kind):
+                raise DamagedError(
+                    f"the gallery is damaged (a {kind.__name__} is {str(value)[:40]!r}): "
+                    "restore a copy of it"
+                )
+    return rows
+
+
 def find_person(sql: sqlite3.Connection, name: str) -> tuple[int, str, str] | None:
     """(id, name, kind) of the person called so."""
-    found: tuple[int, str, str] | None = sql.execute(
-        "SELECT id, name, kind FROM person WHERE folded = ?",
-        (_text(fold_name(name)),),
-    ).fetchone()
-    return found
+    query = "SELECT id, name, kind FROM person WHERE folded = ?"
+    found = checked(sql.execute(query, (_text(fold_name(name)),)), int, str, str)
+    return found[0] if found else None
 
 
 def make_person(sql: sqlite3.Connection, name: str, kind: str) -> int:
@@ -125,19 +144,28 @@ def make_person(sql: sqlite3.Connection, name: str, kind: str) -> int:
 
 
 def read_person(sql: sqlite3.Connection, person: int) -> Person:
-    """DamagedError for a row that cannot be a vector."""
-    name, kind, created = sql.execute(
-        "SELECT name, kind, created FROM person WHERE id = ?", (person,)
-    ).fetchone()
-    sounds = sql.execute(
-        "SELECT hash, speech_s, added, kept IS NOT NULL FROM sound WHERE person = ? ORDER BY id",
-        (person,),
-    ).fetchall()
-    rows = sql.execute(
-        "SELECT vector, exemplar.speech_s, fingerprint, embedder FROM exemplar"
-        " JOIN sound ON sound.id = sound WHERE person = ? ORDER BY exemplar.id",
-        (person,),
-    ).fetchall()
+    """Everything about a person; DamagedError for rows that cannot be one's."""
+    ((name, kind, created),) = checked(
+        sql.execute("SELECT name, kind, created FROM person WHERE id = ?", (person,)),
+        *(str, str, str),
+        count=1,
+    )
+    sounds = checked(
+        sql.execute(
+            "SELECT hash, speech_s, added, kept IS NOT NULL FROM sound WHERE person = ?"
+            " ORDER BY id",
+            (person,),
+        ),
+        *(str, float, str, int),
+    )
+    rows = checked(
+        sql.execute(
+            "SELECT vector, exemplar.speech_s, fingerprint, embedder FROM exemplar"
+            " JOIN sound ON sound.id = sound WHERE person = ? ORDER BY exemplar.id",
+            (person,),
+        ),
+        *(bytes, float, str, str),
+    )
     sizes = {len(blob) for blob, *_ in rows}
     if len(sizes) > 1 or any(size == 0 or size % _VECTOR.itemsize for size in sizes):
         raise DamagedError(f"the voice of {name!r} in the gallery is damaged: restore a copy of it")
@@ -205,10 +233,47 @@ def thin_person(sql: sqlite3.Connection, person: int) -> None:
         (person,),
     ).fetchall()
     if len(rows) > MOST_EXEMPLARS:
+        if len({len(blob) for _, blob in checked(rows, int, bytes)}) > 1:
+            raise DamagedError("a voice in the gallery is damaged: restore a copy of it")
         vectors = np.stack([np.frombuffer(blob, _VECTOR) for _, blob in rows])
         kept = set(thin_out(vectors, MOST_EXEMPLARS).tolist())
         gone = [(row[0],) for at, row in enumerate(rows) if at not in kept]
         sql.executemany("DELETE FROM exemplar WHERE id = ?", gone)
+
+
+def keep_of_both(sql: sqlite3.Connection, person: int, other: int) -> None:
+    """What `person` kept of sounds that both have is kept with `other`, too."""
+    sql.execute(
+        "UPDATE sound SET kept = coalesce(kept, (SELECT own.kept FROM sound AS own"
+        " WHERE own.person = ? AND own.hash = sound.hash)) WHERE person = ?",
+        (person, other),
+    )
+
+
+def kept_of_another(sql: sqlite3.Connection, fingerprint: str) -> list[tuple[int, int]]:
+    """(sound, person) of what was kept of people who have vectors of another encoder."""
+    query = (
+        "SELECT id, person FROM sound WHERE kept IS NOT NULL AND person IN (SELECT person FROM"
+        " sound JOIN exemplar ON sound.id = sound WHERE fingerprint != ?) ORDER BY person, id"
+    )
+    return checked(sql.execute(query, (fingerprint,)), int, int)
+
+
+def drop_vectors_of_another(sql: sqlite3.Connection, person: int, fingerprint: str) -> int:
+    """The person's vectors of another encoder go, and sounds that were not kept and have no others;
+    how many sounds went."""
+    own = "sound IN (SELECT id FROM sound WHERE person = ?)"
+    # Kept sounds get all their vectors anew, or they would have some twice.
+    sql.execute(
+        f"DELETE FROM exemplar WHERE {own} AND (fingerprint != ? OR sound IN"
+        " (SELECT id FROM sound WHERE kept IS NOT NULL))",
+        (person, fingerprint),
+    )
+    return sql.execute(
+        "DELETE FROM sound WHERE person = ? AND kept IS NULL"
+        " AND id NOT IN (SELECT sound FROM exemplar)",
+        (person,),
+    ).rowcount
 
 
 def people_of_another(sql: sqlite3.Connection, fingerprint: str) -> list[str]:
@@ -218,7 +283,7 @@ def people_of_another(sql: sqlite3.Connection, fingerprint: str) -> list[str]:
         " ON sound.id = sound WHERE fingerprint != ?) ORDER BY folded",
         (fingerprint,),
     )
-    return [name for (name,) in rows]
+    return [name for (name,) in checked(rows, str)]
 
 
 def _now() -> str:

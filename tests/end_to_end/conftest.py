@@ -19,6 +19,20 @@ def meeting() -> Path:
 
 
 @pytest.fixture(scope="session")
+def uncalibrated(tmp_path_factory) -> Path:
+    """Weights whose similarities nobody has measured."""
+    import torch
+
+    from encoder.checkpoint import save_weights
+    from encoder.features import FeatureConfig
+    from encoder.models.rescnn import ResCNN, ResCNNConfig
+
+    model = ResCNN(ResCNNConfig(channels=(4,), blocks=1, embedding_size=8))
+    with torch.random.fork_rng():
+        return save_weights(model, FeatureConfig(), tmp_path_factory.mktemp("w"), name="tiny")
+
+
+@pytest.fixture(scope="session")
 def command(tmp_path_factory):
     """Run the `diarize` command of this environment from an empty folder."""
     program = Path(sys.executable).parent / "diarize"

@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -85,3 +91,62 @@ def test_doubtful_turns_are_left_unlabelled(command, meeting, tmp_path):
         sum(t["end_s"] - t["start_s"] for t in stored["turns"] if t["speaker"] is None), abs=0.01
     )
     one_line(command(meeting, "--min-confidence", "2"), "min_confidence", "2")
+
+
+def test_an_embedder_without_a_calibration_names_nobody(command, meeting, uncalibrated, tmp_path):
+    """And it is said before the recording is read, which there is none of."""
+    where = tmp_path / "new" / "team.sqlite"
+    flags = ("--gallery", where, "--link", "--embedder", uncalibrated, "-q")
+    one_line(
+        command(tmp_path / "missing.wav", *flags),
+        "make calibrate",
+        "--set naming.min_similarity=0.6",
+    )
+    assert list(tmp_path.iterdir()) == []
+    done = command(meeting, *flags, "--set", "naming.min_similarity=0.6", "--speakers", "2")
+    assert len(set(names(done))) == 2 and where.exists()
+
+
+@pytest.mark.parametrize("name", ["team.gal", ""])
+def test_a_gallery_that_might_be_the_recording(command, meeting, name):
+    for call in ((meeting, "--gallery", name), ("--gallery", name, meeting)):
+        one_line(command(*call, "-q"), repr(name), ".sqlite", ".db", "--gallery=FILE")
+    one_line(command(meeting, "--gallery=nowhere.gal"), "nowhere.gal", "diarize enroll")
+
+
+def lock(path):
+    """Hold it as a program that writes does."""
+    held = sqlite3.connect(path, isolation_level=None)
+    held.execute("BEGIN IMMEDIATE")
+    return held
+
+
+def test_a_gallery_that_cannot_be_written_is_said_before_the_recording_is_read(command, tmp_path):
+    with Gallery.open(tmp_path / "g.sqlite", create=True):
+        pass
+    held = lock(tmp_path / "g.sqlite")
+    flags = ("--link", "--gallery", tmp_path / "g.sqlite")
+    one_line(command(tmp_path / "missing.wav", *flags), "g.sqlite", "in use")
+    held.close()
+
+
+def test_where_linking_fails_at_the_end_the_turns_are_written(meeting, tmp_path):
+    where, out = tmp_path / "g.sqlite", tmp_path / "o.rttm"
+    flags = ["--link", "--gallery", str(where), "-o", str(out), "-q", "--speakers", "2"]
+    running = subprocess.Popen(
+        [str(Path(sys.executable).parent / "diarize"), str(meeting), *flags],
+        stderr=subprocess.PIPE,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    until = time.monotonic() + 60
+    while not (where.exists() and where.stat().st_size) and time.monotonic() < until:
+        time.sleep(0.02)
+    time.sleep(0.3)  # it has asked whether it may write, and loads its models now
+    held = lock(where)
+    _, text = running.communicate(timeout=120)
+    held.close()
+    assert running.returncode == 2, text
+    assert text.startswith(b"diarize: the turns were written, but nobody new is remembered")
+    assert b"in use by another program" in text and text.count(b"\n") == 1
+    found = {line.split()[7] for line in out.read_text().splitlines()}
+    assert found == {"SPEAKER_00", "SPEAKER_01"}

@@ -171,10 +171,13 @@ def test_a_vector_that_a_disk_has_changed_is_not_believed(tmp_path, opened):
     a = clip(tmp_path / "a.wav")
     with opened() as cache:
         cache.keep(cache.look_up(a)[0], voice(1))
-    with sqlite3.connect(opened.path) as plain:
-        plain.execute("UPDATE clip SET vector = ?", (np.full(256, np.nan, "<f4").tobytes(),))
-    with opened() as cache:
-        assert cache.look_up(a)[1] is None
+    nan = np.full(256, np.nan, "<f4").tobytes()
+    good = voice(1).vector.astype("<f4").tobytes()
+    for vector, warnings in ((nan, "[]"), (b"odd", "[]"), ("text", "[]"), (good, "{"), (good, 3)):
+        with sqlite3.connect(opened.path) as plain:
+            plain.execute("UPDATE clip SET vector = ?, warnings = ?", (vector, warnings))
+        with opened() as cache:
+            assert cache.look_up(a)[1] is None
 
 
 def test_what_is_no_cache_is_left_alone(tmp_path, opened):

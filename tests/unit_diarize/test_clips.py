@@ -22,9 +22,10 @@ from diarize.clips import (
 )
 from diarize.clustering.door import SpeakerCount
 from diarize.store.clip_cache import ClipCache
+from diarize.voice import Voices
 from encoder.calibration import Calibration
-from encoder.errors import ConfigError, CorpusError
-from tests.tones import tone_voices, write_tone
+from encoder.errors import BackendUnavailable, ConfigError, CorpusError
+from tests.tones import BandEmbedder, LoudSegmenter, tone_voices, write_tone
 
 ROOT = Path(__file__).parents[2]
 CALIBRATION = Calibration("bands", slope=10.0, offset=-5.0, shortness=1.0)
@@ -137,6 +138,37 @@ def test_a_long_clip_says_how_much_was_heard(tmp_path):
     clips = embed_clips([write_tone(tmp_path / "long.wav", 450, 7)], voices)
     (row,) = cluster_clips(clips, exact())
     assert (row.speaker, row.seconds, row.note) == ("SPEAKER_00", 5.0, "heard only the first 5 s")
+
+
+@pytest.mark.parametrize("number", [0.0, float("nan")])
+def test_a_voice_that_cannot_be_compared_is_none(tmp_path, number):
+    class Broken(BandEmbedder):
+        def embed_windows(self, wave, bounds, *, on_done=None):
+            return super().embed_windows(wave, bounds) * np.float32(number)
+
+    paths = [write_tone(tmp_path / "a.wav", 450)]
+    voices = Voices(LoudSegmenter(), Broken())
+    with ClipCache.open(tmp_path / "c.sqlite", "bands", voices.recipe, print) as cache:
+        for _ in range(2):
+            clips = embed_clips(paths, voices, cache=cache)
+            assert clips[0].vector is None and clips[0].readable
+            (row,) = cluster_clips(clips, exact())
+            assert (row.speaker, row.note) == (None, "no voice that can be compared")
+            cache.commit()
+    assert clips[0].from_cache
+
+
+def test_what_is_remembered_of_a_clip_holds_under_another_name(tmp_path):
+    whole = write_tone(tmp_path / "old.wav", 450, 5)
+    whole.write_bytes(whole.read_bytes()[:80_000])  # cut off
+    then = whole.stat().st_mtime - 100
+    os.utime(whole, (then, then))
+    (first,), heard = remembered(tmp_path / "c.sqlite", [whole])
+    whole.rename(tmp_path / "new.wav")
+    (second,), again = remembered(tmp_path / "c.sqlite", [tmp_path / "new.wav"])
+    assert (heard, again) == (1, 0)
+    assert first.warnings == second.warnings and second.warnings[0].startswith("stops at 2.5 s")
+    assert "old.wav" not in second.warnings[0]
 
 
 def remembered(cache_file: Path, paths: list[Path], fingerprint: str = "bands"):
@@ -320,6 +352,15 @@ def test_large_folders_take_the_graph():
     assert chosen.config.max_distance == pytest.approx(0.6)
     with pytest.raises(ConfigError, match=r"clustering\.graph\.nonesuch"):
         pick_clusterer("graph", 5, min_similarity=0.4, settings={"graph": {"nonesuch": 1}})
+
+
+def test_without_faiss_it_is_said_before_clips_are_heard(monkeypatch):
+    monkeypatch.setitem(sys.modules, "faiss", None)  # as if it were not installed
+    for number in (5, 12_000):
+        pick_clusterer("graph", number, min_similarity=0.4)
+    for name in ("", "graph"):
+        with pytest.raises(BackendUnavailable, match=r"need faiss .*deepspeaker-diarize\[large\]"):
+            pick_clusterer(name, 12_001, min_similarity=0.4)
 
 
 def test_tones_come_out_by_pitch_with_every_clusterer(tmp_path):

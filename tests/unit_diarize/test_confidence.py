@@ -123,6 +123,6 @@ def test_right_shares_by_hand():
     shares, seconds = right_shares(reference, turns)
     assert seconds.tolist() == pytest.approx([5, 3, 0, 1])
     assert shares.tolist() == pytest.approx([0.8, 1, 0, 0])  # z has no partner left
-    shares, seconds = right_shares(reference, turns, uem=[(0, 4.5)])
+    shares, seconds = right_shares(iter(reference), turns, uem=iter([(0, 4.5)]))
     assert seconds.tolist() == pytest.approx([4.5, 0, 0, 0])
     assert shares[0] == pytest.approx(4 / 4.5)

@@ -133,6 +133,17 @@ def test_databases_of_others_and_of_other_versions(tmp_path):
             notes(path)
 
 
+def test_a_broken_rule_while_reading_is_damage(tmp_path):
+    path = tmp_path / "n.sqlite"
+    write(path, "one")
+    with (
+        open_database(path, **SETTINGS) as data,
+        pytest.raises(DamagedError, match="restore a copy"),
+        data.reading(),
+    ):
+        raise sqlite3.IntegrityError("what SQLite says of garbled pages")
+
+
 def test_places_that_cannot_be(tmp_path):
     (tmp_path / "file").write_text("x")
     for path, words in (

@@ -155,16 +155,24 @@ def test_making_vectors_anew_for_another_embedder(gallery):
     put(gallery, "Bob", heard(3000, 10))
     other = PitchEmbedder("g", turn=5)
     seen = []
-    assert reembed(gallery, voices(other), "large", on_done=lambda *at: seen.append(at)) == (
-        ["Anna"],
-        ["Bob"],
-    )
+    found = reembed(gallery, voices(other), "large", on_done=lambda *at: seen.append(at))
+    assert (found.done, found.lost, found.left) == (["Anna"], {}, ["Bob"])
     assert seen == [(0, 1)]
     gallery.forget("Bob")
     (anna,) = gallery.people("g", embedder="large")
     expected = voices(other).of_wave(speaker(400, 10)).vector
     assert float(anna.exemplars[0] @ expected) > 0.999
     assert gallery.fingerprints() == {"g": "large"}
+
+
+def test_making_vectors_anew_for_the_same_embedder_loses_nothing(gallery):
+    put(gallery, "Anna", heard(400, 10, keep=True), heard(500, 10, seed=1))
+    (before,) = gallery.people()
+    found = reembed(gallery, voices(), "small")
+    assert (found.done, found.lost, found.left) == ([], {}, [])
+    (after,) = gallery.people()
+    np.testing.assert_array_equal(before.exemplars, after.exemplars)
+    assert after.sounds == 2
 
 
 def test_a_kept_sound_in_which_no_speech_is_found_changes_nothing(gallery):

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from diarize.files import check_target, write_atomic
-from encoder.errors import StoreError
+from encoder.errors import ConfigError, StoreError
 
 ROOT = Path(__file__).parents[2]
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs Linux devices")
@@ -62,7 +62,7 @@ def test_modes_follow_the_umask_and_then_the_old_file(tmp_path: Path) -> None:
         ("missing/out.rttm", "create its folder first"),
         ("folder", "it is a folder"),
         ("file/out.rttm", "a part of the path is a file"),
-        ("x" * 300, "choose another place"),
+        ("x" * 300, "choose a shorter name"),
         ("zero\0byte", "choose another place"),
     ],
 )
@@ -200,7 +200,9 @@ def test_a_name_that_is_not_utf8_is_escaped_not_refused(tmp_path: Path) -> None:
     assert (tmp_path / "out").read_bytes() == b"caf\\udce9"
 
 
-@pytest.mark.parametrize("bad", ["no/such/out.rttm", ".", "file/out.rttm"])
+@pytest.mark.parametrize(
+    "bad", ["no/such/out.rttm", ".", "file/out.rttm", "x" * 300 + ".csv", "x" * 300 + "/y.csv"]
+)
 def test_a_target_that_cannot_be_written_is_known_beforehand(tmp_path, bad):
     (tmp_path / "file").touch()
     with pytest.raises(StoreError, match="cannot write"):
@@ -212,3 +214,16 @@ def test_a_target_that_can_be_written_is_left_untouched(tmp_path, good):
     (tmp_path / "old.rttm").write_text("old")
     check_target(good if good[0] in "-/" else tmp_path / good)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["old.rttm"]
+
+
+def test_a_target_that_is_an_input_is_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "in.csv").write_text("x")
+    (tmp_path / "other.csv").write_text("x")
+    (tmp_path / "link.csv").symlink_to("in.csv")
+    inputs = ["none.csv", tmp_path / "in.csv"]
+    for target in ("in.csv", "./link.csv", tmp_path / "in.csv"):
+        with pytest.raises(ConfigError, match=r"\.csv' would replace .* choose another name"):
+            check_target(target, inputs=inputs)
+    for target in ("-", "new.csv", "other.csv"):
+        check_target(target, inputs=inputs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sqlite3
@@ -16,9 +17,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diarize.store.exemplars import thin_out
-from diarize.store.gallery import MOST_EXEMPLARS, Gallery, default_gallery
+from diarize.store.gallery import MOST_EXEMPLARS, Exchanged, Gallery, default_gallery
 from diarize.store.rows import Sound
-from encoder.errors import ConfigError, StoreError
+from encoder.errors import ConfigError, StoreError, ToolkitError
 
 ROOT = Path(__file__).parents[2]
 MADE_BY = {"fingerprint": "aaaa0000", "embedder": "small"}
@@ -146,6 +147,14 @@ def test_renaming_and_merging(gallery):
     assert bob.hashes == {"hash1", "hash2", "hash3"} and len(bob.exemplars) == 3
 
 
+def test_merging_loses_no_kept_sound_of_one_that_both_have(gallery):
+    gallery.enroll("Anna", [sound(1, kept=b"hers"), sound(2), sound(3, kept=b"x")], **MADE_BY)
+    gallery.enroll("Bob", [sound(1), sound(2, kept=b"his"), sound(3, kept=b"y")], **MADE_BY)
+    gallery.rename("Anna", "Bob", merge=True)
+    held = sorted(gallery.kept_sound(number).content for number in gallery.kept_sounds())
+    assert held == [b"hers", b"his", b"y"]
+
+
 def test_strangers_are_numbered_and_numbers_never_used_again(gallery):
     assert gallery.remember_stranger([sound(1)], **MADE_BY) == "VOICE_0001"
     assert gallery.remember_stranger([sound(2)], **MADE_BY) == "VOICE_0002"
@@ -195,7 +204,8 @@ def test_exchanging_the_vectors_of_kept_sounds(gallery):
     gallery.enroll("Anna", [sound(1, kept=b"x"), sound(2)], **MADE_BY)
     gallery.enroll("Bob", [sound(3)], **MADE_BY)
     made = {number: sound(9, count=2) for number in gallery.kept_sounds()}
-    assert gallery.replace_exemplars(made, **OTHER) == (["Anna"], ["Bob"])
+    done = Exchanged(["Anna"], {"Anna": 1}, ["Bob"])
+    assert gallery.replace_exemplars(made, **OTHER) == done
     with pytest.raises(StoreError, match="'Bob'"):
         gallery.people("bbbb1111")
     with pytest.raises(StoreError, match="two embedders"):
@@ -204,6 +214,16 @@ def test_exchanging_the_vectors_of_kept_sounds(gallery):
     (anna,) = gallery.people("bbbb1111")
     np.testing.assert_array_equal(anna.exemplars, vectors(9, 2))
     assert anna.hashes == {"hash1"} and anna.speech_s == 6.0
+
+
+def test_vectors_of_the_encoder_in_use_are_not_exchanged(gallery):
+    gallery.enroll("Anna", [sound(1, kept=b"x"), sound(2, count=2)], **MADE_BY)
+    gallery.enroll("Bob", [sound(3)], **MADE_BY)
+    assert gallery.sounds_of_another("aaaa0000") == []
+    assert gallery.replace_exemplars({}, **MADE_BY) == Exchanged([], {}, [])
+    anna, bob = gallery.people("aaaa0000")
+    np.testing.assert_array_equal(anna.exemplars, np.concatenate([vectors(1), vectors(2, 2)]))
+    assert anna.hashes == {"hash1", "hash2"} and bob.hashes == {"hash3"}
 
 
 def test_who_enrolls_during_the_exchange_is_not_lost(gallery):
@@ -248,6 +268,72 @@ def test_a_vector_that_cannot_be_one(path):
         raw.execute("UPDATE exemplar SET vector = x'0102'")
     with pytest.raises(StoreError, match="'Anna'"), Gallery.open(path, create=False) as gallery:
         gallery.people()
+
+
+def use(path):
+    """All that a gallery is asked, each by itself; what the user is told."""
+    told = []
+    with contextlib.suppress(StoreError), Gallery.open(path, create=True) as gallery:
+        numbers = []
+
+        class Undo(Exception):  # noqa: N818
+            pass
+
+        asks = (
+            lambda: gallery.people(),
+            lambda: gallery.people("aaaa0000", embedder="small"),
+            lambda: gallery.fingerprints(),
+            lambda: gallery.called("Anna Berg"),
+            lambda: gallery.called("Ana"),
+            lambda: numbers.extend(gallery.kept_sounds()),
+            lambda: [gallery.kept_sound(number) for number in numbers],
+        )
+        changes = (
+            lambda: gallery.rename("p1", "Ben"),
+            lambda: gallery.rename("p2", "Anna Berg", merge=True),
+            lambda: gallery.enroll("p3", [sound(77), sound(3)], **MADE_BY),
+            lambda: gallery.remember_stranger([sound(78)], **MADE_BY),
+            lambda: gallery.replace_exemplars(
+                {number: sound(9) for number in gallery.sounds_of_another("b")}, **OTHER
+            ),
+            lambda: gallery.forget("p4"),
+        )
+        for ask in asks + changes:
+            for undone in (False, True):  # a commit waits for the disk, which takes long
+                try:
+                    with contextlib.suppress(Undo), contextlib.ExitStack() as stack:
+                        if undone:
+                            stack.enter_context(gallery.changing())
+                        elif ask in changes:
+                            continue
+                        ask()
+                        raise Undo
+                except ToolkitError as error:
+                    told.append(str(error))
+    return told
+
+
+def test_bytes_that_a_disk_has_changed(path):
+    """Flips all over the file: whatever happens is a sentence, never another exception."""
+    with Gallery.open(path, create=True) as gallery:
+        gallery.enroll("Anna Berg", [sound(50, count=3, kept=b"flac")], **MADE_BY)
+        for seed in range(6):
+            kept = b"flac" if seed % 2 else None
+            gallery.enroll(f"p{seed}", [sound(seed), sound(seed + 100, kept=kept)], **MADE_BY)
+        gallery.remember_stranger([sound(60)], **MADE_BY)
+    whole = path.read_bytes()
+    used = np.flatnonzero(np.frombuffer(whole, np.uint8))  # in empty pages nothing happens
+    rng = np.random.default_rng(0)
+    damaged = 0
+    for _ in range(400):
+        data = bytearray(whole)
+        for at in rng.choice(used, rng.integers(1, 4)):
+            data[at] = rng.integers(256)
+        path.write_bytes(data)
+        damaged += any("damaged" in sentence for sentence in use(path))
+        for left in path.parent.glob("gallery.sqlite-*"):
+            left.unlink()
+    assert damaged > 20
 
 
 @pytest.mark.parametrize(
@@ -303,6 +389,59 @@ def test_a_read_only_gallery_is_read_and_not_written(nobody):
                 gallery.forget("Anna")
             assert names(gallery) == ["Anna"]
         folder.chmod(0o755)
+
+
+def test_that_it_can_be_written_is_asked_without_a_change(path):
+    with Gallery.open(path, create=True) as gallery:
+        gallery.enroll("Anna", [sound(1)], **MADE_BY)
+        before = path.read_bytes()
+        gallery.check_writable()
+        assert path.read_bytes() == before
+    with Gallery.open(path, create=False) as busy, busy.changing():  # noqa: SIM117
+        with Gallery.open(path, create=False, timeout_s=0.1) as gallery:
+            with pytest.raises(StoreError, match="in use by another program"):
+                gallery.check_writable()
+
+
+def test_a_journal_that_cannot_be_made_is_noticed(path, nobody):
+    """The file may be written but not its folder, where SQLite needs a second one."""
+    with tempfile.TemporaryDirectory() as made:
+        path = Path(made) / "gallery.sqlite"
+        with Gallery.open(path, create=True) as gallery:
+            gallery.enroll("Anna", [sound(1)], **MADE_BY)
+        Path(made).chmod(0o555)
+        opening = Gallery.open(path, create=True)
+        with opening as gallery, pytest.raises(StoreError, match="cannot use the gallery"):
+            gallery.check_writable()
+        Path(made).chmod(0o755)
+
+
+def test_a_failure_leaves_no_new_gallery_behind(tmp_path, path):
+    for new in (path, tmp_path / "a" / "b" / "gallery.sqlite"):
+        with pytest.raises(ZeroDivisionError), Gallery.open(new, create=True) as gallery:
+            assert new.exists() and gallery.people() == []
+            1 / 0  # noqa: B018
+        assert list(tmp_path.iterdir()) == []
+    with pytest.raises(ZeroDivisionError), Gallery.open(path, create=True) as gallery:
+        gallery.enroll("Anna", [sound(1)], **MADE_BY)
+        1 / 0  # noqa: B018
+    assert names(path) == ["Anna"]
+    with pytest.raises(ConfigError), Gallery.open(path, create=True) as gallery:
+        gallery.forget("Anna")
+        gallery.forget("Bob")
+    assert names(path) == []  # it was there before
+
+
+def test_a_gallery_that_was_removed_meanwhile_takes_nobody(path):
+    with Gallery.open(path, create=True) as gallery:
+        path.unlink()
+        with pytest.raises(StoreError, match="moved or removed"):
+            gallery.enroll("Anna", [sound(1)], **MADE_BY)
+        with Gallery.open(path, create=True) as other:
+            other.enroll("Bob", [sound(2)], **MADE_BY)
+        with pytest.raises(StoreError, match="moved or removed"):
+            gallery.enroll("Anna", [sound(1)], **MADE_BY)
+    assert names(path) == ["Bob"]
 
 
 # A kill, and two at once.

@@ -74,6 +74,48 @@ def test_what_is_no_file_is_left_out(tmp_path, clips):
     assert contents(tmp_path / "out") == EXPECTED
 
 
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="a file nobody can read is needed")
+def test_a_file_that_cannot_be_read_is_left_out_and_said(tmp_path, clips):
+    (tmp_path / "in" / "bad.wav").symlink_to("/proc/self/mem")  # its first bytes are no memory
+    warnings = []
+    sort_clips(
+        [clips[0], tmp_path / "in" / "bad.wav", *clips[1:]], [SPEAKERS[0], "S0", *SPEAKERS[1:]],
+        tmp_path / "out", "copy", on_warning=warnings.append,
+    )  # fmt: skip
+    assert contents(tmp_path / "out") == EXPECTED
+    assert len(warnings) == 1 and "bad.wav" in warnings[0] and "cannot be read" in warnings[0]
+
+
+@pytest.mark.parametrize("name", ["x" * 251 + ".wav", "é" * 125 + ".wav", "x." + "y" * 252])
+def test_names_as_long_as_the_disk_allows_are_told_apart(tmp_path, name):
+    paths = []
+    for folder in "abc":
+        paths.append(tmp_path / folder / name)
+        paths[-1].parent.mkdir()
+        paths[-1].write_text(folder)
+    sort_clips(paths, ["S"] * 3, tmp_path / "out", "copy")
+    found = contents(tmp_path / "out")
+    assert sorted(found.values()) == ["a", "b", "c"] and found[f"S/{name}"] == "a"
+    numbered = [path.removesuffix(".wav") for path, text in found.items() if text != "a"]
+    assert sorted(path[-3:] for path in numbered) == ["(2)", "(3)"]
+
+
+def test_a_folder_name_as_long_as_the_disk_allows(tmp_path, clips):
+    out = tmp_path / ("x" * 255)
+    check_folder(out, [tmp_path / "in"])
+    sort_clips(clips, SPEAKERS, out, "copy")
+    assert contents(out) == EXPECTED
+    with pytest.raises(StoreError, match="too long"):
+        check_folder(tmp_path / ("x" * 256), [tmp_path / "in"])
+
+
+def test_a_table_in_the_folder_is_refused(tmp_path):
+    for name in ("out/t.csv", "out/deep/t.csv", "out", "in/../out/t.csv"):
+        with pytest.raises(StoreError, match="write it elsewhere"):
+            check_folder(tmp_path / "out", [tmp_path / "in"], [tmp_path / name])
+    check_folder(tmp_path / "out", [tmp_path / "in"], [tmp_path / "out.csv", Path("/dev/stdout")])
+
+
 def test_folders_that_cannot_be(tmp_path, clips):
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "mine").touch()
@@ -116,7 +158,7 @@ def test_a_failure_leaves_nothing(tmp_path, clips):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        sort_clips(clips, SPEAKERS, tmp_path / "new", "copy", on_done=stop)
+        sort_clips(clips, SPEAKERS, tmp_path / "new" / "deep" / "out", "copy", on_done=stop)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "out"]
 
 
