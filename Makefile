@@ -18,7 +18,7 @@ FINETUNED ?= runs/finetune-$(notdir $(patsubst %/,%,$(DATA)))
 OUT_ONNX ?= runs/deepspeaker.onnx
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint wheel-test train train-smoke finetune campplus teacher export evaluate score-conversations calibrate calibrate-turns score score-naming bench-clusters tables picture clean
+.PHONY: help demo test lint wheel-test train train-smoke finetune campplus teacher export evaluate score-conversations calibrate calibrate-turns score score-naming bench bench-clusters tables picture clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 22
@@ -41,7 +41,7 @@ demo: $(VENV)/.installed  ## install, diarize a real meeting excerpt, show the r
 	$(BIN)/diarize score $(SAMPLE).rttm demo-out/meeting.rttm --uem $(SAMPLE).uem
 
 test: $(VENV)/.installed-test  ## install what the tests need and run them
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(VENV)/.installed-test  ## ruff and mypy
 	$(BIN)/ruff check .
@@ -88,6 +88,9 @@ calibrate-turns: $(VENV)/.installed-test  ## how sure turns are, from the develo
 
 score-naming: $(VENV)/.installed-test  ## how often known voices get their name, and unknown ones a wrong one
 	$(BIN)/python recipes/score_naming.py --data $(DATA) $(if $(WEIGHTS),--embedder $(WEIGHTS)) $(ARGS)
+
+bench: $(VENV)/.installed-test  ## seconds, memory and floor of each stage, for 1 minute to 10 hours of talk
+	$(BIN)/python recipes/bench.py --data $(DATA) $(ARGS)
 
 bench-clusters: $(VENV)/.installed-test  ## time, memory and quality of clustering 10,000 to 1,000,000 clips
 	$(BIN)/python recipes/benchmark_clusters.py --data $(DATA) $(ARGS)

@@ -67,9 +67,10 @@ def speaking_time(turns: Iterable[Turn]) -> dict[str, float]:
 
     A stretch that several turns of one speaker cover counts once.
     """
-    seconds: dict[str, float] = {}
-    for turn in merge_touching(turns):
-        seconds[turn.speaker] = seconds.get(turn.speaker, 0.0) + turn.duration_s
+    ordered = sorted(turn for turn in turns if turn.end_s > turn.start_s)
+    seconds = dict.fromkeys((turn.speaker for turn in ordered), 0.0)
+    for turn in merge_touching(ordered):
+        seconds[turn.speaker] += turn.duration_s
     return seconds
 
 

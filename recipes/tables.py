@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
+import bench_tables
 import conversation_tables as talks
 import typer
 import voice_tables as voices
@@ -31,6 +32,7 @@ SHAPES = {
     "clusters": ("embedders", "make score"),
     "cluster_benchmark": ("runs", "make bench-clusters"),
     "confidence": ("embedders", "make calibrate-turns"),
+    "bench": ("measured", "make bench"),
     "naming": ("rows", "make score-naming"),
 }
 # Name -> what makes it, and from which results.
@@ -46,6 +48,7 @@ TABLES: dict[str, tuple[Callable[[list[Stored]], str], str]] = {
     "totals": (talks.totals, "conversations"),
     "confidence": (talks.confidence, "confidence"),
     "naming": (talks.naming, "naming"),
+    "bench": (bench_tables.bench, "bench"),
 }
 
 

@@ -49,7 +49,8 @@ def main(
             "assert all('site-packages' in m.__file__ for m in (diarize, encoder))",
             cwd=place / "work",
         )  # fmt: skip
-        _run(python, "-m", "pytest", "tests/end_to_end", "-m", "wheel", cwd=place / "work")
+        tests = ("tests/end_to_end", "-m", "wheel", "-n", "2", "--dist", "loadfile")
+        _run(python, "-m", "pytest", *tests, cwd=place / "work")
 
 
 def _run(*command: object, cwd: Path) -> None:

@@ -20,8 +20,6 @@ import soundfile
 
 from diarize.formats.rttm import read_rttm
 
-pytestmark = pytest.mark.wheel
-
 CORPUS = Path(__file__).parents[3] / "shared" / "corpus" / "voices"
 
 
@@ -60,6 +58,7 @@ def folder(meeting, tmp_path_factory) -> Path:
     return place
 
 
+@pytest.mark.wheel
 def test_a_folder_becomes_a_table_and_folders(command, folder, tmp_path):
     table, stored, people = tmp_path / "s.csv", tmp_path / "s.json", tmp_path / "people"
     flags = ["-o", table, "-o", stored, "--cache", tmp_path / "c.sqlite"]

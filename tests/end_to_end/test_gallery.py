@@ -15,8 +15,6 @@ import numpy as np
 import pytest
 import soundfile
 
-pytestmark = pytest.mark.wheel
-
 # Where one speaks alone, by the reference; two files of Anna and two of Bo.
 STRETCHES = {
     "anna1": [(19.3, 21.4), (24.3, 29.3)],
@@ -74,6 +72,7 @@ def one_line(done, *words):
         assert word in text
 
 
+@pytest.mark.wheel
 def test_the_other_files_of_two_voices_are_told_apart(command, enrolled, clips, tmp_path):
     files = [clips[name] for name in ("anna2", "bo2", "short", "silence", "empty")]
     out = tmp_path / "who.json"
@@ -108,6 +107,7 @@ def test_nobody_fits_is_no_error(command, known, clips):
     assert done.returncode == 0 and "nobody (not sure)" in done.stdout.decode()
 
 
+@pytest.mark.wheel
 def test_the_table_and_the_json_of_a_gallery(command, enrolled):
     table = command("gallery", "--gallery", enrolled).stdout.decode()
     assert "Anna Ö" in table and "2 known" in table

@@ -1,0 +1,226 @@
+"""Diarize one recording in this process and say what each stage cost; run by `bench.py`.
+
+    python recipes/benchmarks/stages.py meeting.flac
+
+Prints one line of JSON. The time between two reports of the pipeline belongs to the stage that the
+second one names, so stages that take turns come out right, too. It is the process's first
+recording: what is only imported or built when needed counts where it is needed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import resource
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+import typer
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.hooks import RemovableHandle
+
+from diarize.config import DiarizeConfig
+from diarize.pipeline import Diarizer
+from diarize.result import DiarizationResult
+from encoder.audio import load_audio
+from encoder.errors import ToolkitError
+
+SIZE = 1024  # of the matrices in the reference product
+COPIED = 1 << 26  # bytes of the reference copy
+TIMES = 20  # each is timed before the run and after it
+COUNTED = 1000  # windows in which operations are counted; more are scaled up by their length
+# Stages of the pipeline -> of the tables, which know levelling and cutting windows as `speech`.
+STAGES = {"read": "decode", "segment": "speech"}
+STATUS, RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+
+
+class Clock:
+    """Wall seconds, CPU seconds of all threads and peak memory by stage."""
+
+    def __init__(self) -> None:
+        self.stages: dict[str, dict[str, float]] = {}
+        self._begin()
+
+    def mark(self, stage: str) -> None:
+        """What was spent since the last mark was spent on `stage`."""
+        wall, cpu, peak = time.perf_counter(), time.process_time(), peak_mb()
+        spent = self.stages.setdefault(stage, {"wall_s": 0.0, "cpu_s": 0.0, "peak_mb": 0.0})
+        spent["wall_s"] += wall - self._wall
+        spent["cpu_s"] += cpu - self._cpu
+        spent["peak_mb"] = max(spent["peak_mb"], peak)
+        self._begin()
+
+    def _begin(self) -> None:
+        forget_peak()
+        self._wall, self._cpu = time.perf_counter(), time.process_time()
+
+
+def main(audio: Annotated[Path, typer.Argument(help="recording")]) -> None:
+    """Measure once."""
+    try:
+        diarizer = Diarizer.from_config(DiarizeConfig(device="cpu"))
+        loaded_mb = now_mb()
+        before, load = reference(), os.getloadavg()[0]
+        measured, result = _measure(diarizer, audio)
+        after = reference()
+        floor = _floor(diarizer, audio, result, [*before["products_s"], *after["products_s"]])
+    except ToolkitError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(2) from None
+    copies_s = [*before["copies_s"], *after["copies_s"]]
+    floor["decode_s"] = result.duration_s * 16_000 * 4 * min(copies_s) / COPIED
+    # A hundred products: a number of the size of the stages' seconds.
+    reference_s = 50 * sum(statistics.median(part["products_s"]) for part in (before, after))
+    measured |= {
+        "ratio": measured["wall_s"] / reference_s,
+        "reference_s": reference_s,
+        "product_gflops": 2e-9 * SIZE**3 / min([*before["products_s"], *after["products_s"]]),
+        "copy_gb_per_s": 1e-9 * COPIED / min(copies_s),
+        "floor": floor,
+        "loaded_mb": loaded_mb,
+        "threads": torch.get_num_threads(),
+        "load_average": load,
+    }
+    for spent in measured["stages"].values():
+        spent["ratio"] = spent["wall_s"] / reference_s
+    print(json.dumps(measured))
+
+
+def _measure(diarizer: Diarizer, audio: Path) -> tuple[dict[str, Any], DiarizationResult]:
+    inside, hooks = _watch(diarizer.embedder)
+    with tempfile.TemporaryDirectory() as folder:
+        wall, cpu = time.perf_counter(), time.process_time()
+        clock = Clock()
+        # The pipeline's first report of `embed` comes when some are done, this one before.
+        embed = diarizer.embedder.embed_windows
+
+        def announced(*args: Any, **named: Any) -> Any:
+            clock.mark("speech")
+            vectors = embed(*args, **named)
+            clock.mark("embed")
+            return vectors
+
+        diarizer.embedder.embed_windows = announced  # type: ignore[method-assign]
+        result = diarizer(audio, on_stage=lambda stage, *_: clock.mark(STAGES.get(stage, stage)))
+        clock.mark("cluster")
+        result.write_rttm(Path(folder) / "turns.rttm")
+        result.write_json(Path(folder) / "turns.json")
+        clock.mark("write")
+        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+        diarizer.embedder.embed_windows = embed  # type: ignore[method-assign]
+    for hook in hooks:
+        hook.remove()
+    return {
+        "seconds": result.duration_s,
+        "windows": len(result.windows),
+        "speakers": len(result.speakers),
+        "turns_sha256": hashlib.sha256(result.to_rttm().encode()).hexdigest(),
+        "fingerprint": result.fingerprint,
+        "wall_s": wall,
+        "cpu_s": cpu,
+        "peak_mb": max(spent["peak_mb"] for spent in clock.stages.values()),
+        "stages": clock.stages,
+        "inside_embed": inside,
+        "seconds_by_stage": result.seconds_by_stage,  # as the library tells them
+    }, result
+
+
+def _watch(embedder: Any) -> tuple[dict[str, dict[str, float]], list[RemovableHandle]]:
+    """What features and network cost within `embed`, filled in as the run goes on."""
+    inside: dict[str, dict[str, float]] = {}
+    hooks: list[RemovableHandle] = []
+    for name, attribute in (("features", "mel"), ("network", "model")):
+        module = getattr(embedder, attribute, None)
+        if isinstance(module, nn.Module):
+            inside[name] = {"wall_s": 0.0, "cpu_s": 0.0}
+            hooks += _watch_module(module, inside[name])
+    return inside, hooks
+
+
+def _watch_module(module: nn.Module, spent: dict[str, float]) -> list[RemovableHandle]:
+    begun = [0.0, 0.0]
+
+    def begin(*_: Any) -> None:
+        begun[:] = time.perf_counter(), time.process_time()
+
+    def end(*_: Any) -> None:
+        spent["wall_s"] += time.perf_counter() - begun[0]
+        spent["cpu_s"] += time.process_time() - begun[1]
+
+    return [module.register_forward_pre_hook(begin), module.register_forward_hook(end)]
+
+
+def _floor(
+    diarizer: Diarizer, audio: Path, result: DiarizationResult, products_s: list[float]
+) -> dict[str, Any]:
+    """Seconds that the operations of embedding take at the best rate of the matrix product."""
+    bounds = result.windows.bounds
+    some = bounds[:COUNTED]
+    if not len(some):
+        return {"embed_operations": 0.0, "embed_s": 0.0}
+    wave = load_audio(audio, duration_s=some.max() / 16_000, on_warning=lambda sentence: None)
+    with FlopCounterMode(display=False) as counter:
+        diarizer.embedder.embed_windows(wave, some)
+    lengths = bounds[:, 1] - bounds[:, 0]
+    operations = counter.get_total_flops() * float(lengths.sum() / lengths[: len(some)].sum())
+    rate = 2 * SIZE**3 / min(products_s)
+    return {"embed_operations": operations, "embed_s": operations / rate}
+
+
+def reference() -> dict[str, list[float]]:
+    """Seconds of products of float32 matrices and of copies, both with torch's own threads."""
+    a = torch.linspace(-1, 1, SIZE * SIZE).reshape(SIZE, SIZE)
+    b, c = a.T.contiguous(), torch.empty_like(a)
+    source = torch.ones(COPIED // 4)
+    target = torch.empty_like(source)
+    return {
+        "products_s": _seconds(lambda: torch.mm(a, b, out=c)),
+        "copies_s": _seconds(lambda: target.copy_(source)),
+    }
+
+
+def _seconds(work: Callable[[], object]) -> list[float]:
+    """Of each of TIMES calls, after one that warms up."""
+    work()
+    taken = []
+    for _ in range(TIMES):
+        begin = time.perf_counter()
+        work()
+        taken.append(time.perf_counter() - begin)
+    return taken
+
+
+def peak_mb() -> float:
+    """Most memory since `forget_peak`; where the system keeps no such mark, since the start."""
+    if STATUS.exists():
+        return _status_mb("VmHWM")
+    unit = 1 if platform.system() == "Darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
+
+
+def now_mb() -> float:
+    """Memory in use, packages and weights."""
+    return _status_mb("VmRSS") if STATUS.exists() else peak_mb()
+
+
+def forget_peak() -> None:
+    """Linux only: the peak begins anew."""
+    if RESET.exists():
+        RESET.write_text("5")
+
+
+def _status_mb(key: str) -> float:
+    line = next(row for row in STATUS.read_text().splitlines() if row.startswith(f"{key}:"))
+    return int(line.split()[1]) * 1024 / 1e6
+
+
+if __name__ == "__main__":
+    typer.run(main)

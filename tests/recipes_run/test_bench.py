@@ -1,0 +1,105 @@
+"""`make bench` on a few seconds: its numbers hold together, and its table is made of them."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import soundfile
+
+from tests.recipes_run import test_recipes as made
+
+ROOT, SAMPLES, run = made.ROOT, made.SAMPLES, made.run
+STAGES = ["decode", "speech", "embed", "cluster", "write"]
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory):
+    """A folder with the results of 20 s of the sample meeting, and what was printed."""
+    folder = tmp_path_factory.mktemp("bench")
+    command = ["--data", "none", "--lengths", 20, "--runs", 1, "--results", "recipes/results"]
+    return folder, run("bench.py", *command, cwd=folder)
+
+
+def test_numbers_hold_together(measured):
+    folder, text = measured
+    stored = json.loads((folder / "recipes/results/bench.json").read_text())
+    start_up, talk = stored["measured"]
+    assert stored["machine"]["cores"] >= 1 and "torch" in stored["machine"]["packages"]
+    assert {"commit", "changed", "protocol"} <= set(stored)
+    found = talk["median"]
+    assert found["seconds"] == 20 and talk["same_turns_each_time"] and found["windows"] > 20
+    assert list(found["stages"]) == STAGES and all(stage in text for stage in STAGES)
+    stages = found["stages"].values()
+    parts = sum(spent["wall_s"] for spent in stages)
+    assert 0.9 * found["wall_s"] < parts <= found["wall_s"]
+    assert all(spent["cpu_s"] > 0 for spent in found["stages"].values())
+    assert all(100 < spent["peak_mb"] <= found["peak_mb"] for spent in stages)
+    for spent in stages:
+        assert spent["ratio"] == pytest.approx(spent["wall_s"] / found["reference_s"])
+    # The library's own seconds are of the same stages, levelling being part of its reading.
+    embed, own = found["stages"]["embed"], found["seconds_by_stage"]
+    assert embed["wall_s"] == pytest.approx(own["embed"], rel=0.1)
+    inside = found["inside_embed"]
+    assert 0.5 * embed["wall_s"] < sum(part["wall_s"] for part in inside.values())
+    assert sum(part["wall_s"] for part in inside.values()) < embed["wall_s"]
+    # The whole command holds the start, which holds Python's.
+    medians = start_up["median"]
+    assert medians["python"]["wall_s"] < medians["ready"]["wall_s"] < found["command"]["wall_s"]
+    assert medians["python"]["peak_mb"] < medians["ready"]["peak_mb"]
+
+
+def test_nothing_is_faster_than_the_floor(measured):
+    folder, _ = measured
+    found = json.loads((folder / "recipes/results/bench.json").read_text())["measured"][1]["median"]
+    floor, stages = found["floor"], found["stages"]
+    assert 0 < floor["embed_s"] <= found["inside_embed"]["network"]["wall_s"]
+    assert 0 < floor["decode_s"] < stages["decode"]["wall_s"]
+    rate = floor["embed_operations"] / floor["embed_s"]
+    assert rate == pytest.approx(1e9 * found["product_gflops"])
+
+
+def test_a_table_is_made_of_it(measured):
+    folder, _ = measured
+    (folder / "README.md").write_text("a\n<!-- bench -->\n<!-- /bench -->\nb\n")
+    run("tables.py", "--root", ".", cwd=folder)
+    text = (folder / "README.md").read_text()
+    found = json.loads((folder / "recipes/results/bench.json").read_text())["measured"][1]["median"]
+    assert "| wall s (CPU s) | 20 s |" in text and text.endswith("b\n")
+    assert f"| all stages | {found['wall_s']:.3g} ({found['cpu_s']:.3g}) |" in text
+    (folder / "recipes/results/bench.json").write_text('{"measured": [{"what": "recording"}]}')
+    assert "run `make bench` again" in run("tables.py", "--root", ".", cwd=folder, code=2)
+
+
+def test_long_conversations_repeat_short_ones_at_other_levels(tmp_path):
+    sound, rate = soundfile.read(SAMPLES / "ami_ES2004a_600_660.flac", stop=16_000 * 3)
+    quiet = (0.5 * sound).astype(np.float32)  # nothing that a gain would clip
+    folder = tmp_path / "corpus/conversations"
+    rows = [{"file": f"{name}.flac"} for name in ("b", "a")]
+    made.write_rows(folder / "manifest.tsv", rows)
+    soundfile.write(folder / "b.flac", quiet, rate)
+    soundfile.write(folder / "a.flac", -quiet[:rate], rate)
+    command = ["--seconds", 9.5, "--cache", tmp_path / "cache", "--data", tmp_path / "corpus"]
+    told = json.loads(run("benchmarks/long_conversation.py", *command, cwd=tmp_path))
+    assert told["recordings"] == ["b", "a"]
+    (file,) = (tmp_path / "cache").iterdir()
+    assert str(file) == told["file"]
+    wave, rate = soundfile.read(file)
+    joined = np.concatenate([quiet, -quiet[:16_000]])
+    expected = np.concatenate([joined, joined * 10 ** (-3 / 20), joined * 10 ** (2 / 20)])
+    assert rate == 16_000 and len(wave) == 152_000
+    np.testing.assert_allclose(wave, expected[:152_000], atol=1.5 / 32_768)  # rounded twice
+    before = file.stat()
+    run("benchmarks/long_conversation.py", *command, cwd=tmp_path)
+    assert file.stat().st_mtime_ns == before.st_mtime_ns  # kept, not made again
+
+
+def test_what_is_wrong_is_said_in_one_line(tmp_path):
+    made.write_rows(tmp_path / "corpus/conversations/manifest.tsv", [{"file": "gone.flac"}])
+    command = ["--data", "corpus", "--lengths", 20]
+    text = run("bench.py", *command, cwd=tmp_path, code=2)
+    assert "gone.flac" in text and "error: " in text and "Traceback" not in text
+    (tmp_path / "full").write_text("no folder")
+    text = run("bench.py", "--lengths", 5, "--cache", "full/x", cwd=tmp_path, code=2)
+    assert "--cache" in text and "Traceback" not in text
