@@ -7,7 +7,8 @@ library, between two timings of a fixed matrix product; the command `diarize` is
 outside; start-up is taken apart. Seconds of a machine with other work say little, their ratio to
 the product timed beside them says more. The floor is what the operations of embedding take at the
 best rate of that product, and decoding at the rate of a copy. Lengths take turns, so that a noisy
-minute spoils one run of each and not all of one. Writes recipes/results/bench.json.
+minute spoils one run of each and not all of one; what was measured before a stop is in
+`unfinished.json` of the cache. Writes recipes/results/bench.json.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ RESULTS = Path(__file__).parent / "results"
 LENGTHS_S = (60.0, 600.0, 3600.0, 36_000.0)
 RUNS = 3
 ONCE_FROM_S = 7200.0  # longer recordings are measured once unless --runs says more
+BUSY = 1.3  # times its best that the reference takes when other work shares the machine
 PACKAGES = ("torch", "numpy", "av", "silero-vad", "scikit-learn")
 COMMAND = "from diarize.cli import main; main()"  # what the installed command runs
 START_UP = {
@@ -57,6 +59,8 @@ PROTOCOL = {
     "weights; 1 MB is 10^6 bytes",
     "ratio": "wall seconds over reference_s, the time of 100 products of float32 1024 x 1024 "
     "matrices (median of 20 before and 20 after)",
+    "busy": "median over best time of that product: 1 on an idle machine, 2 where other work took "
+    "half of it",
     "floor": "operations of embedding, counted while it runs, at the best rate of that product; "
     "bytes of the decoded wave at the best rate of a 64 MiB copy",
     "command": "`diarize FILE -o turns.rttm` from outside, Python's start included",
@@ -96,27 +100,35 @@ def main(
             for recording in recordings:
                 if runs or run == last or recording["asked_s"] < ONCE_FROM_S:
                     _measure(recording)
-                    terminal.say(
-                        f"run {run + 1}, {_length(recording['asked_s'])}: {_last(recording)}"
+                    _keep(_stored(start_up, recordings), cache / "unfinished.json")
+                    title = f"run {run + 1}, {_length(recording['asked_s'])}"
+                    terminal.console.print(
+                        f"{title}: {_last(recording)}", highlight=False, soft_wrap=True
                     )
-        stored = {
-            "protocol": PROTOCOL,
-            "machine": _machine(),
-            **_commit(),
-            "measured": [
-                {
-                    "what": "start-up",
-                    "median": {name: _median(runs) for name, runs in start_up.items()},
-                    "runs": start_up,
-                },
-                *map(_summary, recordings),
-            ],
-        }
+        stored = _stored(start_up, recordings)
         _show(stored["measured"])
+        for row in stored["measured"][1:]:
+            if (busy := row["median"]["busy"]) > BUSY:
+                title = _length(row["asked_s"])
+                terminal.warn(f"{title}: other work made the reference {busy:.1f} times slower")
         _save(stored, results, lengths or runs)
+        (cache / "unfinished.json").unlink(missing_ok=True)
     except ToolkitError as error:
         terminal.fail(error)
         raise typer.Exit(2) from None
+
+
+def _stored(
+    start_up: dict[str, list[dict[str, Any]]], recordings: Sequence[dict[str, Any]]
+) -> dict[str, Any]:
+    """What was measured so far."""
+    first = {
+        "what": "start-up",
+        "median": {name: _median(spent) for name, spent in start_up.items()},
+        "runs": start_up,
+    }
+    rows = [first, *(_summary(recording) for recording in recordings if recording["runs"])]
+    return {"protocol": PROTOCOL, "machine": _machine(), **_commit(), "measured": rows}
 
 
 def _recording(seconds: float, cache: Path, data: Path) -> dict[str, Any]:
@@ -263,7 +275,11 @@ def _save(stored: dict[str, Any], results: Path | None, asked: object) -> None:
         raise ConfigError(
             f"--results {str(folder)!r} cannot be made ({error.strerror}): give another folder"
         ) from error
-    write_atomic(folder / "bench.json", json.dumps(stored, indent=1) + "\n")
+    _keep(stored, folder / "bench.json")
+
+
+def _keep(stored: dict[str, Any], path: Path) -> None:
+    write_atomic(path, json.dumps(stored, indent=1) + "\n")
 
 
 def _show(measured: Sequence[dict[str, Any]]) -> None:

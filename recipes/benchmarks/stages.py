@@ -82,6 +82,7 @@ def main(audio: Annotated[Path, typer.Argument(help="recording")]) -> None:
     measured |= {
         "ratio": measured["wall_s"] / reference_s,
         "reference_s": reference_s,
+        "busy": reference_s / (100 * min([*before["products_s"], *after["products_s"]])),
         "product_gflops": 2e-9 * SIZE**3 / min([*before["products_s"], *after["products_s"]]),
         "copy_gb_per_s": 1e-9 * COPIED / min(copies_s),
         "floor": floor,
