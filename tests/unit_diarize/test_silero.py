@@ -1,7 +1,9 @@
 """The Silero segmenter gives the package's own numbers, and leaves the process as it was."""
 
+import contextlib
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,7 @@ from diarize.segmentation.silero import (
     _plain_stream,
 )
 from encoder.audio import load_audio
+from encoder.errors import AudioError
 
 ROOT = Path(__file__).parents[2]
 
@@ -107,3 +110,22 @@ def test_the_family_is_listed_without_torch():
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_threads_are_as_before_also_after_a_fault_and_beside_another(segmenter):
+    def hear(sound):
+        before = torch.get_num_threads()
+        with contextlib.suppress(AudioError):
+            segmenter(sound)
+        return before, torch.get_num_threads()
+
+    sounds = [torch.zeros(60_000), torch.full((60_000,), torch.nan)] * 4
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with ThreadPoolExecutor(2) as pool:
+            for was, is_now in pool.map(hear, sounds):
+                assert is_now == was
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
