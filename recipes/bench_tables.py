@@ -49,7 +49,7 @@ def _row(title: str, cells: list[str]) -> str:
 
 
 def _spent(part: Stored | None) -> str:
-    return "" if part is None else f"{part['wall_s']:.3g} ({part['cpu_s']:.3g})"
+    return "" if part is None else f"{part['wall_s']:.2f} ({part['cpu_s']:.2f})"
 
 
 def _length(seconds: float) -> str:
