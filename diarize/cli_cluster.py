@@ -4,10 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from diarize.cli_options import (
+    DeviceName,
+    EmbedderName,
+    MaxSpeakers,
+    MinSpeakers,
+    OptionalFloat,
+    OptionalPath,
+    OptionalStr,
+    OptionalStrings,
+    Quiet,
+    SegmenterName,
+    Speakers,
+)
 from diarize.clustering import CLUSTERERS
 from diarize.segmentation import SEGMENTERS
 from encoder.errors import ConfigError
@@ -16,13 +29,6 @@ if TYPE_CHECKING:
     from diarize.folder import ClipGroups
 
 __all__ = ["cluster"]
-
-# typer reads these annotations at run time, and Python 3.10's typing needs Optional for that.
-OptionalInt = Optional[int]  # noqa: UP045
-OptionalFloat = Optional[float]  # noqa: UP045
-OptionalStr = Optional[str]  # noqa: UP045
-OptionalPath = Optional[Path]  # noqa: UP045
-OptionalStrings = Optional[list[str]]  # noqa: UP045
 
 
 def cluster(
@@ -36,9 +42,9 @@ def cluster(
             "output, which is the default. May be given several times.",
         ),
     ] = None,
-    speakers: Annotated[OptionalInt, typer.Option(help="Exact number of speakers.")] = None,
-    min_speakers: Annotated[OptionalInt, typer.Option(help="At least so many.")] = None,
-    max_speakers: Annotated[OptionalInt, typer.Option(help="At most so many.")] = None,
+    speakers: Speakers = None,
+    min_speakers: MinSpeakers = None,
+    max_speakers: MaxSpeakers = None,
     min_similarity: Annotated[
         OptionalFloat,
         typer.Option(help="Clips are one speaker's from this mean cosine on, -1 to 1."),
@@ -54,16 +60,9 @@ def cluster(
             "are compared, above 10000 clips only nearest neighbours."
         ),
     ] = None,
-    segmenter: Annotated[
-        OptionalStr, typer.Option(help=f"What finds the speech: {', '.join(SEGMENTERS.names())}.")
-    ] = None,
-    embedder: Annotated[
-        OptionalStr,
-        typer.Option(
-            help="Weights: a name, the path of a .safetensors file, or onnx:MODEL (see README)."
-        ),
-    ] = None,
-    device: Annotated[OptionalStr, typer.Option(help="cpu, cuda or auto.")] = None,
+    segmenter: SegmenterName = None,
+    embedder: EmbedderName = None,
+    device: DeviceName = None,
     copy_to: Annotated[
         OptionalPath,
         typer.Option(help="Copy the clips into this new folder, one folder a speaker."),
@@ -82,13 +81,11 @@ def cluster(
         OptionalStrings,
         typer.Option("--set", help="One setting, as voice.piece_s=3; may be repeated."),
     ] = None,
-    quiet: Annotated[
-        bool, typer.Option("-q", "--quiet", help="Nothing but errors on stderr.")
-    ] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Group a folder of clips by speaker, one speaker a clip."""
     from diarize.cli_view import interruptible, tell
-    from diarize.clustering.door import SpeakerCount
+    from diarize.clustering.told import SpeakerCount
     from diarize.files import check_target, output_format
     from diarize.sorting import check_folder
 

@@ -4,12 +4,25 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperCommand
 
+from diarize.cli_options import (
+    DeviceName,
+    EmbedderName,
+    MaxSpeakers,
+    MinSpeakers,
+    OptionalFloat,
+    OptionalInt,
+    OptionalPath,
+    OptionalStr,
+    OptionalStrings,
+    Quiet,
+    SegmenterName,
+    Speakers,
+)
 from diarize.clustering import CLUSTERERS
 from diarize.segmentation import SEGMENTERS
 from encoder.errors import ConfigError, StoreError
@@ -53,15 +66,10 @@ class RunCommand(TyperCommand):
         return rest
 
 
-# typer reads these annotations at run time, and Python 3.10's typing needs Optional for that.
-OptionalInt = Optional[int]  # noqa: UP045
-OptionalPath = Optional[Path]  # noqa: UP045
-
-
 def run(
     audio: Annotated[str, typer.Argument(help="Media file of any kind; - reads standard input.")],
     output: Annotated[
-        Optional[list[str]],  # noqa: UP045
+        OptionalStrings,
         typer.Option(
             "-o",
             "--output",
@@ -69,28 +77,20 @@ def run(
             "output, which is the default. May be given several times.",
         ),
     ] = None,
-    speakers: Annotated[OptionalInt, typer.Option(help="Exact number of speakers.")] = None,
-    min_speakers: Annotated[OptionalInt, typer.Option(help="At least so many.")] = None,
-    max_speakers: Annotated[OptionalInt, typer.Option(help="At most so many.")] = None,
+    speakers: Speakers = None,
+    min_speakers: MinSpeakers = None,
+    max_speakers: MaxSpeakers = None,
     channel: Annotated[
         OptionalInt, typer.Option(help="Use one channel, counted from 0, not the mix.")
     ] = None,
-    segmenter: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(help=f"What finds the speech: {', '.join(SEGMENTERS.names())}."),
-    ] = None,
+    segmenter: SegmenterName = None,
     clusterer: Annotated[
-        Optional[str],  # noqa: UP045
+        OptionalStr,
         typer.Option(help=f"What groups the voices: {', '.join(CLUSTERERS.names())}."),
     ] = None,
-    embedder: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option(
-            help="Weights: a name, the path of a .safetensors file, or onnx:MODEL (see README)."
-        ),
-    ] = None,
+    embedder: EmbedderName = None,
     gallery: Annotated[
-        Optional[str],  # noqa: UP045
+        OptionalStr,
         typer.Option(
             metavar="[FILE]",
             help="Name the speakers that were enrolled; FILE (.sqlite or .db) if not your own "
@@ -101,21 +101,19 @@ def run(
         bool, typer.Option("--link", help="Remember the unnamed voices in the gallery as well.")
     ] = False,
     min_confidence: Annotated[
-        Optional[float],  # noqa: UP045
+        OptionalFloat,
         typer.Option(help="Turns less likely right than this get no speaker (0 to 1)."),
     ] = None,
-    device: Annotated[Optional[str], typer.Option(help="cpu, cuda or auto.")] = None,  # noqa: UP045
+    device: DeviceName = None,
     config: Annotated[OptionalPath, typer.Option(help="TOML file of settings.")] = None,
     settings: Annotated[
-        Optional[list[str]],  # noqa: UP045
+        OptionalStrings,
         typer.Option("--set", help="One setting, as window.step_s=0.8; may be repeated."),
     ] = None,
-    quiet: Annotated[
-        bool, typer.Option("-q", "--quiet", help="Nothing but errors on stderr.")
-    ] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Who spoke when in one recording."""
-    from diarize.clustering.door import SpeakerCount
+    from diarize.clustering.told import SpeakerCount
     from diarize.config import load_config
     from diarize.files import check_target, output_format, write_atomic
 

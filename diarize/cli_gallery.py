@@ -6,10 +6,18 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from diarize.cli_options import (
+    EmbedderName,
+    OptionalFloat,
+    OptionalPath,
+    OptionalStr,
+    Quiet,
+    SegmenterName,
+)
 from diarize.segmentation import SEGMENTERS
 from diarize.store.gallery import Gallery, default_gallery
 from encoder.errors import AudioError, ConfigError, StoreError
@@ -19,12 +27,9 @@ if TYPE_CHECKING:
     from encoder.calibration import Calibration
 
 __all__ = [
-    "EmbedderName",
     "Files",
     "GalleryPath",
     "Output",
-    "Quiet",
-    "SegmenterName",
     "check_files",
     "default_gallery",
     "enroll",
@@ -35,21 +40,12 @@ __all__ = [
 ]
 
 GalleryPath = Annotated[
-    Optional[Path],  # noqa: UP045 - typer on Python 3.10
+    OptionalPath,
     typer.Option("--gallery", help="File of the gallery; by default the user's own."),
 ]
-EmbedderName = Annotated[
-    Optional[str],  # noqa: UP045
-    typer.Option("--embedder", help="Weights: a name, a path, or onnx:MODEL."),
-]
-SegmenterName = Annotated[
-    Optional[str],  # noqa: UP045
-    typer.Option("--segmenter", help=f"What finds the speech: {', '.join(SEGMENTERS.names())}."),
-]
 Files = Annotated[list[Path], typer.Argument(help="Media files with one speaker each.")]
-Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Nothing but errors on stderr.")]
 Output = Annotated[
-    Optional[str],  # noqa: UP045
+    OptionalStr,
     typer.Option("-o", "--output", help="Write JSON here; - is standard output."),
 ]
 
@@ -72,7 +68,7 @@ def enroll(
         bool, typer.Option("--anyway", help="Also if another name has this voice already.")
     ] = False,
     min_speech: Annotated[
-        Optional[float],  # noqa: UP045
+        OptionalFloat,
         typer.Option(help="Seconds of speech a person needs; 5 by default."),
     ] = None,
     quiet: Quiet = False,

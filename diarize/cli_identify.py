@@ -4,20 +4,12 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from diarize.cli_gallery import (
-    EmbedderName,
-    Files,
-    GalleryPath,
-    Output,
-    Quiet,
-    SegmenterName,
-    check_files,
-    models,
-)
+from diarize.cli_gallery import Files, GalleryPath, Output, check_files, models
+from diarize.cli_options import EmbedderName, OptionalFloat, Quiet, SegmenterName
 from diarize.store.gallery import Gallery, default_gallery
 from encoder.errors import AudioError, ConfigError, StoreError
 
@@ -42,11 +34,11 @@ def identify(
     embedder: EmbedderName = None,
     segmenter: SegmenterName = None,
     min_probability: Annotated[
-        Optional[float],  # noqa: UP045
+        OptionalFloat,
         typer.Option(help="Of being that person, to be named; 0.9 by default."),
     ] = None,
     min_similarity: Annotated[
-        Optional[float],  # noqa: UP045
+        OptionalFloat,
         typer.Option(help="Cosine, instead of a probability."),
     ] = None,
     output: Output = None,

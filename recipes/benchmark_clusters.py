@@ -27,7 +27,7 @@ from typing import Annotated, Any, Optional
 
 import numpy as np
 import typer
-from embedders import results_folder, say, stop
+from embedders import CorpusFolder, ResultsFolder, Saving, VectorCache, results_folder, say, stop
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
@@ -48,7 +48,7 @@ console = Console(stderr=True)
 
 
 def main(
-    data: Annotated[Path, typer.Option(help="corpus folder")] = Path("../shared/corpus"),
+    data: CorpusFolder = Path("../shared/corpus"),
     vectors: Annotated[
         Optional[list[int]],  # noqa: UP045
         typer.Option(min=2, help="so many from the generator; repeatable"),
@@ -56,12 +56,9 @@ def main(
     min_similarity: Annotated[float, typer.Option(help="cosine of one speaker")] = 0.45,
     exact_up_to: Annotated[int, typer.Option(help="vectors")] = 10_000,
     seed: Annotated[int, typer.Option(help="of the generator")] = 1,
-    cache: Annotated[Path, typer.Option(help="vectors are kept here")] = Path("cache/vectors"),
-    results: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option(help="folder (default: recipes/results if no --vectors are given)"),
-    ] = None,
-    save: Annotated[bool, typer.Option(help="write into the folder of results")] = True,
+    cache: VectorCache = Path("cache/vectors"),
+    results: ResultsFolder = None,
+    save: Saving = True,
 ) -> None:
     """Print and store time, memory and quality by data and backend."""
     sources: list[dict[str, Any]] = [

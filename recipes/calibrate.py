@@ -17,12 +17,16 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, Optional
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import typer
 from embedders import (
-    REFERENCE,
+    CalibrationFolder,
+    CorpusFolder,
+    EmbedderNames,
+    ResultsFolder,
+    VectorCache,
     each_embedder,
     embedded,
     is_corpus,
@@ -52,7 +56,7 @@ from encoder.calibration_measures import (
 )
 from encoder.crops import CROPS_S, CropVectors
 from encoder.errors import CheckpointError, CorpusError, ToolkitError
-from encoder.hub import DEFAULT, calibration_folders, own_weights
+from encoder.hub import calibration_folders, own_weights
 from encoder.layouts import read_corpus
 from encoder.manifest import Utterance
 from encoder.metrics import eer
@@ -74,21 +78,12 @@ class Trials(NamedTuple):
 
 
 def main(
-    data: Annotated[Path, typer.Option(help="corpus folder")],
-    embedder: Annotated[
-        Optional[list[str]],  # noqa: UP045
-        typer.Option(help=f"name or file; repeatable (default: {DEFAULT}, and {REFERENCE})"),
-    ] = None,
-    out: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option(help="folder for the calibrations (default: the user's own weights)"),
-    ] = None,
+    data: CorpusFolder,
+    embedder: EmbedderNames = None,
+    out: CalibrationFolder = None,
     check: Annotated[bool, typer.Option(help="fit nothing, measure what is installed")] = False,
-    cache: Annotated[Path, typer.Option(help="vectors are kept here")] = Path("cache/vectors"),
-    results: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option(help="folder (default: recipes/results if no --embedder is given)"),
-    ] = None,
+    cache: VectorCache = Path("cache/vectors"),
+    results: ResultsFolder = None,
     save: Annotated[bool, typer.Option(help="with --check: write the results")] = True,
 ) -> None:
     """Fit, check and write the calibration of each embedder."""

@@ -15,12 +15,21 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, Optional
+from typing import Any, NamedTuple
 
 import numpy as np
 import typer
 from conversations import SETTINGS, Conversation, read_conversations
-from embedders import BOTH, each_embedder, results_folder, say, stop
+from embedders import (
+    CalibrationFolder,
+    CorpusFolder,
+    EmbedderNames,
+    ResultsFolder,
+    each_embedder,
+    results_folder,
+    say,
+    stop,
+)
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
@@ -54,19 +63,10 @@ class Seen(NamedTuple):
 
 
 def main(
-    data: Annotated[Path, typer.Option(help="corpus folder")],
-    embedder: Annotated[
-        Optional[list[str]],  # noqa: UP045
-        typer.Option(help=f"name or file; repeatable (default: {' and '.join(BOTH)})"),
-    ] = None,
-    out: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option(help="folder for the calibrations (default: the user's own weights)"),
-    ] = None,
-    results: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option(help="folder (default: recipes/results if no --embedder is given)"),
-    ] = None,
+    data: CorpusFolder,
+    embedder: EmbedderNames = None,
+    out: CalibrationFolder = None,
+    results: ResultsFolder = None,
 ) -> None:
     """Fit, measure by leaving one recording out, write."""
     folder = data / "conversations"

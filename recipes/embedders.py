@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, Optional, TypeVar
 
 import typer
 from rich.console import Console
@@ -21,6 +21,23 @@ RESULTS = Path(__file__).parent / "results"
 VALIDATION_SHARE = 0.04  # as configs/small.toml
 RunT = TypeVar("RunT")
 console = Console(stderr=True)
+
+# Options that several recipes have; what "default" means is `results_folder`'s to say.
+CorpusFolder = Annotated[Path, typer.Option(help="corpus folder")]
+EmbedderNames = Annotated[
+    Optional[list[str]],  # noqa: UP045
+    typer.Option(help=f"name or file; repeatable (default: {' and '.join(BOTH)})"),
+]
+CalibrationFolder = Annotated[
+    Optional[Path],  # noqa: UP045
+    typer.Option(help="folder for the calibrations (default: the user's own weights)"),
+]
+ResultsFolder = Annotated[
+    Optional[Path],  # noqa: UP045
+    typer.Option(help="folder (default: recipes/results, of a run with nothing but defaults)"),
+]
+VectorCache = Annotated[Path, typer.Option(help="vectors are kept here")]
+Saving = Annotated[bool, typer.Option(help="write into the folder of results")]
 
 
 def each_embedder(

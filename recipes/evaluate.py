@@ -19,7 +19,19 @@ from typing import Annotated, Any, Optional
 
 import numpy as np
 import typer
-from embedders import REFERENCE, each_embedder, embedded, is_corpus, results_folder, say, stop
+from embedders import (
+    CorpusFolder,
+    EmbedderNames,
+    ResultsFolder,
+    Saving,
+    VectorCache,
+    each_embedder,
+    embedded,
+    is_corpus,
+    results_folder,
+    say,
+    stop,
+)
 from rich.console import Console
 from rich.table import Table
 
@@ -29,7 +41,6 @@ from encoder.config import to_mapping
 from encoder.crops import CROPS_S
 from encoder.det import draw_det
 from encoder.errors import CorpusError, ToolkitError
-from encoder.hub import DEFAULT
 from encoder.layouts import read_corpus
 from encoder.manifest import Utterance
 from encoder.metrics import verification_trials
@@ -59,21 +70,15 @@ class Run:
 
 
 def main(
-    data: Annotated[Path, typer.Option(help="corpus folder")],
-    embedder: Annotated[
-        Optional[list[str]],  # noqa: UP045
-        typer.Option(help=f"name or file; repeatable (default: {DEFAULT}, and {REFERENCE})"),
-    ] = None,
+    data: CorpusFolder,
+    embedder: EmbedderNames = None,
     limit_per_dataset: Annotated[
         Optional[int],  # noqa: UP045
         typer.Option(min=1, help="first utterances of each data set, for a try; saves nothing"),
     ] = None,
-    cache: Annotated[Path, typer.Option(help="vectors are kept here")] = Path("cache/vectors"),
-    results: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option(help="folder (default: recipes/results if no --embedder is given)"),
-    ] = None,
-    save: Annotated[bool, typer.Option(help="write into the folder of results")] = True,
+    cache: VectorCache = Path("cache/vectors"),
+    results: ResultsFolder = None,
+    save: Saving = True,
 ) -> None:
     """Print and store error rates and identification accuracy by split, crop and data set."""
     if not is_corpus(data):

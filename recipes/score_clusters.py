@@ -15,7 +15,18 @@ from pathlib import Path
 from typing import Annotated, Any, Optional
 
 import typer
-from embedders import REFERENCE, console, each_embedder, is_corpus, results_folder, say, stop
+from embedders import (
+    CorpusFolder,
+    EmbedderNames,
+    ResultsFolder,
+    Saving,
+    console,
+    each_embedder,
+    is_corpus,
+    results_folder,
+    say,
+    stop,
+)
 from rich.progress import Progress
 
 from diarize.cli_score_clusters import clusters_table
@@ -24,7 +35,6 @@ from diarize.folder import ClipGroups, ClipsConfig, group_clips
 from diarize.scoring.clusters import ClusterScore, score_clusters
 from encoder.config import apply_overrides, from_mapping, to_mapping
 from encoder.errors import CorpusError, ToolkitError
-from encoder.hub import DEFAULT
 from encoder.layouts import read_corpus
 from encoder.manifest import Utterance
 from encoder.protocol import large_sets
@@ -34,18 +44,12 @@ ALL = "all together"
 
 
 def main(
-    data: Annotated[Path, typer.Option(help="corpus folder")],
-    embedder: Annotated[
-        Optional[list[str]],  # noqa: UP045
-        typer.Option(help=f"name or file; repeatable (default: {DEFAULT}, and {REFERENCE})"),
-    ] = None,
+    data: CorpusFolder,
+    embedder: EmbedderNames = None,
     settings: Annotated[Optional[list[str]], typer.Option("--set", help="a.b=c")] = None,  # noqa: UP045
     cache: Annotated[Path, typer.Option(help="voices are kept here")] = Path("cache/clips.sqlite"),
-    results: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option(help="folder (default: recipes/results if no --embedder is given)"),
-    ] = None,
-    save: Annotated[bool, typer.Option(help="write into the folder of results")] = True,
+    results: ResultsFolder = None,
+    save: Saving = True,
 ) -> None:
     """Print and store the scores by embedder, split and data set."""
     if not is_corpus(data):

@@ -23,7 +23,15 @@ from typing import Annotated, Any, Optional
 
 import typer
 from conversations import SETTINGS, read_conversations
-from embedders import REFERENCE, each_embedder, results_folder, stop
+from embedders import (
+    REFERENCE,
+    CorpusFolder,
+    ResultsFolder,
+    Saving,
+    each_embedder,
+    results_folder,
+    stop,
+)
 from rich.console import Console
 from rich.table import Table
 
@@ -61,17 +69,14 @@ class Run:
 
 
 def main(
-    data: Annotated[Path, typer.Option(help="corpus folder")],
+    data: CorpusFolder,
     embedder: Annotated[
         Optional[list[str]],  # noqa: UP045
         typer.Option(help=f"name or file; repeatable (default: the config's, and {REFERENCE})"),
     ] = None,
     settings: Annotated[Optional[list[str]], typer.Option("--set", help="a.b=c")] = None,  # noqa: UP045
-    results: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option(help="folder (default: recipes/results if no --embedder or --set is given)"),
-    ] = None,
-    save: Annotated[bool, typer.Option(help="write into the folder of results")] = True,
+    results: ResultsFolder = None,
+    save: Saving = True,
 ) -> None:
     """Score the pipeline on every recording of the manifest."""
     folder = data / "conversations"

@@ -24,7 +24,16 @@ import numpy as np
 import torch
 import typer
 from conversations import Conversation, read_conversations
-from embedders import console, is_corpus, results_folder, say, stop, validation
+from embedders import (
+    CorpusFolder,
+    ResultsFolder,
+    console,
+    is_corpus,
+    results_folder,
+    say,
+    stop,
+    validation,
+)
 from rich.progress import track
 from rich.table import Table
 
@@ -58,15 +67,12 @@ class Heard(NamedTuple):
 
 
 def main(
-    data: Annotated[Path, typer.Option(help="corpus folder")],
+    data: CorpusFolder,
     embedder: Annotated[
         Optional[str],  # noqa: UP045
         typer.Option(help=f"name or file (default: {DiarizeConfig().embedder})"),
     ] = None,
-    results: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option(help="folder (default: recipes/results if no --embedder is given)"),
-    ] = None,
+    results: ResultsFolder = None,
     save: Annotated[bool, typer.Option(help="write the results")] = True,
 ) -> None:
     """Right, wrong and missing names at several probabilities."""

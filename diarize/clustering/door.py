@@ -7,7 +7,6 @@ asked to, and numbers speakers by first appearance.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal, Protocol
 
 import numpy as np
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 
 from diarize.clustering.counts import enforce_count, join_nearest
 from diarize.clustering.reduction import reduce_rows
-from encoder.errors import ConfigError
+from diarize.clustering.told import SpeakerCount
 
 __all__ = ["Clusterer", "SpeakerCount", "cluster"]
 
@@ -26,45 +25,6 @@ Noise = Literal["nearest", "keep", "own"]
 MIN_DECIDING = 4  # rows; with fewer, short windows have a say too
 MAX_EXACT = 5_000  # rows an O(N^2) backend gets at most: 12.5 million pairs, 100 MB as float64
 BLOCK = 8_192  # rows
-
-
-@dataclass(frozen=True)
-class SpeakerCount:
-    """What is known about the number of speakers; `minimum == maximum` when it is told."""
-
-    minimum: int = 1
-    maximum: int | None = None
-
-    def __post_init__(self) -> None:
-        if self.minimum < 1:
-            raise ConfigError(f"the number of speakers is {self.minimum}: give 1 or more")
-        if self.maximum is not None and self.maximum < self.minimum:
-            raise ConfigError(
-                f"at most {self.maximum} but at least {self.minimum} speakers: "
-                "give a maximum that is not below the minimum"
-            )
-
-    @classmethod
-    def of(
-        cls, speakers: int | None = None, minimum: int | None = None, maximum: int | None = None
-    ) -> SpeakerCount:
-        """From the three flags of the command line; `speakers` excludes the other two."""
-        if speakers is not None:
-            if minimum is not None or maximum is not None:
-                raise ConfigError(
-                    f"--speakers {speakers} is exact: leave out --min-speakers and --max-speakers"
-                )
-            return cls(speakers, speakers)
-        return cls(1 if minimum is None else minimum, maximum)
-
-    @property
-    def exact(self) -> int | None:
-        """The number of speakers if it is told, else None."""
-        return self.minimum if self.minimum == self.maximum else None
-
-    def clip(self, k: int) -> int:
-        """The allowed number nearest to k."""
-        return max(self.minimum, k if self.maximum is None else min(k, self.maximum))
 
 
 class Clusterer(Protocol):

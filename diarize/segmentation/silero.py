@@ -97,8 +97,8 @@ class SileroSegmenter(Segmenter):
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """The LSTM's steps are so small that waking a second thread for each takes five times as long
-    as doing them alone, where threads sleep while they wait (OMP_WAIT_POLICY=PASSIVE)."""
+    """The LSTM's steps are so small that waking a second thread for each takes several times as
+    long as doing them alone, where threads sleep while they wait (OMP_WAIT_POLICY=PASSIVE)."""
     with _ONE_AT_A_TIME:  # or the second to enter would restore what the first has set
         threads = torch.get_num_threads()
         torch.set_num_threads(1)

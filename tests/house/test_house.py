@@ -28,6 +28,7 @@ DOORS = {
         "diarize/cli_gallery.py",
         "diarize/cli_identify.py",
         "diarize/cli_group.py",
+        "diarize/cli_options.py",
         "diarize/cli_score.py",
         "diarize/cli_score_clusters.py",
         "diarize/cli_score_voices.py",
@@ -216,7 +217,8 @@ ORDER = {
     "diarize": (
         "timeline files formats loudness segmentation windows embedding vectors voice store naming"
         " strangers enrolment clustering assembly confidence config clips sorting result"
-        " folder recognition pipeline scoring cli_view cli_group cli_diarize cli_clips_view"
+        " folder recognition pipeline scoring cli_view cli_group cli_options cli_diarize"
+        " cli_clips_view"
         " cli_cluster cli_tables cli_gallery cli_identify cli_score_clusters cli_score_voices"
         " cli_score cli"
     ),
