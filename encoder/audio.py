@@ -26,8 +26,9 @@ import numpy as np
 import torch
 
 from encoder.errors import AudioError, ConfigError
-from encoder.media import Source, open_media, resample
+from encoder.media import open_media, resample
 from encoder.playback import Notes, play
+from encoder.sources import Source, reopenable
 from encoder.units import SAMPLE_RATE, samples_to_seconds, seconds_to_samples
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "AudioWarning",
     "load_audio",
     "probe_duration",
+    "reopenable",
     "samples_to_seconds",
     "seconds_to_samples",
     "stream_audio",
@@ -198,16 +200,15 @@ def _cut(
 
 def _rechunk(waves: Iterable[np.ndarray], size: int) -> Iterator[np.ndarray]:
     """The same samples in arrays of `size`, the last one shorter."""
-    held: list[np.ndarray] = []
-    count = 0
+    chunk, filled = np.empty(size, np.float32), 0
     for wave in waves:
-        held.append(wave)
-        count += wave.size
-        if count >= size:
-            joined = np.concatenate(held)
-            full = count - count % size
-            for at in range(0, full, size):
-                yield joined[at : at + size].copy()
-            held, count = [joined[full:]], count - full
-    if count:
-        yield np.concatenate(held)
+        at = 0
+        while at < wave.size:
+            part = wave[at : at + size - filled]
+            chunk[filled : filled + part.size] = part
+            filled, at = filled + part.size, at + part.size
+            if filled == size:
+                yield chunk
+                chunk, filled = np.empty(size, np.float32), 0
+    if filled:
+        yield chunk[:filled]

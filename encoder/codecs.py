@@ -17,7 +17,7 @@ from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 
 from encoder.errors import AudioError, ConfigError
-from encoder.media import decode, open_media, resample
+from encoder.media import decode, open_media, resample, samples_of
 
 __all__ = ["CODECS", "CODEC_RATE", "Codec", "codecs", "through_codec"]
 
@@ -92,12 +92,11 @@ def _round_trip(wave: np.ndarray, name: str, bit_rate: int | None) -> np.ndarray
                 container.mux(packet)
     file.seek(0)
     with open_media(file) as media:
-        pieces = [piece for piece in decode(media) if piece.samples.size]
-    if not pieces:
+        frames = [piece.frame for piece in decode(media) if piece.frame]
+    if not frames:
         return np.zeros(0, np.float32)
-    return np.concatenate(
-        list(resample((piece.samples[0] for piece in pieces), pieces[0].rate, CODEC_RATE))
-    )
+    waves = (samples_of([frame])[0] for frame in frames)
+    return np.concatenate(list(resample(waves, frames[0].sample_rate, CODEC_RATE)))
 
 
 @functools.cache

@@ -11,7 +11,7 @@ from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from numpy.typing import ArrayLike, NDArray
 
-from encoder.media import decode, open_media
+from encoder.media import decode, open_media, samples_of
 from encoder.units import SAMPLE_RATE
 
 __all__ = ["from_flac", "to_flac", "to_int16"]
@@ -49,6 +49,6 @@ def to_flac(samples: NDArray[np.int16]) -> bytes:
 def from_flac(content: bytes) -> NDArray[np.int16]:
     """The samples (T,) that `to_flac` was given. AudioError if `content` is none of its files."""
     with open_media(io.BytesIO(content)) as media:
-        pieces = [piece.samples[0] for piece in decode(media) if piece.samples.size]
-    wave = np.concatenate([np.zeros(0, np.float32), *pieces])
+        frames = [piece.frame for piece in decode(media) if piece.frame]
+    wave = samples_of(frames)[0] if frames else np.zeros(0, np.float32)
     return np.round(wave * 32_768).astype(np.int16)

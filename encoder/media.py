@@ -1,9 +1,9 @@
 """Media files opened and decoded: the only room that imports PyAV.
 
 `open_media` turns anything a user may name into an open container with one chosen audio
-stream; `decode` yields its pieces with the times written in the file; `resample` changes the
-rate. What a sample's place on the timeline is, and what a listener is told, is decided in
-`encoder.audio`.
+stream; `decode` yields its frames with the times written in the file; `samples_of` makes arrays
+of them, many at a time; `resample` changes the rate. What a sample's place on the timeline is,
+and what a listener is told, is decided in `encoder.audio`.
 
 Bytes are read through a Python file, never by FFmpeg itself, and every FFmpeg protocol is
 refused: a playlist cannot make this toolkit fetch other files or use the network. PyAV keeps
@@ -12,15 +12,10 @@ FFmpeg's own log quiet, so nothing is printed.
 
 from __future__ import annotations
 
-import os
-import shutil
-import sys
-import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, TypeAlias
+from typing import Any, BinaryIO, NamedTuple
 
 import av
 import numpy as np
@@ -30,12 +25,17 @@ from av.container import InputContainer
 from av.stream import Disposition
 
 from encoder.errors import AudioError
+from encoder.sources import Source, open_source
 
-__all__ = ["Media", "Piece", "Source", "decode", "open_media", "resample"]
-
-Source: TypeAlias = str | os.PathLike[str] | BinaryIO
+__all__ = ["Media", "Piece", "decode", "kind_of", "open_media", "resample", "samples_of"]
 
 _READ_BYTES = 1 << 16
+_DTYPES = {
+    name: np.dtype(dtype)
+    for name, dtype in {
+        "u8": "u1", "s16": "i2", "s32": "i4", "s64": "i8", "flt": "f4", "dbl": "f8",
+    }.items()
+}  # fmt: skip
 # From so many channels on PyAV 18 reads past the last plane of a planar frame, and crashes.
 _UNSAFE_CHANNELS = 8
 _RATES = (1000, 1_000_000)  # Hz; anything else is nonsense in a header
@@ -60,10 +60,9 @@ class Media:
 
 
 class Piece(NamedTuple):
-    """A decoded stretch. `samples` is (C, T) float32 with full scale at 1, C channels."""
+    """A decoded frame and its place."""
 
-    samples: np.ndarray
-    rate: int
+    frame: AudioFrame | None  # None: the sound ends in something damaged
     at_s: float | None  # time of its first sample on the timeline, None if the file has none
     damaged: bool = False  # something just before it could not be decoded
 
@@ -72,11 +71,11 @@ class Piece(NamedTuple):
 def open_media(source: Source) -> Iterator[Media]:
     """Open a path, "-" (standard input) or a binary file object, read from its beginning.
 
-    What cannot be sought in is first copied to a temporary file, as some containers keep their
-    table of contents at the end. Raises AudioError for anything that is not media with sound.
+    What cannot be sought in is first copied (`encoder.sources`). Raises AudioError for anything
+    that is not media with sound.
     """
     with ExitStack() as stack:
-        file, name = _open_file(source, stack)
+        file, name = open_source(source, stack)
         try:
             container = stack.enter_context(
                 av.open(
@@ -106,34 +105,67 @@ def decode(media: Media) -> Iterator[Piece]:
     """Yield the stream's pieces in the file's order; what cannot be decoded is left out.
 
     Encoder delay and padding that the container declares are already removed by FFmpeg. The
-    piece after a damaged place carries `damaged`; damage at the end comes as an empty piece.
-    Raises AudioError for a sampling rate that cannot be.
+    piece after a damaged place carries `damaged`; damage at the end comes as a piece without a
+    frame. Raises AudioError for a sampling rate that cannot be.
     """
     origin_s: float | None = None
     first_rate = media.stream.rate
+    raw_aac = media.container.format.name == "aac"
     damaged, timed = False, True
     for frames in _frames(media):
         damaged = damaged or frames is None
         for frame in frames or ():
             if frame.samples == 0:
                 continue
-            if not _RATES[0] <= frame.sample_rate <= _RATES[1]:
+            rate, pts = frame.sample_rate, frame.pts
+            if not _RATES[0] <= rate <= _RATES[1]:
                 raise AudioError(
-                    f"{media.name} claims {frame.sample_rate} samples a second, so its header "
+                    f"{media.name} claims {rate} samples a second, so its header "
                     f"is damaged: record or export it again"
                 )
             at_s = None
-            if media.container.format.name == "aac" and frame.sample_rate != first_rate:
+            if raw_aac and rate != first_rate:
                 timed = False  # raw AAC has no times; FFmpeg makes them up from the first rate
-            if timed and frame.pts is not None and frame.time_base is not None:
-                at_s = float(frame.pts * frame.time_base)
+            if timed and pts is not None and (tick_s := frame.time_base) is not None:
+                at_s = pts * tick_s.numerator / tick_s.denominator
                 if origin_s is None:  # FFmpeg's start is late for WebM that holds 8 kHz Opus
                     origin_s = max(0.0, min(media.origin_s, at_s))
                 at_s -= origin_s
-            yield Piece(_as_float(frame), frame.sample_rate, at_s, damaged)
+            yield Piece(frame, at_s, damaged)
             damaged = False
     if damaged:
-        yield Piece(np.zeros((1, 0), np.float32), 0, None, True)
+        yield Piece(None, None, True)
+
+
+def kind_of(frame: AudioFrame) -> tuple[str, int, int]:
+    """Sample format, channels C and rate: what frames must share to be joined."""
+    return frame.format.name, frame.layout.nb_channels, frame.sample_rate
+
+
+def samples_of(frames: Sequence[AudioFrame]) -> np.ndarray:
+    """Frames of one kind end to end, (C, T) float32; whole numbers are scaled to [-1, 1)."""
+    name, C, _ = kind_of(frames[0])
+    if name.endswith("p") and C >= _UNSAFE_CHANNELS:
+        frames, name = [_packed(frame) for frame in frames], "flt"
+    dtype = _DTYPES[name.removesuffix("p")]
+    sizes = [frame.samples for frame in frames]
+    if name.endswith("p"):
+        planes = [frame.planes for frame in frames]
+        data = np.empty((C, sum(sizes)), dtype)
+        for c, channel in enumerate(data):
+            parts = zip(planes, sizes, strict=True)
+            np.concatenate([_array(part[c], dtype, size) for part, size in parts], out=channel)
+    else:
+        packed = zip(frames, sizes, strict=True)
+        data = np.concatenate([_array(f.planes[0], dtype, size * C) for f, size in packed])
+        data = data.reshape(-1, C).T
+    samples_CT = data.astype(np.float32, copy=False)
+    if dtype.kind == "f":
+        return samples_CT
+    samples_CT *= np.float32(2.0 ** (1 - 8 * dtype.itemsize))
+    if dtype.kind == "u":
+        samples_CT -= np.float32(1)
+    return samples_CT
 
 
 def resample(waves: Iterable[np.ndarray], rate: int, to_rate: int) -> Iterator[np.ndarray]:
@@ -151,42 +183,6 @@ def resample(waves: Iterable[np.ndarray], rate: int, to_rate: int) -> Iterator[n
         frame.sample_rate = rate
         yield from (out.to_ndarray()[0] for out in resampler.resample(frame))
     yield from (out.to_ndarray()[0] for out in resampler.resample(None))
-
-
-def _open_file(source: Source, stack: ExitStack) -> tuple[BinaryIO, str]:
-    """A seekable file at its beginning, closed by `stack` if opened here, and its name."""
-    file: BinaryIO
-    try:
-        if isinstance(source, str) and source == "-":
-            name = "standard input"
-            if sys.stdin is None or sys.stdin.closed or sys.stdin.isatty():
-                raise AudioError(
-                    f"{name} is a terminal or closed: feed it a media file, as in "
-                    "`diarize - < call.mp3`"
-                )
-            file = sys.stdin.buffer
-        elif isinstance(source, (str, os.PathLike)):
-            name = repr(str(source))
-            if Path(source).is_dir():
-                raise AudioError(f"{name} is a folder: give the path of one media file")
-            file = stack.enter_context(Path(source).open("rb"))  # noqa: SIM115 - in the stack
-        else:
-            file, name = source, repr(str(getattr(source, "name", "the given stream")))
-        if not file.seekable():
-            spool = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - in the stack
-            shutil.copyfileobj(file, spool)
-            file = spool
-        size = file.seek(0, os.SEEK_END)
-        file.seek(0)
-    except FileNotFoundError as error:
-        raise AudioError(f"{name} does not exist: check the path") from error
-    except OSError as error:
-        raise AudioError(
-            f"{name} cannot be read ({error.strerror or error}): check that you may open it"
-        ) from error
-    if size == 0:
-        raise AudioError(f"{name} is empty (0 bytes): record, copy or download it again")
-    return file, name
 
 
 def _origin_s(container: InputContainer) -> float:
@@ -229,19 +225,8 @@ def _decoded(stream: AudioStream, packet: Any) -> list[AudioFrame] | None:
         return None
 
 
-def _as_float(frame: AudioFrame) -> np.ndarray:
-    """(C, T) float32, whatever the frame's sample format; integers are scaled to [-1, 1)."""
-    unsafe = frame.format.is_planar and frame.layout.nb_channels >= _UNSAFE_CHANNELS
-    if unsafe or frame.format.name.startswith("s64"):  # which PyAV cannot give to numpy
-        frame = _packed(frame)
-    data = frame.to_ndarray()
-    if not frame.format.is_planar:
-        data = data.reshape(frame.samples, -1).T
-    if data.dtype.kind == "f":
-        return data.astype(np.float32)
-    bits = 8 * data.dtype.itemsize
-    scaled = data.astype(np.float32) * np.float32(2.0 ** (1 - bits))
-    return scaled - np.float32(1) if data.dtype.kind == "u" else scaled
+def _array(plane: Any, dtype: np.dtype, size: int) -> np.ndarray:
+    return np.frombuffer(plane, dtype, size)  # without the padding behind them
 
 
 def _packed(frame: AudioFrame) -> AudioFrame:

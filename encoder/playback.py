@@ -10,13 +10,17 @@ follows moves up. Whatever is found wrong is noted, to be told in one sentence a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterable, Iterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from encoder.errors import AudioError
 from encoder.headers import promised_s
-from encoder.media import Media, Piece, decode
+from encoder.media import Media, Piece, decode, kind_of, samples_of
+
+if TYPE_CHECKING:
+    from av.audio.frame import AudioFrame
 
 __all__ = ["Notes", "play"]
 
@@ -26,6 +30,8 @@ _OVERLAP_S = 5.0  # a step back by more is a clock set anew, not sound laid over
 _HOLE_S = 3600.0  # a step ahead by more is one too, not sound missing
 _CUT_OFF_S = 0.5  # how much sound may be missing at the end before it is worth a warning
 _SILENCE_SIZE = 16384
+_RUN_SIZE = 32768  # samples
+_MANY_CHANNELS = 8  # from here on numpy adds them in another order
 
 
 class Notes:
@@ -60,24 +66,55 @@ _SENTENCES = {
 
 
 def play(media: Media, channel: int | None, notes: Notes) -> Iterator[tuple[np.ndarray, int]]:
-    """Yield mono pieces (T,) with their rates that lie end to end from the timeline's 0."""
+    """Yield mono arrays (T,) with their rates that lie end to end from the timeline's 0."""
+    end_s, torn = yield from _placed(decode(media), channel, notes)
+    header_s = promised_s(media)
+    if header_s is not None and header_s - end_s > _CUT_OFF_S:
+        notes.add("cut", end_s, header_s - end_s)
+    elif torn:
+        notes.add("damage", end_s)
+
+
+def _placed(
+    pieces: Iterable[Piece], channel: int | None, notes: Notes
+) -> Generator[tuple[np.ndarray, int], None, tuple[float, bool]]:
+    """`play` for any pieces; returns where they end, and whether in something damaged.
+
+    Each piece is placed by itself, and those that follow one another are joined, as numpy takes
+    about as long for a frame of 20 ms as for a second. Never beyond a whole second of sound, at
+    which the resampler reads: nothing is decoded earlier than it would be piece by piece.
+    """
     base_s, count, rate = 0.0, 0, 1  # `count` samples at `rate` since the second `base_s`
     shift_s = 0.0  # added to the file's times after its clock was set anew
     slack_s = 0.0  # the first piece is put where its time says, to the sample
     torn = False
-    for piece in decode(media):
+    run = _Run(channel, notes)
+    for frame, at_s, damaged in pieces:
         now_s = base_s + count / rate
-        torn = piece.damaged and piece.samples.size == 0
-        if torn:  # at the end, where a file cut off is usually damaged as well
+        torn = frame is None
+        if frame is None:  # at the end, where a file cut off is usually damaged as well
             break
-        if piece.damaged:
+        ahead_s = 0.0 if at_s is None else at_s + shift_s - now_s
+        if not damaged and frame.sample_rate == rate and abs(ahead_s) <= slack_s:
+            if not run.takes(frame):
+                yield run.mono(), rate
+            run.add(frame, now_s)
+            seconds, count = count // rate, count + frame.samples
+            if count // rate > seconds or run.is_full:
+                yield run.mono(), rate
+            if at_s is not None:
+                slack_s = _JITTER_S
+            continue
+        if run.frames:
+            yield run.mono(), rate
+        if damaged:
             notes.add("damage", now_s)
             slack_s = min(slack_s, _EXACT_S)
-        mono = _mono(piece, channel, now_s, media.name, notes)
-        if piece.rate != rate:
-            base_s, count, rate = now_s, 0, piece.rate
-        if piece.at_s is not None:
-            ahead_s = piece.at_s + shift_s - now_s
+        run.add(frame, now_s)
+        mono = run.mono()
+        if frame.sample_rate != rate:
+            base_s, count, rate = now_s, 0, frame.sample_rate
+        if at_s is not None:
             if not -_OVERLAP_S <= ahead_s <= _HOLE_S:
                 notes.add("clock", now_s)
                 shift_s, ahead_s = shift_s - ahead_s, 0.0
@@ -92,28 +129,74 @@ def play(media: Media, channel: int | None, notes: Notes) -> Iterator[tuple[np.n
             slack_s = _JITTER_S if mono.size else _EXACT_S
         yield mono, rate
         count += mono.size
-    end_s, header_s = base_s + count / rate, promised_s(media)
-    if header_s is not None and header_s - end_s > _CUT_OFF_S:
-        notes.add("cut", end_s, header_s - end_s)
-    elif torn:
-        notes.add("damage", end_s)
+    if run.frames:
+        yield run.mono(), rate
+    return base_s + count / rate, torn
 
 
-def _mono(piece: Piece, channel: int | None, now_s: float, name: str, notes: Notes) -> np.ndarray:
-    """One channel, or the mean of all, (T,) with every sample finite."""
-    samples_CT = piece.samples
+class _Run:
+    """Frames of one kind that lie end to end, and the seconds at which they begin."""
+
+    def __init__(self, channel: int | None, notes: Notes) -> None:
+        self.frames: list[AudioFrame] = []
+        self._begin_s: list[float] = []
+        self._kind: tuple[str, int, int] | None = None
+        self._samples = 0
+        self._channel = channel
+        self._notes = notes
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it has as much as a processor's cache holds."""
+        return self._samples >= _RUN_SIZE
+
+    def takes(self, frame: AudioFrame) -> bool:
+        """Whether the frame is of the kind of those that are there."""
+        return not self.frames or kind_of(frame) == self._kind
+
+    def add(self, frame: AudioFrame, begin_s: float) -> None:
+        if not self.frames:
+            self._kind = kind_of(frame)
+        self.frames.append(frame)
+        self._begin_s.append(begin_s)
+        self._samples += frame.samples
+
+    def mono(self) -> np.ndarray:
+        """One channel, or the mean of all, (T,) with every sample finite; then it is empty."""
+        samples_CT = samples_of(self.frames)
+        C, _ = samples_CT.shape
+        if self._channel is not None:
+            if self._channel >= C:
+                raise AudioError(
+                    f"{self._notes.name} has no channel {self._channel}: it has {C}, so give one "
+                    f"of 0 to {C - 1}, or none for the mean of all"
+                )
+            samples_CT = samples_CT[self._channel : self._channel + 1]
+        with np.errstate(invalid="ignore", over="ignore"):
+            mono = _mean(samples_CT)
+        if not np.isfinite(mono).all():
+            at = 0
+            for frame, begin_s in zip(self.frames, self._begin_s, strict=True):
+                part_CT = samples_CT[:, at : at + frame.samples]
+                if not np.isfinite(part_CT).all():
+                    self._notes.add("number", begin_s)
+                at += frame.samples
+            mono = _mean(np.nan_to_num(samples_CT, nan=0.0, posinf=0.0, neginf=0.0))
+        self.frames, self._begin_s, self._samples = [], [], 0
+        return mono
+
+
+def _mean(samples_CT: np.ndarray) -> np.ndarray:
+    """(C, T) -> (T,), as `samples_CT.mean(axis=0)`, which is slow for interleaved channels."""
     C, _ = samples_CT.shape
-    if channel is not None:
-        if channel >= C:
-            raise AudioError(
-                f"{name} has no channel {channel}: it has {C}, so give one of 0 to {C - 1}, "
-                f"or none for the mean of all"
-            )
-        samples_CT = samples_CT[channel : channel + 1]
-    if not np.isfinite(samples_CT).all():
-        notes.add("number", now_s)
-        samples_CT = np.nan_to_num(samples_CT, nan=0.0, posinf=0.0, neginf=0.0)
-    return samples_CT.mean(axis=0, dtype=np.float32)
+    if C >= _MANY_CHANNELS:
+        return samples_CT.mean(axis=0, dtype=np.float32)
+    total = samples_CT[0] + np.float32(0)  # a copy, in which -0 is 0
+    for samples in samples_CT[1:]:
+        total += samples
+    if C > 1:
+        total /= np.float32(C)
+    return total
 
 
 def _silence(size: int) -> Iterator[np.ndarray]:
