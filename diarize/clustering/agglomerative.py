@@ -8,14 +8,15 @@ odd windows (laughter, two at once) is no speaker: groups below a smallest size 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.cluster.hierarchy import linkage
 
 from diarize.clustering.counting import count_by_eigengap, count_by_silhouette, pair_threshold
-from diarize.clustering.counts import cut_tree, dissolve, merge_alike
+from diarize.clustering.counts import dissolve, merge_alike
+from diarize.clustering.merging import group_means
+from diarize.clustering.tree import average_tree, cut_tree
 from encoder.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ class Agglomerative:
     """Average linkage on cosine distance."""
 
     Config = AgglomerativeConfig
+    groups = True  # the door gives it all rows, and which of them belong together
 
     def __init__(self, config: AgglomerativeConfig | None = None) -> None:
         self.config = config or AgglomerativeConfig()
@@ -80,44 +82,64 @@ class Agglomerative:
             )
         )
 
-    def fit_predict(self, unit: NDArray[np.floating], count: SpeakerCount) -> NDArray[np.int64]:
-        """Unit vectors (N, D) -> (N,) labels. In a recording so long that the door reduces it, a
-        row is a group of windows, and `smallest_windows` counts groups."""
-        tree = linkage(unit, method="average", metric="cosine")
+    def fit_predict(
+        self,
+        unit: NDArray[np.floating],
+        count: SpeakerCount,
+        group: NDArray[np.int64] | None = None,
+    ) -> NDArray[np.int64]:
+        """Unit vectors (N, D) -> (N,) labels. Rows of one group (N,) stay together; everything that
+        is counted or measured is so in rows all the same."""
+        tree = _Tree.grown(unit, group)
         smallest = max(self.config.smallest_windows, round(self.config.smallest_share * len(unit)))
         if count.exact is not None:
-            return _cut_into(unit, tree, count.exact, smallest)
-        labels = self._count_and_cut(unit, tree, smallest)
+            return _cut_into(tree, count.exact, smallest)
+        labels = self._count_and_cut(tree, smallest)
         found = len(np.unique(labels))
         allowed = count.clip(found)
-        return labels if found == allowed else _cut_into(unit, tree, allowed, smallest)
+        return labels if found == allowed else _cut_into(tree, allowed, smallest)
 
-    def _count_and_cut(
-        self, unit: NDArray[np.floating], tree: NDArray[np.floating], smallest: int
-    ) -> NDArray[np.int64]:
+    def _count_and_cut(self, tree: _Tree, smallest: int) -> NDArray[np.int64]:
+        unit = tree.unit
         most = min(self.config.most_tried, len(unit))
         if self.config.count_by == "silhouette":
-            return _cut_into(unit, tree, count_by_silhouette(unit, tree, most), smallest)
+            return _cut_into(tree, count_by_silhouette(unit, tree.cut, most), smallest)
         if self.config.count_by == "eigengap":
-            return _cut_into(unit, tree, count_by_eigengap(unit, most), smallest)
+            return _cut_into(tree, count_by_eigengap(unit, most), smallest)
         if self.config.count_by == "distance":
-            return dissolve(unit, _cut_at(tree, self.config.max_distance), smallest)
-        labels = dissolve(unit, _cut_at(tree, 1 - pair_threshold(unit)), smallest)
+            return dissolve(unit, tree.cut_at(self.config.max_distance), smallest)
+        labels = dissolve(unit, tree.cut_at(1 - pair_threshold(unit)), smallest)
         return merge_alike(unit, labels, self.config.twin_ratio)
 
 
-def _cut_at(tree: NDArray[np.floating], distance: float) -> NDArray[np.int64]:
-    return cut_tree(tree, int((tree[:, 2] > distance).sum()) + 1)
+class _Tree(NamedTuple):
+    """Rows (N, D), the tree of their groups (M - 1, 4) and the groups they are in (N,)."""
+
+    unit: NDArray[np.floating]
+    links: NDArray[np.floating]
+    group: NDArray[np.int64] | None
+
+    @classmethod
+    def grown(cls, unit: NDArray[np.floating], group: NDArray[np.int64] | None) -> _Tree:
+        if group is None:
+            return cls(unit, average_tree(unit), None)
+        sizes = np.bincount(group)
+        return cls(unit, average_tree(group_means(unit, group, len(sizes)), sizes), group)
+
+    def cut(self, k: int) -> NDArray[np.int64]:
+        """Labels (N,) of k clusters, or of as many as there are groups."""
+        labels = cut_tree(self.links, k)
+        return labels if self.group is None else labels[self.group]
+
+    def cut_at(self, distance: float) -> NDArray[np.int64]:
+        return self.cut(int((self.links[:, 2] > distance).sum()) + 1)
 
 
-def _cut_into(
-    unit: NDArray[np.floating], tree: NDArray[np.floating], k: int, smallest: int
-) -> NDArray[np.int64]:
+def _cut_into(tree: _Tree, k: int, smallest: int) -> NDArray[np.int64]:
     """k clusters of at least `smallest` rows, cutting deeper past odd ones if need be; plain k
     clusters where the recording has no such k."""
-    for cut in range(k, min(len(unit), 4 * k + 20) + 1):
-        labels = cut_tree(tree, cut)
-        sizes = np.bincount(labels)
-        if (sizes >= smallest).sum() >= k:
-            return dissolve(unit, labels, smallest, keep=k)
-    return cut_tree(tree, k)
+    for cut in range(k, min(len(tree.links) + 1, 4 * k + 20) + 1):
+        labels = tree.cut(cut)
+        if (np.bincount(labels) >= smallest).sum() >= k:
+            return dissolve(tree.unit, labels, smallest, keep=k)
+    return tree.cut(k)

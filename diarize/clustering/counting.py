@@ -15,12 +15,16 @@ size.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
-from diarize.clustering.counts import cut_tree
+from diarize.clustering.merging import group_means
 
 __all__ = ["count_by_eigengap", "count_by_silhouette", "pair_threshold", "silhouettes"]
+
+Cut = Callable[[int], NDArray[np.int64]]
 
 MAX_ROWS = 800  # of a recording's windows are looked at: pairs are O(N^2), the eigengap O(N^3)
 
@@ -44,25 +48,27 @@ def pair_threshold(unit: NDArray[np.floating]) -> float:
 
 
 def count_by_silhouette(
-    unit: NDArray[np.floating], tree: NDArray[np.floating], most: int, *, minimum: float = 0.15
+    unit: NDArray[np.floating], cut: Cut, most: int, *, minimum: float = 0.15
 ) -> int:
     """Number of clusters 1..most; below `minimum` silhouette there is one speaker."""
-    scores = silhouettes(unit, tree, most)
+    scores = silhouettes(unit, cut, most)
     if len(scores) == 0 or scores.max() < minimum:
         return 1
     return int(scores.argmax()) + 2
 
 
-def silhouettes(
-    unit: NDArray[np.floating], tree: NDArray[np.floating], most: int
-) -> NDArray[np.floating]:
-    """Mean silhouette of the cuts into 2..most clusters, on cosine distance; (most - 1,)."""
+def silhouettes(unit: NDArray[np.floating], cut: Cut, most: int) -> NDArray[np.floating]:
+    """Mean silhouette of the cuts into 2..most clusters, on cosine distance; (most - 1,).
+
+    cut: from a number of clusters to labels (N,).
+    """
     scores = []
     for k in range(2, min(most, len(unit) - 1) + 1):
-        labels = cut_tree(tree, k)
-        members = np.eye(k)[labels]  # (N, k)
-        sizes = members.sum(axis=0)
-        distance = 1 - unit @ (unit.T @ members) / sizes  # mean distance to each cluster
+        labels = cut(k)
+        sizes = np.bincount(labels)
+        if len(sizes) < k:
+            break
+        distance = 1 - unit @ group_means(unit, labels, k).T  # mean distance to each cluster
         own_size = sizes[labels]
         rows = np.arange(len(unit))
         own = distance[rows, labels] * own_size / np.maximum(own_size - 1, 1)

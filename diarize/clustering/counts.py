@@ -8,13 +8,14 @@ from numpy.typing import NDArray
 from diarize.clustering.merging import group_means, merge_groups
 from diarize.clustering.splitting import split_clusters
 
-__all__ = ["cut_tree", "dissolve", "enforce_count", "join_nearest", "merge_alike"]
+__all__ = ["dissolve", "enforce_count", "join_nearest", "merge_alike"]
 
 Vectors = NDArray[np.floating]
 Labels = NDArray[np.int64]
 
 MAX_COMPARED = 2_000  # clusters that are all compared with one another
 FEWER_COMPARED = 32  # of many clusters, each with so many nearest ones
+BLOCK_ROWS = 8_192
 
 
 def enforce_count(unit: Vectors, labels: Labels, minimum: int, maximum: int | None) -> Labels:
@@ -32,21 +33,6 @@ def enforce_count(unit: Vectors, labels: Labels, minimum: int, maximum: int | No
         neighbours = K - 1 if K <= MAX_COMPARED else FEWER_COMPARED
         return merge_groups(means, sizes, labels, neighbours=neighbours, target=maximum)
     return split_clusters(unit, labels, minimum) if minimum > K else labels
-
-
-def cut_tree(tree: NDArray[np.floating], k: int) -> Labels:
-    """Labels (N,) 0..k-1 from a scipy linkage (N - 1, 4): exactly min(k, N) clusters.
-
-    scipy's own `maxclust` may return fewer where merges tie; this undoes the last k - 1 merges.
-    """
-    N = len(tree) + 1
-    parent = np.arange(2 * N - 1)
-    for row in range(N - min(k, N)):
-        parent[int(tree[row, 0])] = parent[int(tree[row, 1])] = N + row
-    root = parent.copy()
-    for node in range(2 * N - 2, -1, -1):  # parents have larger numbers than their children
-        root[node] = root[parent[node]]
-    return np.unique(root[:N], return_inverse=True)[1].astype(np.int64)
 
 
 def dissolve(unit: Vectors, labels: Labels, smallest: int, *, keep: int | None = None) -> Labels:
@@ -67,9 +53,9 @@ def merge_alike(unit: Vectors, labels: Labels, ratio: float) -> Labels:
     `ratio` times the mean of the two mean cosines inside them (pairs of a row with itself aside).
     """
     labels = np.unique(labels, return_inverse=True)[1].astype(np.int64)
-    while (K := labels.max() + 1) > 1:
-        sizes = np.bincount(labels)
-        means = group_means(unit, labels, K)
+    sizes = np.bincount(labels)
+    means = group_means(unit, labels, len(sizes))
+    while (K := len(sizes)) > 1:
         between = means @ means.T
         inside = (np.diag(between) * sizes**2 - sizes) / np.maximum(sizes * (sizes - 1), 1)
         excess = between - ratio * (inside[:, None] + inside[None, :]) / 2
@@ -78,7 +64,10 @@ def merge_alike(unit: Vectors, labels: Labels, ratio: float) -> Labels:
         if excess[a, b] < 0:
             break
         labels[labels == b] = a
-        labels = np.unique(labels, return_inverse=True)[1].astype(np.int64)
+        labels[labels > b] -= 1
+        means[a] = (means[a] * int(sizes[a]) + means[b] * int(sizes[b])) / int(sizes[a] + sizes[b])
+        sizes[a] += sizes[b]
+        means, sizes = np.delete(means, b, axis=0), np.delete(sizes, b)
     return labels
 
 
@@ -92,7 +81,7 @@ def join_nearest(unit: Vectors, labels: Labels) -> Labels:
     centroids = group_means(unit, compact - 1, len(known))
     centroids /= np.linalg.norm(centroids, axis=1, keepdims=True) + 1e-12
     labels = labels.copy()
-    step = max(1, MAX_COMPARED**2 // len(known))
+    step = min(BLOCK_ROWS, max(1, MAX_COMPARED**2 // len(known)))
     for start in range(0, len(left_out), step):
         rows = left_out[start : start + step]
         labels[rows] = known[(unit[rows] @ centroids.T).argmax(axis=1)]

@@ -1,8 +1,8 @@
 """`cluster`: the one door to every clusterer, which owns the corner cases.
 
-Behind it a backend sees only finite unit vectors, N >= 2. The door makes them so, reduces very
-many windows first, enforces the speaker count whatever the backend thinks, gives noise a label if
-asked to, and numbers speakers by first appearance.
+Behind it a backend sees only finite unit vectors, N >= 2. The door makes them so, puts very many
+windows into groups first, enforces the speaker count whatever the backend thinks, gives noise a
+label if asked to, and numbers speakers by first appearance.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diarize.clustering.counts import enforce_count, join_nearest
+from diarize.clustering.merging import group_means
 from diarize.clustering.reduction import reduce_rows
 from diarize.clustering.told import SpeakerCount
 
@@ -23,7 +24,7 @@ Labels = NDArray[np.int64]
 Noise = Literal["nearest", "keep", "own"]
 
 MIN_DECIDING = 4  # rows; with fewer, short windows have a say too
-MAX_EXACT = 5_000  # rows an O(N^2) backend gets at most: 12.5 million pairs, 100 MB as float64
+MAX_EXACT = 3_000  # rows or groups of an O(N^2) backend: 4.5 million pairs, twice 36 MB as float64
 BLOCK = 8_192  # rows
 
 
@@ -31,6 +32,8 @@ class Clusterer(Protocol):
     """A class with a `Config` attribute whose constructor takes one such config.
 
     A class attribute `scales = True` says that it takes any number of rows: none are merged first.
+    With `groups = True` it takes any number too, with a third argument where there are very many:
+    group (N,), 0..M-1, of rows that are surely one speaker. Others get the groups' means, unit.
     """
 
     @classmethod
@@ -61,8 +64,8 @@ def cluster(
     nearest speaker, keep -1, or are speakers of their own (as a clip may be). K obeys `count`,
     except that there are never more speakers than rows with a label.
 
-    A backend without `scales` gets at most `max_exact` rows; more are merged to so many first.
-    Beyond `max_exact` rows the vectors are kept as float32, once.
+    A backend without `scales` gets at most `max_exact` rows or groups of rows; more are merged to
+    so many first. Beyond `max_exact` rows the vectors are kept as float32, once.
     """
     embeddings = np.asarray(embeddings)
     count = count or SpeakerCount()
@@ -83,6 +86,8 @@ def cluster(
 
 def _unit_rows(embeddings: Vectors, dtype: type[np.floating]) -> tuple[Vectors, NDArray[np.bool_]]:
     """Unit vectors of the rows that can be compared, and which of (N,) these are."""
+    if embeddings.dtype == dtype == np.float32 and _are_unit(embeddings):
+        return embeddings, np.ones(len(embeddings), bool)
     unit = np.empty(embeddings.shape, dtype)
     usable = np.zeros(len(embeddings), bool)
     for start in range(0, len(embeddings), BLOCK):
@@ -95,16 +100,18 @@ def _unit_rows(embeddings: Vectors, dtype: type[np.floating]) -> tuple[Vectors, 
     return (unit if usable.all() else unit[usable]), usable
 
 
+def _are_unit(rows: Vectors) -> bool:
+    """As exactly as float32 can tell; then very many rows need no copy."""
+    squared = np.einsum("nd,nd->n", rows, rows)
+    return bool((np.abs(squared - 1) < 1e-6).all())
+
+
 def _cluster_unit(
     unit: Vectors, clusterer: Clusterer, count: SpeakerCount, noise: Noise, max_exact: int
 ) -> Labels:
     if len(unit) == 1 or count.maximum == 1:
         return np.zeros(len(unit), np.int64)
-    if getattr(clusterer, "scales", False):
-        labels = np.asarray(clusterer.fit_predict(unit, count), np.int64)
-    else:
-        rows, group = reduce_rows(unit, max_exact)
-        labels = np.asarray(clusterer.fit_predict(rows, count), np.int64)[group]
+    labels = np.asarray(_fitted(unit, clusterer, count, max_exact), np.int64)
     if noise == "own":
         alone = np.flatnonzero(labels < 0)
         labels[alone] = labels.max() + 1 + np.arange(len(alone))
@@ -113,6 +120,17 @@ def _cluster_unit(
     elif noise == "nearest":
         labels = join_nearest(unit, labels)
     return enforce_count(unit, labels, count.minimum, count.maximum)
+
+
+def _fitted(unit: Vectors, clusterer: Clusterer, count: SpeakerCount, max_exact: int) -> Labels:
+    if len(unit) <= max_exact or getattr(clusterer, "scales", False):
+        return clusterer.fit_predict(unit, count)
+    group = reduce_rows(unit, max_exact)
+    if getattr(clusterer, "groups", False):
+        return clusterer.fit_predict(unit, count, group)  # type: ignore[call-arg]
+    means = group_means(unit, group, int(group.max()) + 1)
+    means /= np.linalg.norm(means, axis=1, keepdims=True) + 1e-12
+    return np.asarray(clusterer.fit_predict(means, count), np.int64)[group]
 
 
 def _by_first_appearance(labels: Labels) -> Labels:

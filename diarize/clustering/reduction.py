@@ -1,43 +1,94 @@
-"""Fewer rows for clusterers that need O(N^2) memory.
+"""Fewer rows for clusterers that need O(N^2) memory: what is surely one voice is one group.
 
-Long recordings are cut into blocks of neighbouring rows; inside a block the most similar rows are
-merged by average linkage until the whole fits. Neighbours in time are mostly one voice, so little
-is lost; every original row takes the label of the group it went into.
+Neighbours in time are mostly one voice. So long recordings are cut into blocks of neighbouring
+rows, and every block gets a tree of average linkage; of all merges in all blocks, the most similar
+half is made, as far as it is surely one voice (more alike than Otsu's threshold parts the pairs of
+this recording). Again and again, with blocks that hold the groups of an ever longer time, until the
+whole fits. Where nothing sure is left, odd windows (noise, two at once) are what fills the room:
+those that change least by it join what is most like them in their block.
 """
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.cluster.hierarchy import fcluster, linkage
+
+from diarize.clustering.counting import pair_threshold
+from diarize.clustering.merging import group_means
+from diarize.clustering.tree import average_tree, cut_tree
 
 __all__ = ["reduce_rows"]
 
-BLOCK = 1_000
+Vectors = NDArray[np.floating]
+Labels = NDArray[np.int64]
+
+BLOCK = 500
+TOO_FEW = 0.1  # of the groups merged: nearly nothing sure is left
 
 
-def reduce_rows(
-    unit: NDArray[np.floating], limit: int
-) -> tuple[NDArray[np.floating], NDArray[np.int64]]:
-    """Unit vectors (N, D) -> unit vectors (M, D) with M <= max(limit, N / BLOCK), and groups (N,).
+def reduce_rows(unit: Vectors, limit: int) -> Labels:
+    """Unit vectors (N, D) -> groups (N,) 0..M-1 by first appearance, M <= limit; limit >= 1.
 
-    With N <= limit nothing changes.
+    With N <= limit every row is a group.
     """
-    N = len(unit)
-    if limit >= N:
-        return unit, np.arange(N)
-    groups = np.empty(N, np.int64)
-    centroids: list[NDArray[np.floating]] = []
-    for start in range(0, N, BLOCK):
-        block = unit[start : start + BLOCK]
-        wanted = max(1, len(block) * limit // N)
-        if len(block) > 1:
-            tree = linkage(block, method="average", metric="cosine")
-            local = fcluster(tree, t=wanted, criterion="maxclust") - 1
-        else:
-            local = np.zeros(1, np.int64)
-        groups[start : start + len(block)] = local + len(centroids)
-        for k in range(local.max() + 1):
-            mean = block[local == k].mean(axis=0)
-            centroids.append(mean / (np.linalg.norm(mean) + 1e-12))
-    return np.stack(centroids), groups
+    group = np.arange(len(unit))
+    if len(unit) <= limit:
+        return group
+    means, sizes, farthest = unit, np.ones(len(unit), np.int64), 1 - pair_threshold(unit)
+    while (M := len(means)) > limit:
+        into = _sure(means, sizes, max(limit, M // 2), farthest)
+        if into.max() + 1 > max(limit, M * (1 - TOO_FEW)):
+            into = _odd(means, sizes, max(limit, M // 2))
+        group = into[group]
+        sizes = np.bincount(group)
+        means = group_means(unit, group, len(sizes))
+    return group
+
+
+def _sure(means: Vectors, sizes: Labels, target: int, farthest: float) -> Labels:
+    """Which of `target` groups or more each of the groups (M,) goes into."""
+    M = len(means)
+    starts = range(0, M, BLOCK)
+    trees = [average_tree(means[at : at + BLOCK], sizes[at : at + BLOCK]) for at in starts]
+    heights = np.concatenate([tree[:, 2] for tree in trees])
+    owner = np.repeat(np.arange(len(trees)), [len(tree) for tree in trees])
+    made = np.argsort(heights, kind="stable")[: M - target]
+    made = made[heights[made] <= farthest]
+    # In a tree heights ascend: those made are its first ones.
+    counts = np.bincount(owner[made], minlength=len(trees))
+    parts = [
+        cut_tree(tree, len(tree) + 1 - count) for tree, count in zip(trees, counts, strict=True)
+    ]
+    return _by_first(np.concatenate([part + at for part, at in zip(parts, starts, strict=True)]))
+
+
+def _odd(means: Vectors, sizes: Labels, target: int) -> Labels:
+    """Which of `target` groups each of the groups (M,) goes into; a block keeps one at least."""
+    M = len(means)
+    cost, into = np.empty(M), np.arange(M)
+    for at in range(0, M, BLOCK):
+        own = sizes[at : at + BLOCK]
+        cost[at : at + BLOCK] = own * (1 - _to_others(means, at).max(axis=1))
+        cost[at + int(own.argmax())] = np.inf
+    goes = np.zeros(M, bool)
+    goes[np.argsort(cost, kind="stable")[: M - target]] = True
+    for at in range(0, M, BLOCK):
+        gone = goes[at : at + BLOCK]
+        similar = _to_others(means, at)[gone]
+        similar[:, gone] = -np.inf
+        into[at : at + BLOCK][gone] = at + similar.argmax(axis=1)
+    return _by_first(into)
+
+
+def _to_others(means: Vectors, at: int) -> Vectors:
+    """Mean cosines between the groups of a block; with itself a group has -inf."""
+    block = means[at : at + BLOCK]
+    similar = block @ block.T
+    np.fill_diagonal(similar, -np.inf)
+    return similar
+
+
+def _by_first(labels: Labels) -> Labels:
+    """The same groups, 0..M-1 by first appearance: in the order of time."""
+    first, compact = np.unique(labels, return_index=True, return_inverse=True)[1:]
+    return np.argsort(np.argsort(first))[compact]

@@ -7,16 +7,18 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.cluster.hierarchy import leaves_list, linkage
+from scipy.cluster.hierarchy import leaves_list
 
+from diarize.clustering.merging import group_means
 from diarize.clustering.reduction import reduce_rows
+from diarize.clustering.tree import average_tree
 
 __all__ = ["split_clusters"]
 
 Vectors = NDArray[np.floating]
 Labels = NDArray[np.int64]
 
-MAX_ROWS = 5_000  # that average linkage gets at most
+MAX_ROWS = 3_000  # that average linkage gets at most
 
 
 class _Branch(NamedTuple):
@@ -72,8 +74,10 @@ def _halves(unit: Vectors, branch: _Branch) -> tuple[_Branch, _Branch]:
 
 def _grown(unit: Vectors, rows: Labels) -> _Branch:
     """The whole tree of some rows, whose leaves are groups of rows where there are very many."""
-    reduced, group = reduce_rows(unit[rows], MAX_ROWS)
-    tree = linkage(reduced, method="average", metric="cosine")
+    own = unit[rows]
+    group = reduce_rows(own, MAX_ROWS)
+    sizes = np.bincount(group)
+    tree = average_tree(group_means(own, group, len(sizes)), sizes)
     leaf = np.argsort(leaves_list(tree))[group]
     order = np.argsort(leaf, kind="stable")
     return _Branch(rows[order], leaf[order], tree, 2 * len(tree))

@@ -93,6 +93,21 @@ def test_two_runs_agree(clusterer):
     np.testing.assert_array_equal(cluster(rows, clusterer), cluster(rows, clusterer))
 
 
+def test_many_vectors_are_not_written_to(clusterer):
+    """Beyond `max_exact` rows unit vectors of single precision are not copied."""
+    rows, _ = voices([200, 150, 100], noise=0.5)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    before = rows.copy()
+    for count in (None, SpeakerCount.of(2), SpeakerCount.of(9)):
+        cluster(rows, clusterer, count, max_exact=200)
+        np.testing.assert_array_equal(rows, before)
+
+
+def test_more_rows_than_are_compared_keep_their_speakers(clusterer):
+    rows, truth = voices([300, 250, 200], noise=0.5)
+    assert same_partition(cluster(rows, clusterer, max_exact=300), truth)
+
+
 def test_identical_rows_are_one_speaker(clusterer):
     assert set(cluster(np.tile(np.eye(8)[0], (40, 1)), clusterer)) == {0}
     assert len(set(cluster(np.tile(np.eye(8)[0], (40, 1)), clusterer, SpeakerCount.of(3)))) == 3

@@ -12,9 +12,9 @@ from sklearn.metrics import silhouette_score
 from diarize.clustering import counts, splitting
 from diarize.clustering.agglomerative import Agglomerative
 from diarize.clustering.counting import count_by_eigengap, silhouettes
-from diarize.clustering.counts import cut_tree, enforce_count, join_nearest
+from diarize.clustering.counts import enforce_count, join_nearest, merge_alike
 from diarize.clustering.door import SpeakerCount, cluster
-from diarize.clustering.reduction import reduce_rows
+from diarize.clustering.tree import cut_tree
 from encoder.errors import ConfigError
 from tests.contracts.test_clusterers import same_partition, voices
 
@@ -104,6 +104,41 @@ def test_a_cluster_too_large_for_a_tree_is_split_all_the_same(monkeypatch):
     assert len(set(enforce_count(unit, nobody, 1400, None))) == 1400
 
 
+def joined_while_alike(unit, labels, ratio):
+    """The definition, from scratch for every two that are joined."""
+    labels = labels.copy()
+    while len(known := np.unique(labels)) > 1:
+        inside = {}
+        for k in known:
+            own = unit[labels == k] @ unit[labels == k].T
+            pairs = len(own) * (len(own) - 1)
+            inside[k] = (own.sum() - np.trace(own)) / pairs if pairs else 0.0
+        excess, a, b = max(
+            (
+                (unit[labels == a] @ unit[labels == b].T).mean()
+                - ratio * (inside[a] + inside[b]) / 2,
+                a,
+                b,
+            )
+            for i, a in enumerate(known)
+            for b in known[:i]
+        )
+        if excess < 0:
+            break
+        labels[labels == a] = b
+    return labels
+
+
+@pytest.mark.parametrize("ratio", [0.2, 0.5, 0.7, 0.9])
+def test_groups_are_joined_while_they_are_alike_by_definition(ratio):
+    rows, truth = voices([9, 30, 14, 25, 1, 17], noise=1.0, size=6)
+    unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    labels = truth * 2 + np.arange(len(truth)) % 2
+    expected = joined_while_alike(unit, labels, ratio)
+    assert 1 <= len(set(expected)) < len(set(labels))
+    assert same_partition(merge_alike(unit, labels, ratio), expected)
+
+
 def test_joining_the_nearest_speaker_is_the_definition():
     unit, labels = unit_rows(80), np.random.default_rng(3).integers(-1, 5, size=80)
     joined = join_nearest(unit, labels)
@@ -113,24 +148,11 @@ def test_joining_the_nearest_speaker_is_the_definition():
         assert joined[row] == (labels[row] if labels[row] >= 0 else int(np.argmax(cosines)))
 
 
-@pytest.mark.parametrize(("N", "limit"), [(100, 200), (2500, 500), (2001, 1000)])
-def test_reduction_fits_and_maps_every_row(N, limit):
-    rows, group = reduce_rows(unit_rows(N), limit)
-    assert len(rows) <= limit and group.shape == (N,)
-    assert set(group) == set(range(len(rows)))
-    np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-9)
-
-
-def test_a_recording_above_the_exact_limit_keeps_its_speakers():
-    rows, truth = voices([900, 900, 700], noise=0.6)
-    assert same_partition(cluster(rows, Agglomerative(), max_exact=300), truth)
-
-
 @pytest.mark.parametrize("seed", range(3))
 def test_silhouettes_agree_with_scikit_learn(seed):
     rows = unit_rows(40, seed)
     tree = linkage(rows, method="average", metric="cosine")
-    ours = silhouettes(rows, tree, 6)
+    ours = silhouettes(rows, lambda k: cut_tree(tree, k), 6)
     theirs = [silhouette_score(rows, cut_tree(tree, k), metric="cosine") for k in range(2, 7)]
     np.testing.assert_allclose(ours, theirs, atol=1e-9)
 

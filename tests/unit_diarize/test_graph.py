@@ -10,12 +10,12 @@ import pytest
 from scipy.cluster.hierarchy import linkage
 
 from diarize.clustering import merging, neighbours
-from diarize.clustering.counts import cut_tree
 from diarize.clustering.door import SpeakerCount, cluster
 from diarize.clustering.graph import Graph, GraphConfig
 from diarize.clustering.merging import merge_graph, merge_groups
 from diarize.clustering.neighbours import nearest_neighbours
 from diarize.clustering.synthetic import synthetic_voices
+from diarize.clustering.tree import cut_tree
 from encoder.errors import ConfigError
 from tests.contracts.test_clusterers import same_partition
 
