@@ -3,6 +3,7 @@
 import contextlib
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -10,12 +11,8 @@ import numpy as np
 import pytest
 import torch
 
-from diarize.segmentation.silero import (
-    SileroSegmenter,
-    _batched_stream,
-    _fastest_exact,
-    _plain_stream,
-)
+from diarize.segmentation.silero import SileroSegmenter
+from diarize.segmentation.silero_layers import by_layers, chunk_by_chunk, fastest_exact
 from encoder.audio import load_audio
 from encoder.errors import AudioError
 
@@ -43,17 +40,16 @@ def test_probabilities_are_those_of_the_package(segmenter, wave):
     assert np.abs(found - expected).max() < 1e-4
 
 
-def test_the_plain_stream_gives_the_same_too(segmenter, wave):
+def test_both_ways_give_the_same(segmenter, wave):
     chunks = torch.nn.functional.pad(wave, (64, 0)).unfold(0, 576, 512)
-    with torch.inference_mode():
-        plain = _plain_stream(segmenter._model)(chunks)
-        batched = _batched_stream(segmenter._model)(chunks)
-    assert torch.allclose(plain, batched, atol=1e-4)
+    slow = torch.cat(list(chunk_by_chunk(segmenter._model)([chunks[:300], chunks[300:]])))
+    fast = torch.cat(list(by_layers(segmenter._model)([chunks[:99], chunks[99:]])))
+    assert torch.allclose(slow, fast, atol=1e-4)
 
 
 def test_the_installed_release_takes_the_fast_way(segmenter):
-    """Else an hour costs 25 s of one core in place of 3, and nobody would notice."""
-    assert segmenter._open_stream().__qualname__.startswith("_batched_stream")
+    """Else an hour costs ten times the seconds, and nobody would notice."""
+    assert segmenter._stream.__qualname__.startswith("by_layers")
 
 
 class RenamedInside:
@@ -80,8 +76,8 @@ class OtherInside(RenamedInside):
 
 @pytest.mark.parametrize("release", [RenamedInside, OtherInside])
 def test_an_unknown_release_is_run_by_its_public_call(segmenter, release):
-    stream = _fastest_exact(release(segmenter._model))()
-    assert stream.__qualname__.startswith("_plain_stream")
+    stream = fastest_exact(release(segmenter._model))
+    assert stream.__qualname__.startswith("chunk_by_chunk")
 
 
 def test_loading_changes_nothing_in_the_process():
@@ -123,9 +119,58 @@ def test_threads_are_as_before_also_after_a_fault_and_beside_another(segmenter):
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        with ThreadPoolExecutor(2) as pool:
+        # A thread has a number of its own, which it takes from whoever set one last.
+        with ThreadPoolExecutor(2, initializer=torch.set_num_threads, initargs=(2,)) as pool:
             for was, is_now in pool.map(hear, sounds):
                 assert is_now == was
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
+
+
+@pytest.fixture
+def two_threads():
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+def test_any_number_of_threads_gives_the_same_numbers(segmenter, wave, two_threads):
+    found = []
+    for threads in (1, 2, 5):
+        torch.set_num_threads(threads)
+        found.append(segmenter.activity([wave])[0])
+    assert np.array_equal(found[0], found[1])
+    assert np.array_equal(found[0], found[2])
+
+
+def test_a_fault_of_the_reader_comes_through_and_leaves_no_thread(segmenter, wave, two_threads):
+    def reader():
+        yield wave
+        raise KeyboardInterrupt
+
+    before = set(threading.enumerate())
+    with pytest.raises(KeyboardInterrupt):
+        segmenter.segment(reader())
+    assert set(threading.enumerate()) == before
+    assert torch.get_num_threads() == 2
+
+
+def test_a_stream_reads_a_few_pieces_ahead_and_can_be_left(segmenter, two_threads):
+    """Memory does not grow with the recording, and whoever stops early waits for little."""
+    taken = 0
+
+    def pieces():
+        nonlocal taken
+        for _ in range(1000):
+            taken += 1
+            yield torch.zeros(1, 576)
+
+    before = set(threading.enumerate())
+    stream = segmenter._stream(pieces())
+    next(stream)
+    assert taken < 10
+    stream.close()
+    assert set(threading.enumerate()) == before
+    assert torch.get_num_threads() == 2
