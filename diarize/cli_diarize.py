@@ -132,12 +132,16 @@ def run(
     SEGMENTERS.check(plan.segmenter)
     CLUSTERERS.check(plan.clusterer)
 
-    from diarize.cli_view import interruptible, progress, speakers_table, tell
+    from diarize.cli_view import HowFar, interruptible, progress, speakers_table, tell
 
     unlinked: StoreError | None = None
-    with interruptible("nothing was written"), contextlib.ExitStack() as stack:
+    how_far = HowFar()
+    with (
+        interruptible(lambda: f"{how_far}; nothing was written"),
+        contextlib.ExitStack() as stack,
+    ):
         known = stack.enter_context(_open_gallery(gallery, link)) if named else None
-        on_stage = stack.enter_context(progress(shown=not quiet))
+        on_stage = how_far.noting(stack.enter_context(progress(shown=not quiet)))
         on_stage("load", 0, None)
         from diarize.pipeline import Diarizer
 

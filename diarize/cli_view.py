@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from diarize.pipeline import OnStage
     from diarize.result import DiarizationResult
 
-__all__ = ["interruptible", "progress", "speakers_table", "tell", "wide_console"]
+__all__ = ["HowFar", "interruptible", "progress", "speakers_table", "tell", "wide_console"]
 
 TITLES = {
     "load": "loading the models",
@@ -58,6 +58,26 @@ def progress(*, shown: bool) -> Iterator[OnStage]:
         yield on_stage
         for task in tasks.values():
             bars.update(task, total=1, completed=1)  # type: ignore[arg-type]
+
+
+class HowFar:
+    """Knows the latest report of the work, for whoever stops it."""
+
+    def __init__(self) -> None:
+        self._sentence = "before it began"
+
+    def noting(self, on_stage: OnStage) -> OnStage:
+        """`on_stage`, with each report noted."""
+
+        def note(stage: str, done: float, total: float | None) -> None:
+            part = f", {done / total:.0%} done" if total else ""
+            self._sentence = f"while {TITLES.get(stage, stage)}{part}"
+            on_stage(stage, done, total)
+
+        return note
+
+    def __str__(self) -> str:
+        return self._sentence
 
 
 def wide_console() -> Console:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -13,6 +13,8 @@ from encoder.hub import find_onnx
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from encoder.by_length import Stretch
 
 __all__ = ["Embedder", "load_embedder"]
 
@@ -35,6 +37,10 @@ class Embedder(Protocol):
         on_done: Callable[[int, int], None] | None = None,
     ) -> NDArray[np.float32]:
         """Wave (T,) and windows (N, 2) -> (N, D) unit vectors."""
+        ...
+
+    def embed_stretches(self, stretches: Iterable[Stretch]) -> Iterator[NDArray[np.float32]]:
+        """For each stretch of overlapping windows their unit vectors (N, D), in order."""
         ...
 
 

@@ -1,31 +1,29 @@
 """The main path: sound -> regions -> windows -> vectors -> labels -> turns.
 
-Nothing goes back, and no stage knows its neighbours, only the arrays between them.
+Nothing goes back, and no stage knows its neighbours, only the arrays between them. Sound goes by in
+blocks, so memory grows with the windows (about 1 KB each) and not with the samples.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from diarize.clustering import CLUSTERERS
 from diarize.clustering.door import Clusterer, SpeakerCount, cluster
 from diarize.config import DiarizeConfig, build_backend, load_config
 from diarize.embedding import Embedder, load_embedder
-from diarize.loudness import level_out
+from diarize.recording import Recording, open_recording
 from diarize.result import DiarizationResult
 from diarize.segmentation import SEGMENTERS, Segmenter
-from diarize.windows import cut_windows
-from encoder.audio import (
-    load_audio,
-    probe_duration,
-    samples_to_seconds,
-    seconds_to_samples,
-)
+from diarize.stretches import embed_recording
+from diarize.windows import Windows, cut_windows
+from encoder.audio import probe_duration, samples_to_seconds, seconds_to_samples
 from encoder.calibration import Calibration, find_calibration
 from encoder.errors import ConfigError
 
@@ -82,7 +80,7 @@ class Diarizer:
 
     def __call__(
         self,
-        audio: str | Path | Tensor,
+        audio: str | Path | Tensor | Recording,
         *,
         speakers: int | None = None,
         min_speakers: int | None = None,
@@ -91,7 +89,7 @@ class Diarizer:
         uri: str | None = None,
         on_stage: OnStage | None = None,
     ) -> DiarizationResult:
-        """Diarize a media file, "-" for standard input, or a wave (T,) at 16 kHz.
+        """Diarize a media file, "-" for standard input, a wave (T,) at 16 kHz, or a `Recording`.
 
         The counts bound the number of speakers. No speech gives no turns. Raises AudioError for
         sound that cannot be read and ConfigError for counts that contradict each other.
@@ -100,27 +98,28 @@ class Diarizer:
         report = on_stage or (lambda stage, done, total: None)
         clock = _Clock()
         warnings: list[str] = []
-        with clock("read"):
-            wave = level_out(_read(audio, channel, warnings.append, report))
-        with clock("segment"):
-            report("segment", 0, None)
-            regions = self.segmenter(wave).regions
-            if len(regions) and len(wave) < self.embedder.minimum_samples:
-                warnings.append(f"{samples_to_seconds(len(wave)):.3f} s are too short to tell who")
-                regions = regions[:0]
-            windows = cut_windows(regions, length=len(wave), config=self.config.window)
-        with clock("embed"):
-            embeddings = self.embedder.embed_windows(
-                wave, windows.bounds, on_done=lambda done, total: report("embed", done, total)
-            )
-        with clock("cluster"):
-            report("cluster", 0, None)
-            labels = cluster(
-                embeddings,
-                self.clusterer,
-                count,
-                decides=windows.lengths_s >= self.config.window.deciding_s,
-            )
+        clock.start("read")
+        claimed_s = probe_duration(audio) if isinstance(audio, (str, Path)) else None
+        report("read", 0, claimed_s)
+        with open_recording(
+            audio,
+            channel=channel,
+            on_warning=warnings.append,
+            on_progress=lambda read_s: report("read", read_s, claimed_s),
+        ) as recording:
+            clock.start("segment")
+            windows = self._speech(recording, report, warnings.append)
+            clock.start("embed")
+            embeddings = self._voices(recording, windows, report)
+        clock.start("cluster")
+        report("cluster", 0, None)
+        labels = cluster(
+            embeddings,
+            self.clusterer,
+            count,
+            decides=windows.lengths_s >= self.config.window.deciding_s,
+        )
+        clock.stop()
         if 0 < (found := int(labels.max(initial=-1)) + 1) < count.minimum:
             warnings.append(
                 f"{count.minimum} speakers were asked for, but {found} is all that "
@@ -128,7 +127,7 @@ class Diarizer:
             )
         return DiarizationResult(
             uri=uri or _uri(audio),
-            duration_s=samples_to_seconds(len(wave)),
+            duration_s=samples_to_seconds(recording.length),
             embeddings=embeddings,
             windows=windows,
             labels=labels,
@@ -145,39 +144,50 @@ class Diarizer:
             warnings=warnings,
         )
 
+    def _speech(
+        self, recording: Recording, report: OnStage, warn: Callable[[str], None]
+    ) -> Windows:
+        length, length_s = recording.length, samples_to_seconds(recording.length)
+        report("segment", 0, length_s)
+        regions = self.segmenter.segment(
+            recording.blocks(lambda done: report("segment", samples_to_seconds(done), length_s))
+        ).regions
+        if len(regions) and length < self.embedder.minimum_samples:
+            warn(f"{length_s:.3f} s are too short to tell who")
+            regions = regions[:0]
+        return cut_windows(regions, length=length, config=self.config.window)
+
+    def _voices(
+        self, recording: Recording, windows: Windows, report: OnStage
+    ) -> NDArray[np.float32]:
+        report("embed", 0, len(windows))
+        return embed_recording(
+            recording.blocks(),
+            windows,
+            self.embedder,
+            on_done=lambda done, total: report("embed", done, total),
+        )
+
 
 class _Clock:
-    """Wall seconds by stage."""
+    """Wall seconds by stage; each ends where the next one starts."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
+        self._now: str | None = None
+        self._begin = 0.0
 
-    @contextmanager
-    def __call__(self, stage: str) -> Iterator[None]:
-        begin = time.perf_counter()
-        yield
-        self.seconds[stage] = time.perf_counter() - begin
+    def start(self, stage: str) -> None:
+        self.stop()
+        self._now, self._begin = stage, time.perf_counter()
 
-
-def _read(
-    audio: str | Path | Tensor,
-    channel: int | None,
-    warn: Callable[[str], None],
-    report: OnStage,
-) -> Tensor:
-    if isinstance(audio, Tensor):
-        return audio
-    total = probe_duration(audio)
-    report("read", 0, total)
-    return load_audio(
-        audio,
-        channel=channel,
-        on_warning=warn,
-        on_progress=lambda read_s: report("read", read_s, total),
-    )
+    def stop(self) -> None:
+        if self._now is not None:
+            self.seconds[self._now] = time.perf_counter() - self._begin
+        self._now = None
 
 
-def _uri(audio: str | Path | Tensor) -> str:
-    if isinstance(audio, Tensor):
+def _uri(audio: str | Path | Tensor | Recording) -> str:
+    if not isinstance(audio, (str, Path)):
         return "wave"
     return "stdin" if str(audio) == "-" else Path(audio).stem

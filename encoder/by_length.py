@@ -1,13 +1,15 @@
 """Windows of one length share a forward pass, so that none is ever padded.
 
 Padding would change the vectors of the shorter windows; other company in a batch changes none.
+Windows that overlap may share more than that: they can be given as a stretch.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -17,7 +19,16 @@ from torch import Tensor
 from encoder.errors import AudioError
 from encoder.units import samples_to_seconds
 
-__all__ = ["ByLength"]
+__all__ = ["ByLength", "Stretch", "check_windows"]
+
+AT_ONCE = 128  # windows of a wave, at least, that wait for others of their length
+
+
+class Stretch(NamedTuple):
+    """A wave (T,) without a pause and its windows (N, 2) as sample offsets, in order, N >= 1."""
+
+    wave: Tensor
+    bounds: NDArray[np.int64]
 
 
 class ByLength(ABC):
@@ -66,7 +77,7 @@ class ByLength(ABC):
         leaves the wave or is shorter than `minimum_samples`; what else a model can do wrong is a
         CheckpointError.
         """
-        _check(len(wave), bounds, self.minimum_samples)
+        check_windows(len(wave), bounds, self.minimum_samples)
         rows_of = defaultdict(list)
         for row, (start, end) in enumerate(bounds):
             rows_of[self._heard_samples(int(end - start))].append(row)
@@ -82,8 +93,34 @@ class ByLength(ABC):
                     on_done(done, len(bounds))
         return out
 
+    def embed_stretches(self, stretches: Iterable[Stretch]) -> Iterator[NDArray[np.float32]]:
+        """For each stretch the unit vectors (N, D) of its windows, in order.
 
-def _check(length: int, bounds: NDArray[np.int64], minimum_samples: int) -> None:
+        Here each window is embedded on its own. An encoder that can share work among the windows of
+        a stretch overrides this, and its vectors may then differ a little from those of
+        `embed_windows`. Stretches are taken as they are needed. Errors as for `embed_windows`.
+        """
+        held: list[Stretch] = []
+        for stretch in stretches:
+            held.append(stretch)
+            if sum(len(bounds) for _, bounds in held) >= AT_ONCE:
+                yield from self._each_alone(held)
+                held = []
+        yield from self._each_alone(held)
+
+    def _each_alone(self, stretches: list[Stretch]) -> Iterator[NDArray[np.float32]]:
+        if not stretches:
+            return
+        starts = np.cumsum([0, *(len(wave) for wave, _ in stretches)])
+        bounds = [bounds + start for (_, bounds), start in zip(stretches, starts, strict=False)]
+        vectors = self.embed_windows(
+            torch.cat([wave for wave, _ in stretches]), np.concatenate(bounds)
+        )
+        yield from np.split(vectors, np.cumsum([len(some) for some in bounds])[:-1])
+
+
+def check_windows(length: int, bounds: NDArray[np.int64], minimum_samples: int) -> None:
+    """AudioError if a window (N, 2) leaves the wave or is too short."""
     if len(bounds) == 0:
         return
     shortest = (bounds[:, 1] - bounds[:, 0]).min()

@@ -73,10 +73,15 @@ def load_weights(path: str | Path) -> Loaded:
     description, tensors = _read(path)
     try:
         architecture = ARCHITECTURES.load(description["architecture"])
-        model = architecture(from_mapping(architecture.Config, description["model"]))
+        with torch.device("meta"):  # no random weights, that would be written over
+            model = architecture(from_mapping(architecture.Config, description["model"]))
         features = from_mapping(FeatureConfig, description["features"])
         model.load_state_dict(
-            {k: v.float() if v.is_floating_point() else v for k, v in tensors.items()}
+            {
+                k: v.to(torch.float32 if v.is_floating_point() else v.dtype, copy=True)
+                for k, v in tensors.items()
+            },
+            assign=True,
         )
     except (KeyError, TypeError, RuntimeError, ToolkitError) as error:
         reason = " ".join(str(error).split())[:300]  # torch lists every key, on many lines

@@ -2,7 +2,8 @@
 
 64 mel bands of 25 ms windows every 10 ms, natural logarithm, then zero mean and unit variance.
 The paper normalises whole utterances; here each crop or window is normalised on its own (per band
-mean, and one variance), so that a window's embedding does not depend on what surrounds it.
+mean, and one variance), so that a window's embedding does not depend on what surrounds it; in a
+stretch of overlapping windows that go through the network at once, each frame by those around it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from torch import Tensor, nn
 
 from encoder.torchaudio_door import torchaudio
 
-__all__ = ["FeatureConfig", "LogMel", "normalise"]
+__all__ = ["FeatureConfig", "LogMel", "normalise", "normalise_moving"]
+
+LEAST_DEVIATION = 1e-3  # silence stays finite
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,28 @@ def normalise(features: Tensor) -> Tensor:
     """
     centred = features - features.mean(dim=-2, keepdim=True)
     deviation = centred.square().mean(dim=(-2, -1), keepdim=True).sqrt()
-    return centred / (deviation + 1e-3)
+    return centred / (deviation + LEAST_DEVIATION)
+
+
+def normalise_moving(features: Tensor, frames: int) -> Tensor:
+    """(F, M) log-mel -> (F, M), each frame normalised by the `frames` frames around it.
+
+    Near an end these are the first or last `frames`; where there are no more than `frames` in all,
+    this is `normalise`. So a frame looks about as it would in a window of that length.
+    """
+    F = len(features)
+    if frames >= F:
+        return normalise(features)
+    first = (torch.arange(F, device=features.device) - frames // 2).clamp(0, F - frames)
+    centred = features - _means_from(first, features, frames)
+    deviation = _means_from(first, centred.square().mean(dim=1, keepdim=True), frames).sqrt()
+    return centred / (deviation + LEAST_DEVIATION)
+
+
+def _means_from(first: Tensor, values: Tensor, frames: int) -> Tensor:
+    """Mean of `values` (F, n) over `frames` frames from each of `first` (N,) on: (N, n)."""
+    sums = nn.functional.pad(values.double().cumsum(dim=0), (0, 0, 1, 0))
+    return ((sums[first + frames] - sums[first]) / frames).to(values.dtype)
 
 
 @functools.cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +10,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from encoder.by_length import ByLength
+from encoder.by_length import ByLength, Stretch, check_windows
 from encoder.checkpoint import load_weights
 from encoder.errors import BackendUnavailable
-from encoder.features import FeatureConfig, LogMel, normalise
+from encoder.features import FeatureConfig, LogMel, normalise, normalise_moving
 from encoder.hub import DEFAULT, find_weights
+from encoder.models.rescnn import ResCNN
+from encoder.threads import in_threads
 
 __all__ = ["Encoder"]
 
@@ -49,6 +52,8 @@ class Encoder(ByLength):
                 f"no device {device!r} on this machine: use cpu or auto"
             ) from error
         loaded = load_weights(find_weights(name_or_path))
+        if isinstance(loaded.model, ResCNN):
+            loaded.model.fold_norms()
         return cls(loaded.model, loaded.features, loaded.fingerprint, device=device)
 
     @property
@@ -68,3 +73,40 @@ class Encoder(ByLength):
     def _forward(self, waves: Tensor) -> NDArray[np.float32]:
         features = normalise(self.mel(waves.to(self.device)))
         return self.model(features).cpu().numpy()
+
+    def embed_stretches(self, stretches: Iterable[Stretch]) -> Iterator[NDArray[np.float32]]:
+        """As `ByLength.embed_stretches`. The ResCNN runs once over each stretch, and each window
+        takes the mean of its own frames: a quarter of the work for windows that overlap fourfold.
+
+        A frame is normalised by the frames around it, as many as the longest window has. A stretch
+        of one window gives the vector of `embed_windows`. The result does not depend on the number
+        of threads.
+        """
+        if not isinstance(self.model, ResCNN):
+            return super().embed_stretches(stretches)
+        if self.device.type != "cpu":
+            return map(self._embed_stretch, stretches)
+        return in_threads(self._embed_stretch, stretches)
+
+    @torch.inference_mode()
+    def _embed_stretch(self, stretch: Stretch) -> NDArray[np.float32]:
+        wave, bounds = stretch
+        check_windows(len(wave), bounds, self.minimum_samples)
+        model: ResCNN = self.model  # type: ignore[assignment]
+        longest = self.mel.config.frames(int((bounds[:, 1] - bounds[:, 0]).max()))
+        features = normalise_moving(self.mel(wave.to(self.device)), longest)
+        frames = model.frames(features[None])[0]  # (H, F / stride)
+        shares = _shares(bounds, model.stride * self.mel.config.hop, frames.shape[1])
+        return model.embed(torch.from_numpy(shares).to(frames) @ frames.T).cpu().numpy()
+
+
+def _shares(bounds: NDArray[np.int64], samples: int, F: int) -> NDArray[np.float64]:
+    """(N, F): what each of F frames of so many `samples` adds to the mean of windows (N, 2)."""
+    if len(bounds) == 1:
+        return np.full((1, F), 1 / F)
+    edges = np.arange(F + 1) * samples
+    starts, ends = np.minimum(bounds.T, edges[-1])  # the last frame may end before the wave does
+    starts = np.minimum(starts, edges[-1] - 1)
+    inside = np.minimum(ends[:, None], edges[1:]) - np.maximum(starts[:, None], edges[:-1])
+    inside = np.maximum(inside, 0)
+    return inside / inside.sum(axis=1, keepdims=True)

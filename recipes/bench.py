@@ -40,6 +40,7 @@ PARTS = Path(__file__).parent / "benchmarks"
 RESULTS = Path(__file__).parent / "results"
 LENGTHS_S = (60.0, 600.0, 3600.0, 36_000.0)
 RUNS = 3
+HOUR_S = 3600.0
 ONCE_FROM_S = 7200.0  # longer recordings are measured once unless --runs says more
 BUSY = 1.3  # times its best that the reference takes when other work shares the machine
 PACKAGES = ("torch", "numpy", "av", "silero-vad", "scikit-learn")
@@ -52,16 +53,18 @@ START_UP = {
     "diarize --help": ["-c", COMMAND, "--help"],
 }
 PROTOCOL = {
-    "stages": "decode: file to wave; speech: one level, voice activity, cutting windows; embed: "
-    "features and network; cluster; write: turns, RTTM and JSON. First recording of its process",
-    "wall_s, cpu_s": "of a stage; CPU of all threads",
+    "stages": "decode: file to blocks of the wave, and their level; speech: voice activity, "
+    "cutting windows; embed: features and network; cluster; write: turns, RTTM and JSON. First "
+    "recording of its process",
+    "wall_s, cpu_s": "of a stage; CPU of all threads; of features and network CPU only, as several "
+    "threads embed",
     "peak_mb": "resident memory of the process; loaded_mb: before the recording, packages and "
     "weights; 1 MB is 10^6 bytes",
     "ratio": "wall seconds over reference_s, the time of 100 products of float32 1024 x 1024 "
     "matrices (median of 20 before and 20 after)",
     "busy": "median over best time of that product: 1 on an idle machine, 2 where other work took "
     "half of it",
-    "floor": "operations of embedding, counted while it runs, at the best rate of that product; "
+    "floor": "operations of embedding, counted, at the best rate of that product; "
     "bytes of the decoded wave at the best rate of a 64 MiB copy",
     "command": "`diarize FILE -o turns.rttm` from outside, Python's start included",
     "start_up": "from outside, likewise; each holds the ones before it, but for --help",
@@ -84,6 +87,10 @@ def main(
     results: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(help="folder (default: recipes/results if all lengths and runs are measured)"),
+    ] = None,
+    step: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="what was changed: keeps the hour's medians in bench_steps.json, too"),
     ] = None,
 ) -> None:
     """Print and store seconds, memory, ratios and floors."""
@@ -112,6 +119,8 @@ def main(
                 title = _length(row["asked_s"])
                 terminal.warn(f"{title}: other work made the reference {busy:.1f} times slower")
         _save(stored, results, lengths or runs)
+        if step:
+            _keep_step(step, stored, RESULTS if results is None else results)
         (cache / "unfinished.json").unlink(missing_ok=True)
     except ToolkitError as error:
         terminal.fail(error)
@@ -276,6 +285,24 @@ def _save(stored: dict[str, Any], results: Path | None, asked: object) -> None:
             f"--results {str(folder)!r} cannot be made ({error.strerror}): give another folder"
         ) from error
     _keep(stored, folder / "bench.json")
+
+
+def _keep_step(step: str, stored: dict[str, Any], folder: Path) -> None:
+    """Add the hour, or the longest recording that was measured, to the steps."""
+    rows = stored["measured"][1:]
+    row = next((r for r in rows if r["asked_s"] == HOUR_S), rows[-1])
+    path = folder / "bench_steps.json"
+    steps = json.loads(path.read_text()) if path.exists() else {"steps": []}
+    steps["steps"].append(
+        {
+            "step": step,
+            **{key: stored[key] for key in ("commit", "changed", "machine")},
+            "asked_s": row["asked_s"],
+            "runs": len(row["runs"]),
+            "median": row["median"],
+        }
+    )
+    _keep(steps, path)
 
 
 def _keep(stored: dict[str, Any], path: Path) -> None:

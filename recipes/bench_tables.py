@@ -7,13 +7,14 @@ from typing import Any
 Stored = dict[str, Any]
 # Stages of the results -> titles; features and network are within `embed`.
 TITLES = {
-    "decode": "decoding",
-    "speech": "level and speech",
+    "decode": "decoding and level",
+    "speech": "speech",
     "embed": "embedding",
     "cluster": "clustering",
     "write": "turns and files",
 }
 INSIDE = {"features": "of it features", "network": "of it the network"}
+HOUR_S = 3600.0
 
 
 def bench(measured: list[Stored]) -> str:
@@ -37,6 +38,7 @@ def bench(measured: list[Stored]) -> str:
         _row("whole command", [_spent(m["command"]) for m in medians]),
         _row("peak MB (loaded)", [f"{m['peak_mb']:.0f} ({m['loaded_mb']:.0f})" for m in medians]),
         "",
+        *_growth(runs),
         f"Start-up: `diarize --help` {start_up['diarize --help']['wall_s']:.2f} s; `import torch` "
         f"{start_up['import torch']['wall_s']:.1f} s, packages and weights ready after "
         f"{start_up['ready']['wall_s']:.1f} s.",
@@ -44,12 +46,46 @@ def bench(measured: list[Stored]) -> str:
     return "\n".join(lines)
 
 
+def steps(stored: list[Stored]) -> str:
+    """A row for every step towards today's speed: one hour of conversation."""
+    lines = [
+        "| step | commit | all stages s | over 100 products | whole command s | peak MB |",
+        "|---|---|---:|---:|---:|---:|",
+    ]
+    for step in stored:
+        m = step["median"]
+        lines.append(
+            f"| {step['step']} | {(step['commit'] or 'none')[:7]} | {m['wall_s']:.1f} | "
+            f"{m['ratio']:.1f} | {m['command']['wall_s']:.1f} | {m['peak_mb']:.0f} |"
+        )
+    return "\n".join(lines)
+
+
+def _growth(runs: list[Stored]) -> list[str]:
+    """What more time costs, where an hour and a longer recording were measured."""
+    hour = next((run["median"] for run in runs if run["asked_s"] == HOUR_S), None)
+    longest = max(runs, key=lambda run: run["asked_s"])
+    if hour is None or longest["asked_s"] <= HOUR_S:
+        return []
+    m, hours = longest["median"], longest["asked_s"] / HOUR_S
+    each_mb = (m["peak_mb"] - hour["peak_mb"]) / (hours - 1)
+    return [
+        f"{hours:g} hours take {m['wall_s'] / hour['wall_s']:.1f} times as long as one "
+        f"({m['ratio'] / hour['ratio']:.1f} times by the reference); each hour more takes "
+        f"{each_mb:.1f} MB.",
+        "",
+    ]
+
+
 def _row(title: str, cells: list[str]) -> str:
     return f"| {title} | {' | '.join(cells)} |"
 
 
 def _spent(part: Stored | None) -> str:
-    return "" if part is None else f"{part['wall_s']:.2f} ({part['cpu_s']:.2f})"
+    if part is None:
+        return ""
+    wall = f"{part['wall_s']:.2f} " if "wall_s" in part else ""
+    return f"{wall}({part['cpu_s']:.2f})"
 
 
 def _length(seconds: float) -> str:

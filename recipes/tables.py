@@ -33,6 +33,7 @@ SHAPES = {
     "cluster_benchmark": ("runs", "make bench-clusters"),
     "confidence": ("embedders", "make calibrate-turns"),
     "bench": ("measured", "make bench"),
+    "bench_steps": ("steps", "make bench ARGS=--step=..."),
     "naming": ("rows", "make score-naming"),
 }
 # Name -> what makes it, and from which results.
@@ -49,6 +50,7 @@ TABLES: dict[str, tuple[Callable[[list[Stored]], str], str]] = {
     "confidence": (talks.confidence, "confidence"),
     "naming": (talks.naming, "naming"),
     "bench": (bench_tables.bench, "bench"),
+    "bench-steps": (bench_tables.steps, "bench_steps"),
 }
 
 

@@ -64,10 +64,28 @@ class ResCNN(nn.Module):
         return self.config.first_time_stride * 2 ** (len(self.config.channels) - 1)
 
     def forward(self, features: Tensor) -> Tensor:
+        # Temporal mean, no deviation: equation 3 of the paper.
+        return self.embed(self.frames(features).mean(dim=2))
+
+    def frames(self, features: Tensor) -> Tensor:
+        """(B, F, M) -> (B, H, F / stride rounded up): what the mean over time is taken of."""
         B, F, M = features.shape
         maps = self.trunk(features.reshape(B, 1, F, M))  # (B, C, F / stride, M / 16)
-        pooled = maps.mean(dim=2).flatten(1)  # temporal mean, no deviation: equation 3 of the paper
+        return maps.transpose(2, 3).flatten(1, 2)
+
+    def embed(self, pooled: Tensor) -> Tensor:
+        """Means over time (N, H) -> (N, D) of unit norm."""
         return nn.functional.normalize(self.affine(pooled), dim=1)
+
+    @torch.no_grad()
+    def fold_norms(self) -> None:
+        """Put the batch norms into the convolutions before them: the same function, for inference
+        only, and in place, as memory for another copy costs more time than the arithmetic."""
+        self.eval()
+        for module in self.modules():
+            for conv, norm in module.normed if isinstance(module, (_Stage, _Block)) else ():
+                _fold(getattr(module, conv), getattr(module, norm))
+                setattr(module, norm, nn.Identity())
 
 
 def _each(config: ResCNNConfig) -> tuple[int, ...]:
@@ -83,6 +101,8 @@ def _each(config: ResCNNConfig) -> tuple[int, ...]:
 
 
 class _Stage(nn.Module):
+    normed = (("down", "norm"),)
+
     def __init__(self, inner: int, outer: int, blocks: int, time_stride: int) -> None:
         super().__init__()
         self.down = nn.Conv2d(inner, outer, 5, stride=(time_stride, 2), padding=2, bias=False)
@@ -94,6 +114,8 @@ class _Stage(nn.Module):
 
 
 class _Block(nn.Module):
+    normed = (("conv1", "norm1"), ("conv2", "norm2"))
+
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
@@ -104,6 +126,15 @@ class _Block(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         y = _clipped_relu(self.norm1(self.conv1(x)))
         return _clipped_relu(self.norm2(self.conv2(y)) + x)
+
+
+def _fold(conv: nn.Conv2d, norm: nn.Module) -> None:
+    if not isinstance(norm, nn.BatchNorm2d):
+        return  # folded before
+    assert norm.running_mean is not None and norm.running_var is not None
+    scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
+    conv.weight *= scale[:, None, None, None]
+    conv.bias = nn.Parameter(norm.bias - norm.running_mean * scale)
 
 
 def _clipped_relu(x: Tensor) -> Tensor:

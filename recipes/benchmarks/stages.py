@@ -2,9 +2,9 @@
 
     python recipes/benchmarks/stages.py meeting.flac
 
-Prints one line of JSON. The time between two reports of the pipeline belongs to the stage that the
-second one names, so stages that take turns come out right, too. It is the process's first
-recording: what is only imported or built when needed counts where it is needed.
+Prints one line of JSON. The pipeline reports each stage when it begins; what is spent until another
+begins is that stage's. It is the process's first recording: what is only imported or built when
+needed counts where it is needed.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import platform
 import resource
 import statistics
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -23,21 +24,23 @@ from typing import Annotated, Any
 
 import torch
 import typer
-from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
-from torch.utils.hooks import RemovableHandle
 
 from diarize.config import DiarizeConfig
 from diarize.pipeline import Diarizer
 from diarize.result import DiarizationResult
+from diarize.stretches import embed_recording
+from diarize.windows import Windows
 from encoder.audio import load_audio
 from encoder.errors import ToolkitError
+from encoder.models.rescnn import ResCNN
 
 SIZE = 1024  # of the matrices in the reference product
 COPIED = 1 << 26  # bytes of the reference copy
 TIMES = 20  # each is timed before the run and after it
-COUNTED = 1000  # windows in which operations are counted; more are scaled up by their length
-# Stages of the pipeline -> of the tables, which know levelling and cutting windows as `speech`.
+COUNTED = 1000  # windows in which operations are counted; more are scaled up by their time
+# Stages of the pipeline -> of the tables: reading is decoding and hearing the level, segmenting is
+# voice activity and cutting windows.
 STAGES = {"read": "decode", "segment": "speech"}
 STATUS, RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
@@ -45,21 +48,25 @@ STATUS, RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 class Clock:
     """Wall seconds, CPU seconds of all threads and peak memory by stage."""
 
-    def __init__(self) -> None:
+    def __init__(self, stage: str) -> None:
         self.stages: dict[str, dict[str, float]] = {}
-        self._begin()
+        self._begin(stage)
 
-    def mark(self, stage: str) -> None:
-        """What was spent since the last mark was spent on `stage`."""
+    def enter(self, stage: str) -> None:
+        """What was spent since the last stage was entered was spent on that one."""
+        if stage == self._stage:
+            return
         wall, cpu, peak = time.perf_counter(), time.process_time(), peak_mb()
-        spent = self.stages.setdefault(stage, {"wall_s": 0.0, "cpu_s": 0.0, "peak_mb": 0.0})
-        spent["wall_s"] += wall - self._wall
-        spent["cpu_s"] += cpu - self._cpu
-        spent["peak_mb"] = max(spent["peak_mb"], peak)
-        self._begin()
+        self.stages[self._stage] = {
+            "wall_s": wall - self._wall,
+            "cpu_s": cpu - self._cpu,
+            "peak_mb": peak,
+        }
+        self._begin(stage)
 
-    def _begin(self) -> None:
+    def _begin(self, stage: str) -> None:
         forget_peak()
+        self._stage = stage
         self._wall, self._cpu = time.perf_counter(), time.process_time()
 
 
@@ -67,7 +74,7 @@ def main(audio: Annotated[Path, typer.Argument(help="recording")]) -> None:
     """Measure once."""
     try:
         diarizer = Diarizer.from_config(DiarizeConfig(device="cpu"))
-        loaded_mb = now_mb()
+        loaded_mb, threads = now_mb(), torch.get_num_threads()
         before, load = reference(), os.getloadavg()[0]
         measured, result = _measure(diarizer, audio)
         after = reference()
@@ -87,7 +94,7 @@ def main(audio: Annotated[Path, typer.Argument(help="recording")]) -> None:
         "copy_gb_per_s": 1e-9 * COPIED / min(copies_s),
         "floor": floor,
         "loaded_mb": loaded_mb,
-        "threads": torch.get_num_threads(),
+        "threads": threads,
         "load_average": load,
     }
     for spent in measured["stages"].values():
@@ -96,29 +103,16 @@ def main(audio: Annotated[Path, typer.Argument(help="recording")]) -> None:
 
 
 def _measure(diarizer: Diarizer, audio: Path) -> tuple[dict[str, Any], DiarizationResult]:
-    inside, hooks = _watch(diarizer.embedder)
+    inside = _watch(diarizer.embedder)
     with tempfile.TemporaryDirectory() as folder:
         wall, cpu = time.perf_counter(), time.process_time()
-        clock = Clock()
-        # The pipeline's first report of `embed` comes when some are done, this one before.
-        embed = diarizer.embedder.embed_windows
-
-        def announced(*args: Any, **named: Any) -> Any:
-            clock.mark("speech")
-            vectors = embed(*args, **named)
-            clock.mark("embed")
-            return vectors
-
-        diarizer.embedder.embed_windows = announced  # type: ignore[method-assign]
-        result = diarizer(audio, on_stage=lambda stage, *_: clock.mark(STAGES.get(stage, stage)))
-        clock.mark("cluster")
+        clock = Clock("decode")
+        result = diarizer(audio, on_stage=lambda stage, *_: clock.enter(STAGES.get(stage, stage)))
+        clock.enter("write")
         result.write_rttm(Path(folder) / "turns.rttm")
         result.write_json(Path(folder) / "turns.json")
-        clock.mark("write")
+        clock.enter("")
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-        diarizer.embedder.embed_windows = embed  # type: ignore[method-assign]
-    for hook in hooks:
-        hook.remove()
     return {
         "seconds": result.duration_s,
         "windows": len(result.windows),
@@ -129,49 +123,52 @@ def _measure(diarizer: Diarizer, audio: Path) -> tuple[dict[str, Any], Diarizati
         "cpu_s": cpu,
         "peak_mb": max(spent["peak_mb"] for spent in clock.stages.values()),
         "stages": clock.stages,
-        "inside_embed": inside,
+        "inside_embed": {name: dict(spent) for name, spent in inside.items()},
         "seconds_by_stage": result.seconds_by_stage,  # as the library tells them
     }, result
 
 
-def _watch(embedder: Any) -> tuple[dict[str, dict[str, float]], list[RemovableHandle]]:
-    """What features and network cost within `embed`, filled in as the run goes on."""
-    inside: dict[str, dict[str, float]] = {}
-    hooks: list[RemovableHandle] = []
-    for name, attribute in (("features", "mel"), ("network", "model")):
-        module = getattr(embedder, attribute, None)
-        if isinstance(module, nn.Module):
-            inside[name] = {"wall_s": 0.0, "cpu_s": 0.0}
-            hooks += _watch_module(module, inside[name])
-    return inside, hooks
+def _watch(embedder: Any) -> dict[str, dict[str, float]]:
+    """CPU seconds of features and network within `embed`, filled in as the run goes on. Several
+    threads embed, each computing alone."""
+    if not isinstance(getattr(embedder, "model", None), ResCNN):
+        return {}
+    inside = {"features": {"cpu_s": 0.0}, "network": {"cpu_s": 0.0}}
+    lock = threading.Lock()
 
+    def watched(work: Callable[..., Any], spent: dict[str, float]) -> Callable[..., Any]:
+        def run(*given: Any) -> Any:
+            begin = time.thread_time()
+            done = work(*given)
+            with lock:
+                spent["cpu_s"] += time.thread_time() - begin
+            return done
 
-def _watch_module(module: nn.Module, spent: dict[str, float]) -> list[RemovableHandle]:
-    begun = [0.0, 0.0]
+        return run
 
-    def begin(*_: Any) -> None:
-        begun[:] = time.perf_counter(), time.process_time()
-
-    def end(*_: Any) -> None:
-        spent["wall_s"] += time.perf_counter() - begun[0]
-        spent["cpu_s"] += time.process_time() - begun[1]
-
-    return [module.register_forward_pre_hook(begin), module.register_forward_hook(end)]
+    embedder.mel.forward = watched(embedder.mel.forward, inside["features"])
+    embedder.model.frames = watched(embedder.model.frames, inside["network"])
+    return inside
 
 
 def _floor(
     diarizer: Diarizer, audio: Path, result: DiarizationResult, products_s: list[float]
 ) -> dict[str, Any]:
     """Seconds that the operations of embedding take at the best rate of the matrix product."""
-    bounds = result.windows.bounds
-    some = bounds[:COUNTED]
-    if not len(some):
+    windows = result.windows
+    if not len(windows):
         return {"embed_operations": 0.0, "embed_s": 0.0}
-    wave = load_audio(audio, duration_s=some.max() / 16_000, on_warning=lambda sentence: None)
+    some = Windows(*(rows[:COUNTED] for rows in vars(windows).values()))
+    wave = load_audio(
+        audio, duration_s=some.bounds.max() / 16_000, on_warning=lambda sentence: None
+    )
+    torch.set_num_threads(1)  # operations are counted in the calling thread
     with FlopCounterMode(display=False) as counter:
-        diarizer.embedder.embed_windows(wave, some)
-    lengths = bounds[:, 1] - bounds[:, 0]
-    operations = counter.get_total_flops() * float(lengths.sum() / lengths[: len(some)].sum())
+        embed_recording([wave], some, diarizer.embedder)
+    spoken, spoken_of_some = (
+        float((w.territory[:, 1] - w.territory[:, 0]).sum()) for w in (windows, some)
+    )
+    operations = counter.get_total_flops() * spoken / spoken_of_some
     rate = 2 * SIZE**3 / min(products_s)
     return {"embed_operations": operations, "embed_s": operations / rate}
 

@@ -166,6 +166,7 @@ def test_ctrl_c_stops_without_a_traceback(command, meeting, tmp_path):
     running.send_signal(signal.SIGINT)
     _, text = running.communicate(timeout=60)
     assert running.returncode == 130 and b"Traceback" not in text
+    assert re.fullmatch(rb"diarize: stopped, while .*; nothing was written", text.strip())
     assert [path.name for path in tmp_path.iterdir()] == ["long.wav"]
 
 

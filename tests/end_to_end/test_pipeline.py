@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+import diarize.recording
 from diarize import Diarizer
 from diarize.clustering import CLUSTERERS
 from diarize.clustering.door import SpeakerCount, cluster
@@ -15,6 +16,7 @@ from diarize.scoring import score_recording
 from diarize.segmentation import SEGMENTERS
 from diarize.timeline import speaking_time
 from encoder import load_audio
+from encoder.by_length import Stretch
 from encoder.errors import ToolkitError
 
 pytestmark = pytest.mark.wheel
@@ -70,6 +72,32 @@ def test_the_same_recording_twice_gives_the_same_turns(diarizer, result, meeting
     again = diarizer(meeting)
     assert again.turns == result.turns
     np.testing.assert_array_equal(again.embeddings, result.embeddings)
+
+
+def test_the_file_in_blocks_of_any_length_is_the_whole_wave(
+    diarizer, result, wave, meeting, monkeypatch
+):
+    assert diarizer(wave, uri=result.uri).to_rttm() == result.to_rttm()
+    for block_s in (1.7, 60.0):
+        monkeypatch.setattr(diarize.recording, "BLOCK_S", block_s)
+        monkeypatch.setattr(diarize.recording, "BLOCK", round(block_s * 16_000))
+        monkeypatch.setattr(diarize.recording, "IN_MEMORY", 1 << 20)
+        again = diarizer(meeting)
+        assert again.turns == result.turns
+        assert np.array_equal(again.embeddings, result.embeddings)
+
+
+def test_windows_that_share_work_keep_their_voices(diarizer, wave):
+    """A window is nearer to itself alone than to windows that it does not overlap."""
+    some = wave[5 * 16_000 : 17 * 16_000]
+    starts = np.arange(0, len(some) - 25_600, 6_400)
+    bounds = np.stack([starts, starts + 25_600], axis=1)
+    (shared,) = diarizer.embedder.embed_stretches([Stretch(some, bounds)])
+    similarity = shared @ diarizer.embedder.embed_windows(some, bounds).T
+    own = np.diag(similarity)
+    assert own.min() > 0.7 and np.median(own) > 0.9
+    apart = np.abs(np.subtract.outer(starts, starts)) >= 25_600
+    assert (own > np.where(apart, similarity, -1).max(axis=1)).mean() > 0.9
 
 
 @pytest.mark.parametrize("gain", [0.25, 0.003])

@@ -140,6 +140,16 @@ def test_light_imports_do_not_pay_for_heavy_packages(code):
     assert not loaded_after(code) & heavy
 
 
+def test_a_diarizer_loads_nothing_that_it_does_not_use():
+    unused = {"sklearn", "hdbscan", "pandas", "matplotlib", "faiss", "onnxruntime", "onnx"}
+    unused |= {"typer", "rich", "pydantic", "sympy", "lightning_fabric"}
+    later = {"torchaudio", "silero_vad", "pyannote", "safetensors"}
+    assert not loaded_after("import diarize.pipeline") & (unused | later)
+    ready = loaded_after("import diarize.pipeline as p; p.Diarizer.from_config()")
+    assert not ready & (unused | {"pyannote"})
+    assert "torchaudio" in ready  # as the list would be empty of sense with a name misspelt
+
+
 def test_lazy_names_lead_somewhere():
     import diarize
     import encoder
@@ -207,15 +217,16 @@ def test_changelog_names_the_version():
 # Rooms in the order of the path: a room imports itself and rooms before it.
 ORDER = {
     "encoder": (
-        "errors units whole config registry media codecs flac headers playback audio"
-        " torchaudio_door features models mining history engine collapse teacher losses"
+        "errors units whole config registry sources media codecs flac headers playback audio"
+        " threads torchaudio_door features models mining history engine collapse teacher losses"
         " manifest listing layouts acoustics rooms telephone dataset augment sampler schedule"
         " resume training plan curves metrics identification closed_set bootstrap protocol"
         " det crops evaluation checkpoint hub calibration_measures calibration"
         " run finetune by_length inference kaldi onnx_features onnx_inference download export"
     ),
     "diarize": (
-        "timeline files formats loudness segmentation windows embedding vectors voice store naming"
+        "timeline files formats loudness recording segmentation windows embedding stretches vectors"
+        " voice store naming"
         " strangers enrolment clustering assembly confidence config clips sorting result"
         " folder recognition pipeline scoring cli_view cli_group cli_options cli_diarize"
         " cli_clips_view"

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from diarize.cli_view import interruptible, speakers_table
+from diarize.cli_view import HowFar, interruptible, speakers_table
 from diarize.timeline import UNKNOWN, Turn
 from tests.unit_diarize.test_recognition import recording
 
@@ -32,3 +32,14 @@ def test_an_interrupt_is_one_sentence(capsys, what):
         raise KeyboardInterrupt
     assert ended.value.code == 130
     assert capsys.readouterr().err == "diarize: stopped, nothing was written\n"
+
+
+def test_how_far_the_work_came():
+    how_far, seen = HowFar(), []
+    assert str(how_far) == "before it began"
+    note = how_far.noting(lambda *report: seen.append(report))
+    note("read", 30.0, None)
+    assert str(how_far) == "while reading the sound"
+    note("embed", 43, 172)
+    assert str(how_far) == "while comparing voices, 25% done"
+    assert seen == [("read", 30.0, None), ("embed", 43, 172)]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from encoder.checkpoint import save_weights
+from encoder.checkpoint import load_weights, save_weights
 from encoder.errors import AudioError, BackendUnavailable, CheckpointError
 from encoder.features import FeatureConfig
 from encoder.inference import Encoder
@@ -12,12 +12,16 @@ from encoder.models.rescnn import ResCNN, ResCNNConfig
 
 
 @pytest.fixture(scope="module")
-def encoder(tmp_path_factory):
+def weights(tmp_path_factory):
     torch.manual_seed(0)
     model = ResCNN(ResCNNConfig(channels=(4, 6, 8), blocks=1, embedding_size=5))
     model(torch.randn(8, 40, 64))
-    path = save_weights(model, FeatureConfig(), tmp_path_factory.mktemp("weights"), name="tiny")
-    return Encoder.from_pretrained(path, device="cpu")
+    return save_weights(model, FeatureConfig(), tmp_path_factory.mktemp("weights"), name="tiny")
+
+
+@pytest.fixture(scope="module")
+def encoder(weights):
+    return Encoder.from_pretrained(weights, device="cpu")
 
 
 @pytest.fixture(scope="module")
@@ -118,8 +122,8 @@ def test_progress_ends_at_the_number_of_windows(encoder, wave):
     assert (done[-1], set(totals)) == (len(BOUNDS), {len(BOUNDS)})
 
 
-def test_the_fingerprint_is_the_files(encoder, tmp_path):
-    path = save_weights(encoder.model, FeatureConfig(), tmp_path, name="again")
+def test_the_fingerprint_is_the_files(encoder, weights, tmp_path):
+    path = save_weights(load_weights(weights).model, FeatureConfig(), tmp_path, name="again")
     assert Encoder.from_pretrained(path).fingerprint == encoder.fingerprint == path.stem[-8:]
 
 
