@@ -22,6 +22,7 @@ from encoder.units import SAMPLE_RATE
 
 __all__ = ["fit_turns", "leave_doubtful", "turn_confidence", "turn_margins"]
 
+BLOCK = 4096  # windows or turns at a time: a long recording has many
 LEAST_REST_S = 0.3  # a speaker with less beside the turn has nothing to compare it with
 
 
@@ -70,24 +71,28 @@ def turn_margins(
     count, K = int(turns.max(initial=-1)) + 1, int(labels.max(initial=-1)) + 1
     inside = np.flatnonzero(turns >= 0)
     seconds = (windows.territory[:, 1] - windows.territory[:, 0]) / SAMPLE_RATE
-    weighted = np.asarray(embeddings, np.float64) * seconds[:, None]
-    of_turn, of_speaker = (np.zeros((n, weighted.shape[1])) for n in (count, K))
-    np.add.at(of_turn, turns[inside], weighted[inside])
-    np.add.at(of_speaker, labels[inside], weighted[inside])
+    of_turn, of_speaker = (np.zeros((n, np.shape(embeddings)[1])) for n in (count, K))
+    for start in range(0, len(inside), BLOCK):
+        some = inside[start : start + BLOCK]
+        weighted = embeddings[some] * seconds[some, None]
+        np.add.at(of_turn, turns[some], weighted)
+        np.add.at(of_speaker, labels[some], weighted)
     turn_s = np.asarray(np.bincount(turns[inside], seconds[inside], count), np.float64)
-    speaker_s = np.bincount(labels[inside], seconds[inside], K)
-
-    rows = np.arange(count)
     own = np.empty(count, np.int64)
     own[turns[inside]] = labels[inside]
-    voice = unit_rows(of_turn)
-    to_others = voice @ unit_rows(of_speaker).T
-    to_others[rows, own] = -np.inf
-    rest_s = speaker_s[own] - turn_s
-    to_own = (voice * unit_rows(of_speaker[own] - of_turn)).sum(axis=1)
+    rest_s = np.bincount(labels[inside], seconds[inside], K)[own] - turn_s
+
     stranger = calibration.even_odds(turn_s, rest_s)
+    to_own, nearest = np.empty(count), np.empty(count)
+    speakers = unit_rows(of_speaker)
+    for start in range(0, count, BLOCK):
+        part = slice(start, start + BLOCK)
+        voice, mine = unit_rows(of_turn[part]), own[part]
+        to_own[part] = (voice * unit_rows(of_speaker[mine] - of_turn[part])).sum(axis=1)
+        to_others = voice @ speakers.T
+        to_others[np.arange(len(mine)), mine] = -np.inf
+        nearest[part] = to_others.max(axis=1, initial=-np.inf)
     to_own = np.where(rest_s >= LEAST_REST_S, to_own, stranger)
-    nearest = to_others.max(axis=1, initial=-np.inf)
     return to_own - np.where(np.isfinite(nearest), nearest, stranger), turn_s
 
 

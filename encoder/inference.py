@@ -20,6 +20,8 @@ from encoder.threads import in_threads
 
 __all__ = ["Encoder"]
 
+LENGTHS = 64  # stretches go through the network in lengths of multiples of so many frames
+
 
 class Encoder(ByLength):
     """A trained network with its features."""
@@ -95,7 +97,9 @@ class Encoder(ByLength):
         model: ResCNN = self.model  # type: ignore[assignment]
         longest = self.mel.config.frames(int((bounds[:, 1] - bounds[:, 0]).max()))
         features = normalise_moving(self.mel(wave.to(self.device)), longest)
-        frames = model.frames(features[None])[0]  # (H, F / stride)
+        # Every length that the network meets costs memory for kernels of its own.
+        padded = nn.functional.pad(features, (0, 0, 0, -len(features) % LENGTHS))
+        frames = model.frames(padded[None], len(features))[0]  # (H, F / stride)
         shares = _shares(bounds, model.stride * self.mel.config.hop, frames.shape[1])
         return model.embed(torch.from_numpy(shares).to(frames) @ frames.T).cpu().numpy()
 

@@ -67,11 +67,19 @@ class ResCNN(nn.Module):
         # Temporal mean, no deviation: equation 3 of the paper.
         return self.embed(self.frames(features).mean(dim=2))
 
-    def frames(self, features: Tensor) -> Tensor:
-        """(B, F, M) -> (B, H, F / stride rounded up): what the mean over time is taken of."""
+    def frames(self, features: Tensor, length: int | None = None) -> Tensor:
+        """(B, F, M) -> (B, H, F / stride rounded up): what the mean over time is taken of.
+
+        length: for inference, only so many of the F frames are sound and the others are zero. These
+        change nothing, and what is given back is shorter accordingly.
+        """
         B, F, M = features.shape
-        maps = self.trunk(features.reshape(B, 1, F, M))  # (B, C, F / stride, M / 16)
-        return maps.transpose(2, 3).flatten(1, 2)
+        maps = features.reshape(B, 1, F, M)
+        for stage in self.trunk:
+            if length is not None:
+                length = -(-length // int(stage.time_stride))  # type: ignore[arg-type]
+            maps = stage(maps, length)  # at last (B, C, F / stride, M / 16)
+        return maps[:, :, :length].transpose(2, 3).flatten(1, 2)
 
     def embed(self, pooled: Tensor) -> Tensor:
         """Means over time (N, H) -> (N, D) of unit norm."""
@@ -105,12 +113,16 @@ class _Stage(nn.Module):
 
     def __init__(self, inner: int, outer: int, blocks: int, time_stride: int) -> None:
         super().__init__()
+        self.time_stride = time_stride
         self.down = nn.Conv2d(inner, outer, 5, stride=(time_stride, 2), padding=2, bias=False)
         self.norm = nn.BatchNorm2d(outer)
         self.blocks = nn.Sequential(*(_Block(outer) for _ in range(blocks)))
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.blocks(_clipped_relu(self.norm(self.down(x))))
+    def forward(self, x: Tensor, length: int | None = None) -> Tensor:
+        x = _silenced(_clipped_relu(self.norm(self.down(x))), length)
+        for block in self.blocks:
+            x = block(x, length)
+        return x
 
 
 class _Block(nn.Module):
@@ -123,9 +135,9 @@ class _Block(nn.Module):
         self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
         self.norm2 = nn.BatchNorm2d(channels)
 
-    def forward(self, x: Tensor) -> Tensor:
-        y = _clipped_relu(self.norm1(self.conv1(x)))
-        return _clipped_relu(self.norm2(self.conv2(y)) + x)
+    def forward(self, x: Tensor, length: int | None = None) -> Tensor:
+        y = _silenced(_clipped_relu(self.norm1(self.conv1(x))), length)
+        return _silenced(_clipped_relu(self.norm2(self.conv2(y)) + x), length)
 
 
 def _fold(conv: nn.Conv2d, norm: nn.Module) -> None:
@@ -135,6 +147,14 @@ def _fold(conv: nn.Conv2d, norm: nn.Module) -> None:
     scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
     conv.weight *= scale[:, None, None, None]
     conv.bias = nn.Parameter(norm.bias - norm.running_mean * scale)
+
+
+def _silenced(x: Tensor, length: int | None) -> Tensor:
+    """(B, C, F, M) with zeros from frame `length` on, which is what a convolution meets beyond an
+    end; in place."""
+    if length is not None:
+        x[:, :, length:] = 0
+    return x
 
 
 def _clipped_relu(x: Tensor) -> Tensor:

@@ -84,6 +84,17 @@ def test_frames_are_what_the_mean_is_taken_of(model):
     torch.testing.assert_close(model.embed(frames.mean(dim=2)), model(features))
 
 
+@pytest.mark.parametrize("length", [1, 7, 8, 9, 63, 64])
+def test_frames_that_are_no_sound_change_nothing(model, length):
+    folded, features = deepcopy(model), 3 * torch.randn(2, 64, 64)
+    features[:, length:] = 0
+    folded.fold_norms()  # with offsets, so that a layer makes something of nothing
+    for network in (model, folded):
+        expected = network.frames(features[:, :length])
+        with torch.inference_mode():
+            torch.testing.assert_close(network.frames(features, length), expected)
+
+
 def test_each_window_takes_the_mean_of_its_own_frames(encoder):
     wave, bounds = stretch(4, odd=-3000)
     (got,) = encoder.embed_stretches([Stretch(wave, bounds)])
