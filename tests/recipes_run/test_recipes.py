@@ -170,7 +170,15 @@ def project(tmp_path):
     shutil.copy(ROOT / "README.md", tmp_path)
     (card,) = (ROOT / "encoder/weights").glob("*.md")
     shutil.copy(card, tmp_path / "encoder/weights")
-    results = ("bench", "calibration", "clusters", "cluster_benchmark", "confidence", "naming")
+    results = (
+        "bench",
+        "bench_steps",
+        "calibration",
+        "clusters",
+        "cluster_benchmark",
+        "confidence",
+        "naming",
+    )
     for name in (*(f"{result}.json" for result in results), "README.md"):
         shutil.copy(ROOT / "recipes/results" / name, tmp_path / "recipes/results")
     return tmp_path
