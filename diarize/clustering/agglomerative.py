@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from diarize.clustering.apart import Pairs, as_matrix, between_groups
 from diarize.clustering.counting import count_by_eigengap, count_by_silhouette, pair_threshold
 from diarize.clustering.counts import dissolve, merge_alike
 from diarize.clustering.merging import group_means
@@ -52,6 +53,14 @@ class AgglomerativeConfig:
         default=0.01, metadata={"help": "nor is a group of a smaller share of all windows"}
     )
 
+    apart_in_tree: bool = field(
+        default=True,
+        metadata={
+            "help": "rows known to be different speakers hinder the merges of their groups; else "
+            "only labels are mended afterwards, which forgives wrong pairs more"
+        },
+    )
+
     def __post_init__(self) -> None:
         if self.most_tried < 1:
             raise ConfigError(f"most_tried is {self.most_tried}: give 1 or more")
@@ -64,6 +73,7 @@ class Agglomerative:
 
     Config = AgglomerativeConfig
     groups = True  # the door gives it all rows, and which of them belong together
+    parts = True  # and pairs of rows that do not
 
     def __init__(self, config: AgglomerativeConfig | None = None) -> None:
         self.config = config or AgglomerativeConfig()
@@ -87,10 +97,12 @@ class Agglomerative:
         unit: NDArray[np.floating],
         count: SpeakerCount,
         group: NDArray[np.int64] | None = None,
+        pairs: Pairs | None = None,
     ) -> NDArray[np.int64]:
         """Unit vectors (N, D) -> (N,) labels. Rows of one group (N,) stay together; everything that
-        is counted or measured is so in rows all the same."""
-        tree = _Tree.grown(unit, group)
+        is counted or measured is so in rows all the same. Clusters with the two rows of one of the
+        pairs (P, 2) are not merged, but for a count that is told."""
+        tree = _Tree.grown(unit, group, pairs if self.config.apart_in_tree else None)
         smallest = max(self.config.smallest_windows, round(self.config.smallest_share * len(unit)))
         if count.exact is not None:
             return _cut_into(tree, count.exact, smallest)
@@ -108,23 +120,39 @@ class Agglomerative:
             return _cut_into(tree, count_by_eigengap(unit, most), smallest)
         if self.config.count_by == "distance":
             return dissolve(unit, tree.cut_at(self.config.max_distance), smallest)
-        labels = dissolve(unit, tree.cut_at(1 - pair_threshold(unit)), smallest)
-        return merge_alike(unit, labels, self.config.twin_ratio)
+        cut = tree.cut_at(1 - pair_threshold(unit))
+        labels = dissolve(unit, cut, smallest)
+        if tree.pairs is None:
+            return merge_alike(unit, labels, self.config.twin_ratio)
+        stayed = labels == cut  # what is dissolved says nothing of where it went
+        known = tree.pairs[stayed[tree.pairs].all(axis=1)]
+        return merge_alike(unit, labels, self.config.twin_ratio, known)
 
 
 class _Tree(NamedTuple):
-    """Rows (N, D), the tree of their groups (M - 1, 4) and the groups they are in (N,)."""
+    """Rows (N, D), the tree of their groups (M - 1, 4), the groups they are in (N,), and the pairs
+    of rows (P, 2) that were kept apart."""
 
     unit: NDArray[np.floating]
     links: NDArray[np.floating]
     group: NDArray[np.int64] | None
+    pairs: Pairs | None
 
     @classmethod
-    def grown(cls, unit: NDArray[np.floating], group: NDArray[np.int64] | None) -> _Tree:
+    def grown(
+        cls,
+        unit: NDArray[np.floating],
+        group: NDArray[np.int64] | None,
+        pairs: Pairs | None,
+    ) -> _Tree:
         if group is None:
-            return cls(unit, average_tree(unit), None)
+            forbidden = None if pairs is None else as_matrix(pairs, len(unit))
+            return cls(unit, average_tree(unit, None, forbidden), None, pairs)
         sizes = np.bincount(group)
-        return cls(unit, average_tree(group_means(unit, group, len(sizes)), sizes), group)
+        M = len(sizes)
+        forbidden = None if pairs is None else as_matrix(between_groups(pairs, group), M)
+        tree = average_tree(group_means(unit, group, M), sizes, forbidden)
+        return cls(unit, tree, group, pairs)
 
     def cut(self, k: int) -> NDArray[np.int64]:
         """Labels (N,) of k clusters, or of as many as there are groups."""
