@@ -18,7 +18,7 @@ FINETUNED ?= runs/finetune-$(notdir $(patsubst %/,%,$(DATA)))
 OUT_ONNX ?= runs/deepspeaker.onnx
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint wheel-test train train-smoke finetune campplus teacher export evaluate score-conversations calibrate calibrate-turns score score-naming bench bench-clusters tables picture clean
+.PHONY: help demo test lint wheel-test train train-smoke finetune segmentation campplus teacher export evaluate score-conversations calibrate calibrate-turns score score-naming count-speakers bench bench-clusters simulate tables picture clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 22
@@ -53,6 +53,9 @@ wheel-test: $(VENV)/.installed-test  ## build the wheel, install it elsewhere, r
 
 train: $(VENV)/.installed-test  ## train an embedder: CONFIG=... DATA=corpus OUT=folder; goes on after a stop
 	$(BIN)/python recipes/train.py --config $(CONFIG) --data $(DATA) --out $(OUT)
+
+segmentation: $(VENV)/.installed-test  ## train the local segmentation network on simulated conversations; goes on after a stop
+	$(BIN)/python recipes/train_segmentation.py --data $(DATA) --out runs/segmentation $(ARGS)
 
 campplus: $(VENV)/.installed-test  ## fetch CAM++, a public model, for `--embedder onnx:campplus` (once)
 	$(BIN)/python recipes/prepare_campplus.py
@@ -89,11 +92,17 @@ calibrate-turns: $(VENV)/.installed-test  ## how sure turns are, from the develo
 score-naming: $(VENV)/.installed-test  ## how often known voices get their name, and unknown ones a wrong one
 	$(BIN)/python recipes/score_naming.py --data $(DATA) $(if $(WEIGHTS),--embedder $(WEIGHTS)) $(ARGS)
 
+count-speakers: $(VENV)/.installed-test  ## rules that count speakers, compared on the development conversations
+	$(BIN)/python recipes/count_speakers.py --data $(DATA) $(ARGS)
+
 bench: $(VENV)/.installed-test  ## seconds, memory and floor of each stage, for 1 minute to 10 hours of talk
 	$(BIN)/python recipes/bench.py --data $(DATA) $(ARGS)
 
 bench-clusters: $(VENV)/.installed-test  ## time, memory and quality of clustering 10,000 to 1,000,000 clips
 	$(BIN)/python recipes/benchmark_clusters.py --data $(DATA) $(ARGS)
+
+simulate: $(VENV)/.installed-test  ## make labelled conversations of three styles out of the split `heldout`'s voices
+	$(BIN)/python recipes/simulate.py --data $(DATA) $(ARGS)
 
 tables: $(VENV)/.installed  ## write README's tables from recipes/results
 	$(BIN)/python recipes/tables.py

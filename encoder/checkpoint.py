@@ -21,6 +21,7 @@ from encoder.config import from_mapping, to_mapping
 from encoder.errors import CheckpointError, ToolkitError
 from encoder.features import FeatureConfig
 from encoder.models import ARCHITECTURES
+from encoder.registry import Registry
 from encoder.whole import replacing
 
 __all__ = ["Loaded", "load_weights", "save_weights"]
@@ -37,12 +38,20 @@ class Loaded(NamedTuple):
 
 
 def save_weights(
-    model: nn.Module, features: FeatureConfig, folder: str | Path, *, name: str
+    model: nn.Module,
+    features: FeatureConfig,
+    folder: str | Path,
+    *,
+    name: str,
+    architectures: Registry = ARCHITECTURES,
 ) -> Path:
-    """Write `folder/name-HASH.safetensors` in one piece and return its path."""
+    """Write `folder/name-HASH.safetensors` in one piece and return its path.
+
+    architectures: the family of networks, which has the model's class.
+    """
     description = {
         "format": FORMAT,
-        "architecture": ARCHITECTURES.name_of(type(model)),
+        "architecture": architectures.name_of(type(model)),
         "model": to_mapping(model.config),
         "features": to_mapping(features),
     }
@@ -54,8 +63,9 @@ def save_weights(
     return path
 
 
-def load_weights(path: str | Path) -> Loaded:
-    """Read weights written by `save_weights`; CheckpointError names what is wrong with others."""
+def load_weights(path: str | Path, *, architectures: Registry = ARCHITECTURES) -> Loaded:
+    """Read weights written by `save_weights`; CheckpointError names what is wrong with others, and
+    with those of a network that is not in the family `architectures`."""
     path = Path(path)
     try:
         content = path.read_bytes()
@@ -72,7 +82,7 @@ def load_weights(path: str | Path) -> Loaded:
         )
     description, tensors = _read(path)
     try:
-        architecture = ARCHITECTURES.load(description["architecture"])
+        architecture = architectures.load(description["architecture"])
         with torch.device("meta"):  # no random weights, that would be written over
             model = architecture(from_mapping(architecture.Config, description["model"]))
         features = from_mapping(FeatureConfig, description["features"])

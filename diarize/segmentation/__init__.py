@@ -42,11 +42,15 @@ class Segmentation:
 
     `regions` (R, 2) int64: sample offsets, half open, sorted, not touching, within the wave.
     `activity` (C, F, S) in [0, 1]: who of S local speakers is active in F frames of C chunks, or
-    None from a segmenter that does not tell speakers apart.
+    None from a segmenter that does not tell speakers apart. Frame f of chunk c speaks for the
+    `frame_hop` samples from `chunk_starts[c] + f * frame_hop` on. Chunks overlap; `chunk_starts`
+    (C,) int64 is sorted, and the last chunk ends with the wave (but for a part of a frame).
     """
 
     regions: npt.NDArray[np.int64]
-    activity: npt.NDArray[np.float32] | None = None
+    activity: npt.NDArray[np.floating] | None = None
+    chunk_starts: npt.NDArray[np.int64] | None = None
+    frame_hop: int | None = None
 
 
 class Segmenter(Protocol):

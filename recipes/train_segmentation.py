@@ -1,0 +1,90 @@
+"""Train the local segmentation network on simulated conversations.
+
+    python recipes/train_segmentation.py --data CORPUS --out runs/segmentation
+
+Voices are those of the split `train`; validation is the local error on the development
+conversations with trusted references. The same command goes on after a stop, with the losses of an
+undisturbed run. `--so-far` writes weights of the best validation of a run that still goes on.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+from conversations import read_conversations
+from progress import Terminal
+
+from diarize.segmentation.neural.render import Simulator
+from diarize.segmentation.neural.run import checkpoint_network, train_segmentation
+from diarize.segmentation.neural.style import STYLES
+from diarize.segmentation.neural.surroundings import Acoustics
+from diarize.segmentation.neural.training import SegmentationPlan
+from diarize.segmentation.neural.validation import ReferenceChunk, cut_chunks
+from diarize.segmentation.neural.voices import VoiceBank
+from diarize.segmentation.neural.weights import save_network
+from encoder.audio import load_audio
+from encoder.config import apply_overrides, from_mapping, read_toml
+from encoder.errors import ToolkitError
+from encoder.layouts import read_corpus
+
+CONFIG = Path(__file__).parent / "configs" / "segmentation.toml"
+
+
+def main(
+    data: Annotated[Path, typer.Option(help="corpus folder")],
+    out: Annotated[Path, typer.Option(help="checkpoints, metrics and weights go here")],
+    config: Annotated[Path, typer.Option(help="TOML file")] = CONFIG,
+    cache: Annotated[Path, typer.Option(help="the voices are kept here")] = Path("cache/voices"),
+    so_far: Annotated[bool, typer.Option("--so-far", help="write the best weights yet")] = False,
+    settings: Annotated[Optional[list[str]], typer.Option("--set", help="a.b=c")] = None,  # noqa: UP045
+) -> None:
+    """Train, validate and write weights."""
+    report = Terminal()
+    try:
+        values = apply_overrides(read_toml(config), settings or [])
+        plan = from_mapping(SegmentationPlan, values)
+        path = save_network(checkpoint_network(plan, out), out) if so_far else None
+        path = path or _train(plan, data, out, cache, report)
+    except ToolkitError as error:
+        report.fail(error)
+        raise typer.Exit(2) from None
+    report.say(f"wrote {path}")
+
+
+def _train(plan: SegmentationPlan, data: Path, out: Path, cache: Path, report: Terminal) -> Path:
+    utterances = [u for u in read_corpus(data, on_warning=report.warn) if u.split == "train"]
+    with report.bar("voices", len({u.speaker for u in utterances})) as moved:
+        voices = VoiceBank.from_corpus(
+            utterances,
+            cache=cache,
+            on_progress=lambda done, _: moved(done, {}),
+            on_left_out=lambda sentence: report.warn(f"left out: {sentence}"),
+        )
+    acoustics = Acoustics.from_corpus(data, on_left_out=report.warn)
+    simulator = Simulator(voices, acoustics, list(STYLES.values()), chunk_s=plan.batch.chunk_s)
+    validation = _development(data / "conversations", plan)
+    report.say(
+        f"{len(voices.speakers)} voices to train on, {len(validation)} chunks of conversations "
+        "for validation"
+    )
+    return train_segmentation(plan, simulator, validation, out, report=report)
+
+
+def _development(folder: Path, plan: SegmentationPlan) -> list[ReferenceChunk]:
+    """Chunks of the recordings with trusted references; none without a corpus of them."""
+    if not (folder / "manifest.tsv").exists():
+        return []
+    return [
+        chunk
+        for one in read_conversations(folder)
+        if one.trusted
+        for chunk in cut_chunks(
+            load_audio(one.path), one.reference, uem=one.uem, chunk_s=plan.batch.chunk_s
+        )
+    ]
+
+
+if __name__ == "__main__":
+    typer.run(main)
