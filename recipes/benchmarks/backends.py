@@ -97,19 +97,19 @@ def _ways(stretch: Stretch) -> dict[str, Way]:
     features = normalise_moving(ours.mel(wave), ours.mel.config.frames(WINDOW))[None]
     exact, eight = _onnx(ours, features)
 
-    def through(frames: Callable[[Tensor], Tensor] | None = None) -> Way:
+    def through(frames: Callable[[Tensor, int], Tensor] | None = None) -> Way:
         """Once over the stretch, with `frames` instead of the network up to the mean over time."""
         encoder = Encoder.from_pretrained(path, device="cpu")
         if frames is not None:
             encoder.model.frames = frames
         return lambda: next(encoder.embed_stretches([stretch]))
 
-    def bfloat16(features: Tensor) -> Tensor:
+    def bfloat16(features: Tensor, length: int) -> Tensor:
         with torch.autocast("cpu", torch.bfloat16):
-            return ours.model.frames(features).float()  # type: ignore[operator,union-attr]
+            return ours.model.frames(features, length).float()  # type: ignore[operator,union-attr]
 
-    def by(session: Any) -> Callable[[Tensor], Tensor]:
-        return lambda f: torch.from_numpy(session.run(None, {"features": f.numpy()})[0])
+    def by(session: Any) -> Callable[[Tensor, int], Tensor]:
+        return lambda f, _: torch.from_numpy(session.run(None, {"features": f.numpy()})[0])
 
     return {
         "once over the stretch (the default)": through(),
@@ -124,7 +124,7 @@ def _ways(stretch: Stretch) -> dict[str, Way]:
 def _onnx(encoder: Encoder, features: Tensor) -> tuple[Any, Any]:
     try:
         import onnxruntime
-        from onnxruntime.quantization import CalibrationDataReader, quantize_static
+        from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
     except ImportError as error:
         raise BackendUnavailable(
             f"this needs onnx and onnxruntime ({error}): `pip install "
@@ -141,11 +141,13 @@ def _onnx(encoder: Encoder, features: Tensor) -> tuple[Any, Any]:
     logging.getLogger().setLevel(logging.ERROR)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
-    content = onnx_of(Frames(encoder.model), features, input="features", shortest=64)
+    two = features.repeat(2, 1, 1)  # of one, the exporter takes the batch for fixed
+    content = onnx_of(Frames(encoder.model), two, input="features", shortest=64)
     with tempfile.TemporaryDirectory() as folder:
         exact, eight = Path(folder) / "exact.onnx", Path(folder) / "eight.onnx"
         exact.write_bytes(content)
-        quantize_static(exact, eight, Once(), per_channel=True)
+        # Unsigned by signed is what CPUs have instructions for.
+        quantize_static(exact, eight, Once(), per_channel=True, activation_type=QuantType.QUInt8)
         return tuple(onnxruntime.InferenceSession(path, options) for path in (exact, eight))
 
 
