@@ -29,7 +29,7 @@ from encoder.config import apply_overrides, from_mapping, read_toml
 from encoder.errors import ToolkitError
 from encoder.layouts import read_corpus
 
-CONFIG = Path(__file__).parent / "configs" / "segmentation.toml"
+CONFIG = Path(__file__).parent / "configs" / "segmentation" / "small.toml"
 
 
 def main(

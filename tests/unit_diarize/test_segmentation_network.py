@@ -1,6 +1,7 @@
 """The segmentation network: shapes, independence of the batch, weights, and that it learns."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -28,12 +29,15 @@ from diarize.segmentation.neural.validation import (
 from diarize.segmentation.neural.weights import load_network, save_network
 from diarize.timeline import Turn
 from encoder.checkpoint import load_weights, save_weights
+from encoder.config import from_mapping, read_toml
 from encoder.errors import CheckpointError, ConfigError
 from encoder.features import FeatureConfig, LogMel
 from encoder.models.rescnn import ResCNN, ResCNNConfig
 from encoder.schedule import FitConfig
 
 TINY = SegmentationNetworkConfig(width=16, layers=1, hidden=12, edges=8, dropout=0.0)
+
+CONFIGS = Path(__file__).parents[2] / "recipes" / "configs" / "segmentation"
 
 
 class Tones:
@@ -342,3 +346,11 @@ def test_chunks_of_a_conversation():
     quiet = cut_chunks(wave * 0.01, turns)
     assert torch.allclose(quiet[0].features, chunks[0].features, atol=1e-3)  # one level
     assert len(cut_chunks(wave[: 20 * 16000 + 8000], turns)) == 2  # half a second is left out
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.toml")), ids=lambda p: p.stem)
+def test_every_config_is_a_plan_for_a_small_network(path):
+    plan = from_mapping(SegmentationPlan, read_toml(path))
+    network = SegmentationNetwork(plan.model)
+    assert sum(p.numel() for p in network.parameters()) <= 1_500_000
+    assert plan.fit.best_by == "validation_error" and plan.fit.steps % plan.fit.validate_every == 0
