@@ -66,8 +66,9 @@ def main() -> None:
     )
     diarizer = Diarizer(DiarizeConfig(), Loud(), Levels(), Agglomerative())
     result = diarizer(recording)
+    unit = 1 if sys.platform == "darwin" else 1024  # bytes
     told = {
-        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000,
+        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6,
         "windows": len(result.windows),
         "turns": len(result.turns),
         "speakers": len(result.speakers),

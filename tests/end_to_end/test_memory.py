@@ -7,8 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 WAVE_MB = 3600 * 16_000 * 4 / 1e6  # of an hour, were it held as a whole
 MOST_MB = 8  # for each hour more: vectors, windows, turns
 
@@ -19,7 +17,6 @@ def measured(hours):
     return json.loads(done.stdout)
 
 
-@pytest.mark.skipif(sys.platform == "darwin", reason="ru_maxrss is in bytes there")
 def test_a_day_takes_little_more_memory_than_two_hours():
     short, day = measured(2), measured(24)
     assert day["windows"] == 12 * short["windows"] > 100_000
