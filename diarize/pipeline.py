@@ -27,11 +27,10 @@ from encoder.audio import probe_duration, samples_to_seconds, seconds_to_samples
 from encoder.calibration import Calibration, find_calibration
 from encoder.errors import ConfigError
 
-__all__ = ["STAGES", "Diarizer", "OnStage"]
+__all__ = ["Diarizer", "OnStage"]
 
-STAGES = ("read", "segment", "embed", "cluster")
-
-# on_stage(stage, done, total): called as work goes on; total is None where it is not known.
+# on_stage(stage, done, total): called when "read", "segment", "embed" and "cluster" begin, and as
+# they go on; total is None where it is not known.
 OnStage = Callable[[str, float, float | None], None]
 
 

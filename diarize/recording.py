@@ -22,8 +22,7 @@ from encoder.audio import reopenable, samples_to_seconds, seconds_to_samples, st
 
 __all__ = ["Recording", "open_recording"]
 
-BLOCK_S = 30.0
-BLOCK = seconds_to_samples(BLOCK_S)
+BLOCK = seconds_to_samples(30.0)
 IN_MEMORY = 64 << 20  # bytes: 17 minutes
 
 
@@ -76,7 +75,7 @@ def open_recording(
         return
     with ExitStack() as stack:
         source = stack.enter_context(reopenable(audio))
-        decode = partial(stream_audio, source, block_s=BLOCK_S, channel=channel)
+        decode = partial(stream_audio, source, block_s=samples_to_seconds(BLOCK), channel=channel)
         file = SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 - in the stack
         stack.callback(_close, file)
         spool: IO[bytes] | None = file

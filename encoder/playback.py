@@ -80,9 +80,9 @@ def _placed(
 ) -> Generator[tuple[np.ndarray, int], None, tuple[float, bool]]:
     """`play` for any pieces; returns where they end, and whether in something damaged.
 
-    Each piece is placed by itself, and those that follow one another are joined, as numpy takes
-    about as long for a frame of 20 ms as for a second. Never beyond a whole second of sound, at
-    which the resampler reads: nothing is decoded earlier than it would be piece by piece.
+    Each piece is placed by itself, and those that follow one another are joined, as a call of numpy
+    costs more than a frame's arithmetic. Never beyond a whole second of sound, at which the
+    resampler reads: nothing is decoded earlier than it would be piece by piece.
     """
     base_s, count, rate = 0.0, 0, 1  # `count` samples at `rate` since the second `base_s`
     shift_s = 0.0  # added to the file's times after its clock was set anew

@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Annotated, Any, Optional
 
 import typer
+from bench_tables import HOUR_S, length_title
 from progress import Terminal
 from rich.console import Console
 from rich.table import Table
@@ -40,7 +41,6 @@ PARTS = Path(__file__).parent / "benchmarks"
 RESULTS = Path(__file__).parent / "results"
 LENGTHS_S = (60.0, 600.0, 3600.0, 36_000.0)
 RUNS = 3
-HOUR_S = 3600.0
 ONCE_FROM_S = 7200.0  # longer recordings are measured once unless --runs says more
 BUSY = 1.3  # times its best that the reference takes when other work shares the machine
 PACKAGES = ("torch", "numpy", "av", "silero-vad", "scikit-learn")
@@ -108,7 +108,7 @@ def main(
                 if runs or run == last or recording["asked_s"] < ONCE_FROM_S:
                     _measure(recording)
                     _keep(_stored(start_up, recordings), cache / "unfinished.json")
-                    title = f"run {run + 1}, {_length(recording['asked_s'])}"
+                    title = f"run {run + 1}, {length_title(recording['asked_s'])}"
                     terminal.console.print(
                         f"{title}: {_last(recording)}", highlight=False, soft_wrap=True
                     )
@@ -116,7 +116,7 @@ def main(
         _show(stored["measured"])
         for row in stored["measured"][1:]:
             if (busy := row["median"]["busy"]) > BUSY:
-                title = _length(row["asked_s"])
+                title = length_title(row["asked_s"])
                 terminal.warn(f"{title}: other work made the reference {busy:.1f} times slower")
         _save(stored, results, lengths or runs)
         if step:
@@ -322,7 +322,7 @@ def _show(measured: Sequence[dict[str, Any]]) -> None:
             continue
         median = row["median"]
         same = "" if row["same_turns_each_time"] else ", the runs differ"
-        table.add_row(f"{_length(row['asked_s'])}{same}", *_cells(median), style="bold")
+        table.add_row(f"{length_title(row['asked_s'])}{same}", *_cells(median), style="bold")
         for stage, spent in median["stages"].items():
             floor_s = median["floor"].get(f"{stage}_s")
             table.add_row(f"  {stage}", *_cells(spent), "" if floor_s is None else f"{floor_s:.2f}")
@@ -335,13 +335,6 @@ def _show(measured: Sequence[dict[str, Any]]) -> None:
 def _cells(spent: dict[str, Any]) -> list[str]:
     shown = {"wall_s": ".2f", "cpu_s": ".2f", "peak_mb": ".0f", "ratio": ".2f"}
     return [format(spent[key], how) if key in spent else "" for key, how in shown.items()]
-
-
-def _length(seconds: float) -> str:
-    for size, name in ((3600, "h"), (60, "min")):
-        if seconds >= size:
-            return f"{seconds / size:g} {name}"
-    return f"{seconds:g} s"
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ def bench(measured: list[Stored]) -> str:
     runs = [row for row in measured if row["what"] == "recording"]
     start_up = {row["what"]: row for row in measured}["start-up"]["median"]
     medians = [run["median"] for run in runs]
-    names = " | ".join(_length(run["asked_s"]) for run in runs)
+    names = " | ".join(length_title(run["asked_s"]) for run in runs)
     lines = [f"| wall s (CPU s) | {names} |", "|---|" + "---:|" * len(runs)]
     for stage, title in TITLES.items():
         lines.append(_row(title, [_spent(m["stages"].get(stage)) for m in medians]))
@@ -88,7 +88,8 @@ def _spent(part: Stored | None) -> str:
     return f"{wall}({part['cpu_s']:.2f})"
 
 
-def _length(seconds: float) -> str:
+def length_title(seconds: float) -> str:
+    """As 10 min."""
     for size, name in ((3600, "h"), (60, "min")):
         if seconds >= size:
             return f"{seconds / size:g} {name}"

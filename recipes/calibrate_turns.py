@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import typer
-from conversations import SETTINGS, Conversation, read_conversations
+from conversations import SETTINGS, Conversation, conversations_in
 from embedders import (
     CalibrationFolder,
     CorpusFolder,
@@ -69,12 +69,9 @@ def main(
     results: ResultsFolder = None,
 ) -> None:
     """Fit, measure by leaving one recording out, write."""
-    folder = data / "conversations"
-    if not (folder / "manifest.tsv").exists():
-        print(f"skipped: there are no conversations in {str(data)!r}; give DATA=folder")
-        return
     try:
-        recordings = read_conversations(folder)
+        if (recordings := conversations_in(data)) is None:
+            return
         weights = own_weights() if out is None else out
         measured = each_embedder(embedder, lambda name: _calibrate(name, recordings, weights))
         _show(measured)

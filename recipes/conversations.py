@@ -34,6 +34,15 @@ def read_conversations(folder: Path) -> list[Conversation]:
     return [_conversation(folder, row) for row in rows]
 
 
+def conversations_in(data: Path) -> list[Conversation] | None:
+    """Those of the corpus; None, with a sentence on standard output, if it has no such folder."""
+    folder = data / "conversations"
+    if (folder / "manifest.tsv").exists():
+        return read_conversations(folder)
+    print(f"skipped: there are no conversations in {str(data)!r}; give DATA=folder")
+    return None
+
+
 def _conversation(folder: Path, row: dict[str, str]) -> Conversation:
     name = row["recording"]
     uem = folder / f"{name}.uem"

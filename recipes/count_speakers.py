@@ -23,7 +23,7 @@ from typing import Annotated, Any, NamedTuple, Optional
 
 import numpy as np
 import typer
-from conversations import SETTINGS, Conversation, read_conversations
+from conversations import SETTINGS, Conversation, conversations_in
 from embedders import (
     CorpusFolder,
     EmbedderNames,
@@ -160,12 +160,9 @@ def main(
     results: ResultsFolder = None,
 ) -> None:
     """Compare, print, write."""
-    folder = data / "conversations"
-    if not (folder / "manifest.tsv").exists():
-        print(f"skipped: there are no conversations in {str(data)!r}; give DATA=folder")
-        return
     try:
-        conversations = read_conversations(folder)
+        if (conversations := conversations_in(data)) is None:
+            return
         measured = each_embedder(
             embedder, lambda name: _compare(name, conversations, cache, settings or [])
         )

@@ -18,11 +18,10 @@ import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Annotated, Any, Optional
 
 import typer
-from conversations import SETTINGS, read_conversations
+from conversations import SETTINGS, Conversation, conversations_in
 from embedders import (
     REFERENCE,
     CorpusFolder,
@@ -79,17 +78,15 @@ def main(
     save: Saving = True,
 ) -> None:
     """Score the pipeline on every recording of the manifest."""
-    folder = data / "conversations"
-    if not (folder / "manifest.tsv").exists():
-        print(f"skipped: there are no conversations in {str(data)!r}; give DATA=folder")
-        return
     try:
+        if (recordings := conversations_in(data)) is None:
+            return
         config = load_config(None, settings or [])
         # Settings that name an embedder are about that one.
         named = config.embedder != DiarizeConfig().embedder
         default = [config.embedder] if named else [config.embedder, REFERENCE]
         runs = each_embedder(
-            embedder, lambda name: _run(folder, name, settings or []), default=default
+            embedder, lambda name: _run(recordings, name, settings or []), default=default
         )
         _totals(runs)
         if save and (folder := results_folder(results, embedder or settings)) is not None:
@@ -99,21 +96,20 @@ def main(
         raise stop(error) from None
 
 
-def _run(folder: Path, name: str, settings: list[str]) -> Run:
+def _run(recordings: list[Conversation], name: str, settings: list[str]) -> Run:
     fitted = load_config(None, [*SETTINGS.get(name, []), *settings])
-    run = _alone(folder, replace(fitted, embedder=name))
+    run = _alone(recordings, replace(fitted, embedder=name))
     _show(run)
     return run
 
 
-def _alone(folder: Path, config: DiarizeConfig) -> Run:
+def _alone(recordings: list[Conversation], config: DiarizeConfig) -> Run:
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=context) as pool:
-        return pool.submit(_score, folder, config).result()
+        return pool.submit(_score, recordings, config).result()
 
 
-def _score(folder: Path, config: DiarizeConfig) -> Run:
-    recordings = read_conversations(folder)
+def _score(recordings: list[Conversation], config: DiarizeConfig) -> Run:
     diarizer = Diarizer.from_config(config)
     diarizer(recordings[0].path)  # first call: warms caches up, not timed
     stages: dict[str, float] = {}

@@ -43,7 +43,7 @@ def fastest_exact(model: Any) -> Stream:
     chunks[0, :CONTEXT] = 0
     # All of it is so small that sharing it among threads costs more than doing it.
     with one_thread():
-        with torch.jit.optimized_execution(False):  # optimising takes ten times as long
+        with torch.jit.optimized_execution(False):  # to optimise takes longer than to run
             (expected,) = chunk_by_chunk(model)([chunks])
         try:
             fast = by_layers(model)
@@ -90,7 +90,7 @@ def by_layers(model: Any) -> Stream:
         mirrored = chunks[:, -MIRRORED - 1 : -1].flip(1)
         frames = torch.cat([chunks, mirrored], dim=1).unfold(1, FRAME, FRAME_HOP)
         spectrum = torch.fft.rfft(frames * window)  # (C, FRAMES, FRAME / 2 + 1)
-        # Its `abs` takes twice as long.
+        # Its `abs` takes longer.
         hidden = spectrum.real.square().add_(spectrum.imag.square()).sqrt_().flatten(1)
         for matrix, offset in layers:
             hidden = torch.addmm(offset, hidden, matrix).relu_()

@@ -79,7 +79,6 @@ def test_the_file_in_blocks_of_any_length_is_the_whole_wave(
 ):
     assert diarizer(wave, uri=result.uri).to_rttm() == result.to_rttm()
     for block_s in (1.7, 60.0):
-        monkeypatch.setattr(diarize.recording, "BLOCK_S", block_s)
         monkeypatch.setattr(diarize.recording, "BLOCK", round(block_s * 16_000))
         monkeypatch.setattr(diarize.recording, "IN_MEMORY", 1 << 20)
         again = diarizer(meeting)
