@@ -12,6 +12,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Optional
 
+import torch
 import typer
 from conversations import read_conversations
 from progress import Terminal
@@ -28,6 +29,8 @@ from encoder.audio import load_audio
 from encoder.config import apply_overrides, from_mapping, read_toml
 from encoder.errors import ToolkitError
 from encoder.layouts import read_corpus
+from encoder.manifest import Utterance
+from encoder.run import read_teacher
 
 CONFIG = Path(__file__).parent / "configs" / "segmentation" / "small.toml"
 
@@ -69,7 +72,19 @@ def _train(plan: SegmentationPlan, data: Path, out: Path, cache: Path, report: T
         f"{len(voices.speakers)} voices to train on, {len(validation)} chunks of conversations "
         "for validation"
     )
-    return train_segmentation(plan, simulator, validation, out, report=report)
+    vectors = _vectors(voices.speakers, utterances, Path(plan.teacher)) if plan.teacher else None
+    return train_segmentation(plan, simulator, validation, out, vectors=vectors, report=report)
+
+
+def _vectors(speakers: list[str], utterances: list[Utterance], teacher: Path) -> torch.Tensor:
+    """(N, E): the middle of the vectors of each speaker's utterances, zeros without one."""
+    known = read_teacher(teacher)
+    size = len(next(iter(known.values())))
+    sums = {speaker: torch.zeros(size) for speaker in speakers}
+    for utterance in utterances:
+        if utterance.speaker in sums and utterance.name in known:
+            sums[utterance.speaker] += known[utterance.name]
+    return torch.nn.functional.normalize(torch.stack([sums[s] for s in speakers]), dim=1)
 
 
 def _development(folder: Path, plan: SegmentationPlan) -> list[ReferenceChunk]:

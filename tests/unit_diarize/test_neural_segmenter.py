@@ -32,11 +32,11 @@ def blocks_of(wave, longest):
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
-    torch.manual_seed(3)
+    torch.manual_seed(1)
     network = SegmentationNetwork(SegmentationNetworkConfig(width=8, layers=1, hidden=8, edges=8))
     with torch.no_grad():  # so that it says one thing here and another there
         for p in network.parameters():
-            p.mul_(3)
+            p.mul_(2)
     return str(save_network(network, tmp_path_factory.mktemp("weights"), name="tiny"))
 
 

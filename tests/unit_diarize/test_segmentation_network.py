@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from diarize.segmentation.neural.labelled import LabelledChunk
 from diarize.segmentation.neural.network import SegmentationNetwork, SegmentationNetworkConfig
 from diarize.segmentation.neural.powerset import IGNORED, Powerset
 from diarize.segmentation.neural.run import checkpoint_network, start_network, train_segmentation
@@ -26,6 +27,7 @@ from diarize.segmentation.neural.validation import (
     local_error,
     validate,
 )
+from diarize.segmentation.neural.voice_term import VoiceTermConfig
 from diarize.segmentation.neural.weights import load_network, save_network
 from diarize.timeline import Turn
 from encoder.checkpoint import load_weights, save_weights
@@ -56,7 +58,8 @@ class Tones:
             activity[start:end, k] = True
             tone = 0.1 * np.sin(2 * np.pi * hertz * at + rng.uniform(0, 6))
             wave[start * 160 : end * 160] += tone[start * 160 : end * 160].astype(np.float32)
-        return wave, activity[:, rng.permutation(2)]
+        order = rng.permutation(2)
+        return LabelledChunk(wave, activity[:, order], order)
 
 
 class Bars:
@@ -90,7 +93,7 @@ def test_the_default_network_has_at_most_a_million_and_a_half_parameters():
 
 
 @pytest.mark.parametrize("heads", [0, 3])
-@pytest.mark.parametrize("frames", [1, 2, 3, 5, 100, 999, 1000])
+@pytest.mark.parametrize("frames", [1, 2, 3, 5, 8, 9, 100, 999, 1000])
 def test_one_output_for_two_frames(frames, heads):
     network = SegmentationNetwork(SegmentationNetworkConfig(hidden=12, layers=1, heads=heads))
     found = network(torch.randn(2, frames, 64))
@@ -172,12 +175,14 @@ def test_a_fourth_speaker_is_ignored_not_silent():
             activity = np.zeros((100, 4), np.bool_)
             for k in range(4):
                 activity[20 * k : 20 * k + 20 - 2 * k, k] = True
-            return np.zeros(16000, np.float32), activity
+            return LabelledChunk(np.zeros(16000, np.float32), activity, np.arange(4))
 
     config = BatchConfig(chunks=1, chunk_s=1.0, workers=0)
     batch = ChunkBatches(Four(), Powerset(), config=config, seed=0, numbers=1)(0)
     expected = [1] * 10 + [2] * 9 + [0] + [3] * 8 + [0] * 2 + [IGNORED] * 7 + [0] * 13
     assert batch.classes[0].tolist() == expected
+    alone = [0] * 10 + [1] * 9 + [-1] + [2] * 8 + [-1] * 2 + [3] * 7 + [-1] * 13
+    assert batch.voices[0].tolist() == alone
 
 
 def test_batches_depend_on_seed_and_number_alone():
@@ -231,12 +236,14 @@ def test_some_chunks_are_quieter():
 
 def test_accuracy_counts_the_best_order():
     class Says(torch.nn.Module):
-        def forward(self, features):
+        def forward(self, features, *, heard):
             chosen = torch.tensor([2, 2, 0, 4])
-            return torch.nn.functional.one_hot(chosen, 7)[None].float().mul(20).log_softmax(2)
+            classes = torch.nn.functional.one_hot(chosen, 7)[None].float().mul(20).log_softmax(2)
+            return classes, torch.zeros(1, 1, 24)
 
     classes = torch.tensor([[1, 1, 1, IGNORED]])
-    loss, measured = PowersetObjective(Powerset())(Says(), Batch(torch.zeros(1, 8, 64), classes))
+    batch = Batch(torch.zeros(1, 8, 64), classes, torch.full((1, 4), IGNORED))
+    loss, measured = PowersetObjective(Powerset())(Says(), batch)
     assert measured["accuracy"] == pytest.approx(2 / 3)
     assert float(loss) == pytest.approx(20 / 3, abs=0.01)
 
@@ -255,7 +262,7 @@ def reference(count=6):
     """Chunks for validation, made by the same hand as those for training."""
     chunks = []
     for i in range(count):
-        wave, activity = Tones().chunk(np.random.default_rng([99, i]))
+        wave, activity, _ = Tones().chunk(np.random.default_rng([99, i]))
         features = centred(torch.from_numpy(wave), LogMel())
         chunks.append(ReferenceChunk(features, activity[::2], np.ones(50, np.bool_)))
     return chunks
@@ -272,6 +279,25 @@ def test_a_run_learns_and_leaves_weights(tmp_path):
     kept = checkpoint_network(PLAN, tmp_path)
     chunk = reference()[0].features[None]
     assert torch.allclose(kept(chunk), load_network(path).network(chunk), atol=0.05)
+
+
+def test_voices_are_learnt_along(tmp_path):
+    from dataclasses import replace
+
+    seen = []
+
+    class Voices(Bars):
+        def bar(self, title, total):
+            from contextlib import nullcontext
+
+            return nullcontext(lambda step, measured: seen.append(measured.get("voices")))
+
+    plan = replace(PLAN, voices=VoiceTermConfig(weight=0.5))
+    vectors = torch.eye(4)[:2]
+    path = train_segmentation(plan, Tones(), [], tmp_path, vectors=vectors, report=Voices())
+    known = [value for value in seen[-20:] if value is not None]
+    assert np.mean(known) > 0.9
+    assert load_network(path).network(torch.zeros(1, 8, 64)).shape == (1, 4, 7)
 
 
 def test_a_stopped_run_goes_on_with_the_same_losses(tmp_path):

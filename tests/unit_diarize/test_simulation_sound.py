@@ -179,7 +179,8 @@ def test_chunks_have_a_column_for_each_who_speaks():
     simulator = Simulator(bank(12), Acoustics(), list(STYLES.values()))
     columns, began = [], 0
     for seed in range(120):
-        wave, activity = simulator.chunk(rng(seed))
+        wave, activity, voices = simulator.chunk(rng(seed))
+        assert len(voices) == len(set(voices.tolist())) == activity.shape[1]
         assert wave.shape == (160_000,) and wave.dtype == np.float32 and np.isfinite(wave).all()
         assert np.abs(wave).max() <= 0.971 and wave.any()
         assert activity.dtype == bool and activity.shape[0] == 1000
@@ -194,10 +195,23 @@ def test_chunks_have_a_column_for_each_who_speaks():
 def test_a_chunk_depends_on_its_seed_alone():
     simulator = Simulator(bank(), Acoustics(), [STYLES["meeting"]], chunk_s=4.0)
     first = [simulator.chunk(rng(seed)) for seed in (1, 2)]
-    for (wave, activity), seed in zip(first[::-1], (2, 1), strict=True):
+    for chunk, seed in zip(first[::-1], (2, 1), strict=True):
         again = simulator.chunk(rng(seed))
-        assert np.array_equal(wave, again[0]) and np.array_equal(activity, again[1])
+        assert all(np.array_equal(one, other) for one, other in zip(chunk, again, strict=True))
     assert not np.array_equal(first[0][0], first[1][0]) and len(first[0][0]) == 64_000
+
+
+def test_voices_are_numbers_in_the_bank():
+    """A chunk of one tone tells which speaker's it is."""
+    simulator = Simulator(bank(), Acoustics(), [dataclasses.replace(DRY, speakers=(1, 1))])
+    seen = set()
+    for seed in range(20):
+        wave, _, voices = simulator.chunk(rng(seed))
+        if len(voices) == 1:
+            hertz = np.abs(np.fft.rfft(wave)).argmax() * RATE / len(wave)
+            assert abs(hertz - (300 + 137 * voices[0])) < 20
+            seen.add(int(voices[0]))
+    assert len(seen) > 2
 
 
 def test_a_bank_of_one_still_makes_chunks():

@@ -1,10 +1,12 @@
 """The local segmentation network: who speaks in each frame of a chunk.
 
-    log-mel (B, F, M), 10 ms -> two convolutions that halve the rate -> LSTM in both directions at
-    40 ms -> back to 20 ms, beside what the first convolution heard -> one of 7 classes a frame
+    log-mel (B, F, M), 10 ms -> three convolutions that halve the rate -> LSTM in both directions
+    and attention at 80 ms -> back to 20 ms, beside what the first convolution heard -> one of 7
+    classes a frame
 
-The LSTMs compare voices over the whole chunk, for which 40 ms are fine enough, and cost half of
-what they would at 20 ms; the edges of speech come from the first convolution.
+The LSTMs learn what a voice is like, and attention compares voices over the whole chunk. For that
+80 ms are fine enough, at a quarter of the cost; the edges of speech come from the first
+convolution.
 
 Each frame is seen twice: at its level, so that a quiet chunk stays quiet (recordings are brought to
 one level first), and without the chunk's mean of each band, so that the microphone matters less.
@@ -13,7 +15,7 @@ one level first), and without the chunk's mean of each band, so that the microph
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
-from typing import cast
+from typing import Literal, cast, overload
 
 import torch
 from torch import Tensor, nn
@@ -21,10 +23,11 @@ from torch import Tensor, nn
 from diarize.segmentation.neural.powerset import Powerset
 from encoder.errors import ConfigError
 
-__all__ = ["SegmentationNetwork", "SegmentationNetworkConfig"]
+__all__ = ["COARSE", "SegmentationNetwork", "SegmentationNetworkConfig"]
 
 # Of log-mel power in speech at the level of all recordings: about its mean, and its deviation.
 LEVEL, SPREAD = -5.0, 4.0
+COARSE = 4  # frames of 20 ms in one of 80 ms
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,7 @@ class SegmentationNetworkConfig:
     width: int = field(default=128, metadata={"help": "channels of the convolutions"})
     layers: int = field(default=3, metadata={"help": "LSTMs on top of each other"})
     hidden: int = field(default=112, metadata={"help": "units of an LSTM in each direction"})
-    heads: int = field(default=0, metadata={"help": "of attention after the LSTMs; 0: none"})
+    heads: int = field(default=4, metadata={"help": "of attention after the LSTMs; 0: none"})
     edges: int = field(default=64, metadata={"help": "channels of the last layer, at 20 ms"})
     dropout: float = field(default=0.1, metadata={"help": "between layers, in training"})
     speakers: int = field(default=3, metadata={"help": "local speakers (S)"})
@@ -71,6 +74,8 @@ class SegmentationNetwork(nn.Module):
         self.first_norm = nn.LayerNorm(c.width)
         self.second = nn.Conv1d(c.width, c.width, 3, stride=2, padding=1)
         self.second_norm = nn.LayerNorm(c.width)
+        self.third = nn.Conv1d(c.width, c.width, 3, stride=2, padding=1)
+        self.third_norm = nn.LayerNorm(c.width)
         self.lstm = nn.LSTM(
             c.width,
             c.hidden,
@@ -85,21 +90,28 @@ class SegmentationNetwork(nn.Module):
             self.attention = nn.Linear(D, 3 * D)
             self.attended = nn.Linear(D, D)
         self.dropout = nn.Dropout(c.dropout)
-        self.finer = nn.Linear(D, 2 * c.edges)
+        self.finer = nn.Linear(D, COARSE * c.edges)
         self.beside = nn.Linear(c.width, c.edges)
         self.classes = nn.Linear(c.edges, len(Powerset(c.speakers, c.at_once)))
 
-    def forward(self, features: Tensor) -> Tensor:
+    @overload
+    def forward(self, features: Tensor) -> Tensor: ...
+    @overload
+    def forward(self, features: Tensor, *, heard: Literal[True]) -> tuple[Tensor, Tensor]: ...
+
+    def forward(self, features: Tensor, *, heard: bool = False) -> Tensor | tuple[Tensor, Tensor]:
+        """heard: give (B, ceil(F / 8), 2 hidden) too, what the LSTMs say of each 80 ms."""
         seen = torch.cat([features - LEVEL, features - features.mean(dim=1, keepdim=True)], dim=2)
         edges = _convolved(seen / SPREAD, self.first, self.first_norm)  # (B, F2, width)
-        coarse = _convolved(edges, self.second, self.second_norm)  # (B, F4, width)
-        context, _ = self.lstm(self.dropout(coarse))  # (B, F4, 2 hidden)
-        if self.config.heads:
-            context = context + self._compared(context)
-        B, F4, _ = context.shape
-        fine = self.finer(self.dropout(context)).reshape(B, 2 * F4, -1)[:, : edges.shape[1]]
+        coarse = _convolved(edges, self.second, self.second_norm)
+        coarse = _convolved(coarse, self.third, self.third_norm)  # (B, F8, width)
+        voices, _ = self.lstm(self.dropout(coarse))  # (B, F8, 2 hidden)
+        context = voices + self._compared(voices) if self.config.heads else voices
+        B, F8, _ = context.shape
+        fine = self.finer(self.dropout(context)).reshape(B, COARSE * F8, -1)[:, : edges.shape[1]]
         both = nn.functional.gelu(fine + self.beside(edges))
-        return torch.log_softmax(self.classes(both), dim=2)
+        classes = torch.log_softmax(self.classes(both), dim=2)
+        return (classes, voices) if heard else classes
 
     def _compared(self, context: Tensor) -> Tensor:
         """What each frame (B, F, D) takes from all frames of the chunk."""

@@ -17,6 +17,7 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
+from diarize.segmentation.neural.labelled import LabelledChunk
 from diarize.segmentation.neural.script import FRAME, Script, write_script
 from diarize.segmentation.neural.style import ConversationStyle
 from diarize.segmentation.neural.surroundings import EARLY, LONGEST, Acoustics, Room
@@ -88,8 +89,8 @@ class Simulator:
         if self.samples < FRAME:
             raise ConfigError(f"chunk_s is {chunk_s}: give 0.01 s or more")
 
-    def chunk(self, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        """A chunk (T,) and who speaks in each 10 ms of it (F, K): K as many as do speak in it."""
+    def chunk(self, rng: np.random.Generator) -> LabelledChunk:
+        """A chunk and who speaks in each 10 ms of it: K as many as do speak in it."""
         style = self.styles[int(rng.integers(len(self.styles)))]
         turns = self._turns(style, rng)
         names, speaker = np.unique(turns[:, 0], return_inverse=True)
@@ -99,7 +100,8 @@ class Simulator:
         wave, activity = _sound(
             turns, self.samples, self.voices, members, self.acoustics, style, rng
         )
-        return wave, activity[:, activity.any(axis=0)]
+        spoke = activity.any(axis=0)
+        return LabelledChunk(wave, activity[:, spoke], members[spoke])
 
     def _turns(self, style: ConversationStyle, rng: np.random.Generator) -> NDArray[np.int64]:
         """(n, 3) speaker, start, end in the chunk's samples; some reach out of it."""

@@ -13,16 +13,18 @@ from pathlib import Path
 from typing import cast
 
 import torch
+from torch import Tensor
 
+from diarize.segmentation.neural.labelled import ChunkSource
 from diarize.segmentation.neural.network import SegmentationNetwork, SegmentationNetworkConfig
 from diarize.segmentation.neural.powerset import Powerset
 from diarize.segmentation.neural.training import (
     ChunkBatches,
-    ChunkSource,
     PowersetObjective,
     SegmentationPlan,
 )
 from diarize.segmentation.neural.validation import ReferenceChunk, validate
+from diarize.segmentation.neural.voice_term import VoiceTerm
 from diarize.segmentation.neural.weights import DEFAULT, load_network, save_network
 from encoder.config import to_mapping
 from encoder.curves import draw_curves
@@ -44,16 +46,21 @@ def train_segmentation(
     validation: Sequence[ReferenceChunk],
     out: Path,
     *,
+    vectors: Tensor | None = None,
     name: str = DEFAULT,
     report: Reporter,
 ) -> Path:
     """Train on chunks of `source`; the path of the weights `name-HASH.safetensors` in `out`, those
-    of the best validation, or the last without one. Raises ToolkitError for an unusable plan."""
+    of the best validation, or the last without one. Raises ToolkitError for an unusable plan.
+
+    vectors: (N, E) unit vectors of the voices by their number, for `VoiceTerm`; zeros if unknown.
+    """
     engine = make_engine(plan.engine)
     torch.set_num_threads(plan.threads)
     torch.manual_seed(plan.seed)
     network = start_network(plan)
     powerset = powerset_of(network)
+    voices = _voice_term(plan, network, vectors)
     if engine.is_main:
         with replacing(out / "plan.json") as partial_file:
             text = json.dumps(to_mapping(plan), indent=1) + "\n"
@@ -69,7 +76,7 @@ def train_segmentation(
     with batches, report.bar(name, plan.fit.steps) as moved:
         done = fit(
             network,
-            PowersetObjective(powerset),
+            PowersetObjective(powerset, voices),
             batches,
             config=plan.fit,
             out=out / PHASE,
@@ -113,6 +120,19 @@ def checkpoint_network(plan: SegmentationPlan, out: Path) -> SegmentationNetwork
     network = start_network(plan)
     load_parts(path, content, {"averaged": network})
     return network.eval()
+
+
+def _voice_term(
+    plan: SegmentationPlan, network: SegmentationNetwork, vectors: Tensor | None
+) -> VoiceTerm | None:
+    if plan.voices.weight == 0:
+        return None
+    if vectors is None:
+        raise ConfigError(
+            f"voices.weight is {plan.voices.weight}, but there are no vectors of the voices: make "
+            "them with `make teacher` and name them (teacher), or set it to 0"
+        )
+    return VoiceTerm(vectors, 2 * network.config.hidden, plan.voices)
 
 
 def powerset_of(network: SegmentationNetwork) -> Powerset:

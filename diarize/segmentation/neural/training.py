@@ -10,7 +10,7 @@ from __future__ import annotations
 import multiprocessing
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -18,8 +18,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
+from diarize.segmentation.neural.labelled import ChunkSource
 from diarize.segmentation.neural.network import SegmentationNetworkConfig
 from diarize.segmentation.neural.powerset import IGNORED, Powerset
+from diarize.segmentation.neural.voice_term import VoiceTerm, VoiceTermConfig
 from encoder.engine import EngineConfig
 from encoder.errors import ConfigError
 from encoder.features import LogMel
@@ -30,7 +32,6 @@ __all__ = [
     "Batch",
     "BatchConfig",
     "ChunkBatches",
-    "ChunkSource",
     "PowersetObjective",
     "SegmentationPlan",
     "centred",
@@ -39,14 +40,6 @@ __all__ = [
 
 HOP = 160  # samples of a feature frame, and of a frame of the reference
 FRAME = 2 * HOP  # of the network
-
-
-class ChunkSource(Protocol):
-    """Labelled chunks without end, for instance `render.Simulator`."""
-
-    def chunk(self, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        """A wave (T,), and who of K speaks in each 10 ms of it: (F, K), F = T / 160."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -85,17 +78,23 @@ class SegmentationPlan:
     init: str = field(
         default="", metadata={"help": "weights to go on from, a name or a path; empty: from chance"}
     )
+    teacher: str = field(
+        default="", metadata={"help": "npz of prepare_teacher.py, for [voices]; empty: none"}
+    )
     model: SegmentationNetworkConfig = field(default_factory=SegmentationNetworkConfig)
+    voices: VoiceTermConfig = field(default_factory=VoiceTermConfig)
     batch: BatchConfig = field(default_factory=BatchConfig)
     fit: FitConfig = field(default_factory=FitConfig)
     engine: EngineConfig = field(default_factory=EngineConfig)
 
 
 class Batch(NamedTuple):
-    """features (B, F, M) float16, log-mel; classes (B, F / 2) int64, or IGNORED."""
+    """features (B, F, M) float16, log-mel; classes (B, F / 2) int64, or IGNORED; voices
+    (B, F / 2) int64, the number of who speaks alone, or IGNORED."""
 
     features: Tensor
     classes: Tensor
+    voices: Tensor
 
 
 def centred(wave: Tensor, log_mel: LogMel) -> Tensor:
@@ -188,18 +187,18 @@ class _Made(Dataset[Batch]):
     def __getitem__(self, number: int) -> Batch:
         rng = np.random.default_rng([self.seed, number])
         chunks = [self._chunk(rng) for _ in range(self.config.chunks)]
-        activity = torch.from_numpy(np.stack([kept for _, kept, _ in chunks]))
-        ignored = torch.from_numpy(np.stack([out for _, _, out in chunks]))
-        classes = self.powerset.of(activity)
+        features, kept, ignored, alone = zip(*chunks, strict=True)
+        classes = self.powerset.of(torch.from_numpy(np.stack(kept)))
         return Batch(
-            torch.stack([features for features, _, _ in chunks]),
-            torch.where(ignored, IGNORED, classes),
+            torch.stack(features),
+            torch.where(torch.from_numpy(np.stack(ignored)), IGNORED, classes),
+            torch.from_numpy(np.stack(alone)),
         )
 
     def _chunk(
         self, rng: np.random.Generator
-    ) -> tuple[Tensor, NDArray[np.bool_], NDArray[np.bool_]]:
-        wave, activity = self.source.chunk(rng)
+    ) -> tuple[Tensor, NDArray[np.bool_], NDArray[np.bool_], NDArray[np.int64]]:
+        wave, activity, voices = self.source.chunk(rng)
         T = seconds_to_samples(self.config.chunk_s)
         if wave.shape != (T,) or len(activity) != T // HOP:
             raise ValueError(
@@ -211,24 +210,33 @@ class _Made(Dataset[Batch]):
         features = centred(torch.from_numpy(wave), self.log_mel).to(torch.float16)
         pairs = activity[0::2] | activity[1::2]
         kept, ignored = most_speaking(pairs, self.powerset.speakers)
-        return features, kept, ignored
+        alone = np.full(len(pairs), IGNORED, np.int64)
+        if len(voices):
+            one = pairs.sum(axis=1) == 1
+            alone[one] = voices[pairs[one].argmax(axis=1)]
+        return features, kept, ignored, alone
 
 
 class PowersetObjective(nn.Module):
-    """Cross entropy of powerset classes, with each chunk's columns in the order that fits best."""
+    """Cross entropy of powerset classes, with each chunk's columns in the order that fits best,
+    and what `voices` adds to it."""
 
-    def __init__(self, powerset: Powerset) -> None:
+    def __init__(self, powerset: Powerset, voices: VoiceTerm | None = None) -> None:
         super().__init__()
-        self.powerset = powerset
+        self.powerset, self.voices = powerset, voices
 
     def forward(
         self, network: nn.Module, batch: Batch, *, progress: float = 0.0
     ) -> tuple[Tensor, dict[str, float]]:
         """The loss and how often the likeliest class is right."""
-        log_probabilities = network(batch.features.float())
+        log_probabilities, heard = network(batch.features.float(), heard=True)
         fit = self.powerset.fit(log_probabilities, batch.classes)
         loss = fit.loss.mean()
         scored = fit.classes != IGNORED
         right = (log_probabilities.argmax(dim=2) == fit.classes) & scored
         accuracy = float(right.sum()) / max(1, int(scored.sum()))
-        return loss, {"loss": float(loss.detach()), "accuracy": accuracy}
+        measured = {"loss": float(loss.detach()), "accuracy": accuracy}
+        if self.voices is None:
+            return loss, measured
+        more, seen = self.voices(heard, batch.voices)
+        return loss + more, {**measured, **seen}
