@@ -66,7 +66,13 @@ def _train(plan: SegmentationPlan, data: Path, out: Path, cache: Path, report: T
             on_left_out=lambda sentence: report.warn(f"left out: {sentence}"),
         )
     acoustics = Acoustics.from_corpus(data, on_left_out=report.warn)
-    simulator = Simulator(voices, acoustics, list(STYLES.values()), chunk_s=plan.batch.chunk_s)
+    simulator = Simulator(
+        voices,
+        acoustics,
+        list(STYLES.values()),
+        chunk_s=plan.batch.chunk_s,
+        disguise=plan.disguise,
+    )
     validation = _development(data / "conversations", plan)
     report.say(
         f"{len(voices.speakers)} voices to train on, {len(validation)} chunks of conversations "

@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
+from diarize.segmentation.neural.disguise import Disguise, coloured, narrowed
 from diarize.segmentation.neural.labelled import LabelledChunk
 from diarize.segmentation.neural.script import FRAME, Script, write_script
 from diarize.segmentation.neural.style import ConversationStyle
@@ -31,13 +33,15 @@ __all__ = ["Conversation", "Simulator", "render"]
 _LEVEL_DB = (-34.0, -16.0)  # RMS of the speech; the pipeline evens out whole recordings only
 _PEAK = 0.97
 _QUIET = 0.005  # power that speech would have where nobody speaks
-_FARTHEST_DB = 9.0  # of a speaker's level from the middle; a weaker one would be no reference's
+_FARTHEST_DB = 12.0  # of a speaker's level from the middle; a weaker one would be no reference's
 _TURN_DB = 1.5  # deviation between the turns of one speaker
 _TAPS = 6  # first reflections
 _NOBODY = 0.03  # share of a simulator's chunks
 _ALONE = 0.08
 _BEFORE = (30 * SAMPLE_RATE, 90 * SAMPLE_RATE)  # talk that went before a chunk
 _AROUND = 2 * SAMPLE_RATE  # of a turn that reaches out of the chunk
+_NONE = Disguise()
+_SHARED = 0.5  # of the calls have one band for all
 _NARROW_HZ = ((60.0, 180.0, 280.0, 340.0), (3300.0, 3400.0, 3600.0, 3700.0))
 
 
@@ -81,8 +85,10 @@ class Simulator:
         styles: Sequence[ConversationStyle],
         *,
         chunk_s: float = 10.0,
+        disguise: Disguise | None = None,
     ) -> None:
         self.voices, self.acoustics, self.styles = voices, acoustics, list(styles)
+        self.disguise = disguise or Disguise()
         self.samples = seconds_to_samples(chunk_s) // FRAME * FRAME
         if not self.styles:
             raise ConfigError("a simulator without styles cannot make conversations: give one")
@@ -98,7 +104,7 @@ class Simulator:
         members = self.voices.company(len(names), rng, one_set=rng.random() < style.one_set)
         turns = turns[turns[:, 0] < len(members)]  # a small bank has no more voices
         wave, activity = _sound(
-            turns, self.samples, self.voices, members, self.acoustics, style, rng
+            turns, self.samples, self.voices, members, self.acoustics, style, rng, self.disguise
         )
         spoke = activity.any(axis=0)
         return LabelledChunk(wave, activity[:, spoke], members[spoke])
@@ -127,6 +133,7 @@ def _sound(
     acoustics: Acoustics,
     style: ConversationStyle,
     rng: np.random.Generator,
+    disguise: Disguise = _NONE,
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Wave and activity of turns that may begin before 0 and end after `length`."""
     activity = np.zeros((length // FRAME, len(members)), bool)
@@ -137,7 +144,7 @@ def _sound(
     lines = []
     for k, member in enumerate(members):
         own = turns[turns[:, 0] == k, 1:]
-        dry, activity[:, k] = _track(own, length, voices, int(member), style, rng)
+        dry, activity[:, k] = _track(own, length, voices, int(member), style, rng, disguise)
         energy += float(np.dot(dry, dry))
         near = _reflected(dry, rng) if in_room else dry
         if on_lines:
@@ -148,6 +155,8 @@ def _sound(
             send += np.float32(10 ** ((late_db + rng.normal(0, 3)) / 20)) * dry
     heard = int(activity.sum()) * FRAME
     power = energy / heard if energy > 0 and heard else _QUIET
+    if rng.random() < disguise.hiss:
+        style = replace(style, hiss_db=disguise.hiss_db)
     noise = _background(length, power, acoustics, style, rng)
     if on_lines:
         mix = _on_lines(lines, noise, room, late_db, rng)
@@ -157,6 +166,8 @@ def _sound(
         mix += noise
         if room is not None and send.any():
             mix += _convolved(send, room.tail)
+    if rng.random() < disguise.narrow:
+        mix = narrowed(mix, rng)
     gain = 10 ** (rng.uniform(*_LEVEL_DB) / 20) / np.sqrt(power)
     peak = float(max(mix.max(), -mix.min(), 1e-9))
     mix *= np.float32(min(gain, _PEAK / peak))
@@ -170,12 +181,15 @@ def _track(
     member: int,
     style: ConversationStyle,
     rng: np.random.Generator,
+    disguise: Disguise,
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """What one speaker says (T,), and when (F,); turns (n, 2) start, end."""
     dry, activity = np.zeros(length, np.float32), np.zeros(length // FRAME, bool)
     level_db = float(np.clip(rng.normal(0, style.level_db), -_FARTHEST_DB, _FARTHEST_DB))
     for start, end in turns.tolist():
         wave, active = voices.draw(member, end - start, rng)
+        if rng.random() < disguise.colour:
+            wave = coloured(wave, disguise.colour_db, rng)
         at, to = max(0, start), min(end, length)
         gain = np.float32(10 ** ((level_db + rng.normal(0, _TURN_DB)) / 20))
         dry[at:to] += wave[at - start : to - start] * gain
@@ -223,16 +237,20 @@ def _on_lines(
     late_db: float,
     rng: np.random.Generator,
 ) -> NDArray[np.float32]:
-    """(T,) each one in a band of their own, the first with the noise behind."""
+    """(T,) all in one band or each in their own, the first with the noise behind."""
     T = len(noise)
     n = _size(T)
     total = np.zeros(n // 2 + 1, np.complex64)
+    edges = rng.integers(len(_NARROW_HZ[0]), size=(max(1, len(lines)), 2))
+    if rng.random() < _SHARED:
+        edges[:] = edges[0]
     tail = None if room is None else scipy.fft.rfft(room.tail, n)
     for k, line in enumerate(lines or [np.zeros(T, np.float32)]):
         own = scipy.fft.rfft(line + noise if k == 0 else line, n)
         if tail is not None and k == 0:  # one of them sits in a room that is heard
             own *= 1 + np.float32(10 ** (late_db / 20)) * tail
-        total += own * _band(float(rng.choice(_NARROW_HZ[0])), float(rng.choice(_NARROW_HZ[1])), n)
+        low_hz, high_hz = (_NARROW_HZ[i][edge] for i, edge in enumerate(edges[k].tolist()))
+        total += own * _band(low_hz, high_hz, n)
     return np.asarray(scipy.fft.irfft(total, n)[:T], np.float32)
 
 

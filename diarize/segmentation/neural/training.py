@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
+from diarize.segmentation.neural.disguise import Disguise
 from diarize.segmentation.neural.labelled import ChunkSource
 from diarize.segmentation.neural.network import SegmentationNetworkConfig
 from diarize.segmentation.neural.powerset import IGNORED, Powerset
@@ -83,6 +84,7 @@ class SegmentationPlan:
     )
     model: SegmentationNetworkConfig = field(default_factory=SegmentationNetworkConfig)
     voices: VoiceTermConfig = field(default_factory=VoiceTermConfig)
+    disguise: Disguise = field(default_factory=Disguise)
     batch: BatchConfig = field(default_factory=BatchConfig)
     fit: FitConfig = field(default_factory=FitConfig)
     engine: EngineConfig = field(default_factory=EngineConfig)
