@@ -244,3 +244,22 @@ def test_labels_of_real_voices_agree_with_silero():
         silero[start // FRAME : end // FRAME] = True
     assert (speech & ~silero).sum() < 0.06 * speech.sum()  # it closes pauses up to 0.5 s
     assert (silero & ~speech).sum() < 0.10 * speech.sum()
+
+
+def test_turns_go_on_through_pauses():
+    """Silence of a third of a second and more inside a turn, which is labelled speech."""
+    often = dataclasses.replace(DRY, hesitations=30.0, ln_hesitation=(-0.7, 0.2))
+    never = dataclasses.replace(DRY, hesitations=0.0)
+
+    def longest_pause(style, seed):
+        script = Script(np.array([(0, 0, 8 * RATE)]), 9 * RATE)
+        made = render(script, bank(), [0], acoustics=Acoustics(), style=style, rng=rng(seed))
+        spoken = made.activity[:, 0].nonzero()[0]
+        assert (np.diff(spoken) == 1).all()  # one turn
+        power = np.square(made.wave.reshape(-1, 160)).mean(axis=1)[spoken]
+        edges = np.flatnonzero(np.diff(np.concatenate([[1], power > 1e-3 * power.max(), [1]])))
+        return max((b - a for a, b in zip(edges[::2], edges[1::2], strict=True)), default=0)
+
+    with_pauses = [longest_pause(often, seed) for seed in range(8)]
+    assert sum(pause >= 33 for pause in with_pauses) >= 4
+    assert max(longest_pause(never, seed) for seed in range(8)) < 30

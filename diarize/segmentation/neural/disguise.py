@@ -2,7 +2,8 @@
 
 Each voice was recorded somewhere else, so a network could tell voices by their microphones and
 never listen to them; in real conversations everybody shares one. Training therefore gives turns a
-colour of their own, whoever speaks, and lets all pass one narrow band or drown in one hiss.
+colour of their own, whoever speaks, and lets all pass one narrow band or drown in one hiss. Nor is
+everybody equally loud.
 """
 
 from __future__ import annotations
@@ -34,6 +35,10 @@ class Disguise:
         default=0.0, metadata={"help": "probability that all pass one band of 3.2 to 7 kHz"}
     )
     hiss: float = field(default=0.0, metadata={"help": "probability of a loud hiss behind all"})
+    uneven: float = field(
+        default=0.0,
+        metadata={"help": "probability of little noise, and levels as uneven as of many headsets"},
+    )
     colour_db: float = field(
         default=6.0, metadata={"help": "deviation of a colour's gains, an octave apart, in dB"}
     )
@@ -41,13 +46,18 @@ class Disguise:
         default=(6.0, 20.0), metadata={"help": "speech over that hiss, range in dB"}
     )
 
+    uneven_db: float = field(
+        default=8.0, metadata={"help": "deviation of the speakers' levels then, in dB"}
+    )
+
     def __post_init__(self) -> None:
-        for knob in fields(self)[:3]:
+        for knob in fields(self)[:4]:
             value = getattr(self, knob.name)
             if not 0 <= value <= 1:
                 raise ConfigError(f"{knob.name} is {value}: give a probability, 0 to 1")
-        if self.colour_db < 0:
-            raise ConfigError(f"colour_db is {self.colour_db}: give zero or more decibels")
+        for name in ("colour_db", "uneven_db"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"{name} is {getattr(self, name)}: give zero or more decibels")
         if self.hiss_db[0] > self.hiss_db[1]:
             raise ConfigError(f"hiss_db is {self.hiss_db}: give the smaller number first")
 

@@ -33,7 +33,9 @@ __all__ = ["Conversation", "Simulator", "render"]
 _LEVEL_DB = (-34.0, -16.0)  # RMS of the speech; the pipeline evens out whole recordings only
 _PEAK = 0.97
 _QUIET = 0.005  # power that speech would have where nobody speaks
-_FARTHEST_DB = 12.0  # of a speaker's level from the middle; a weaker one would be no reference's
+_FARTHEST_DB = 2.5  # deviations of a speaker's level from the middle
+_CLEAN_DB = ((32.0, 55.0), (20.0, 35.0))  # of hiss and noise, so that who is far below is heard
+_LEAST_PART = 3 * SAMPLE_RATE // 10  # of what is said between two pauses
 _TURN_DB = 1.5  # deviation between the turns of one speaker
 _TAPS = 6  # first reflections
 _NOBODY = 0.03  # share of a simulator's chunks
@@ -137,6 +139,12 @@ def _sound(
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Wave and activity of turns that may begin before 0 and end after `length`."""
     activity = np.zeros((length // FRAME, len(members)), bool)
+    if rng.random() < disguise.uneven:
+        style = replace(
+            style, level_db=disguise.uneven_db, hiss_db=_CLEAN_DB[0], noise_db=_CLEAN_DB[1]
+        )
+    elif rng.random() < disguise.hiss:
+        style = replace(style, hiss_db=disguise.hiss_db)
     on_lines, in_room = rng.random() < style.telephone, rng.random() < style.room
     room = acoustics.room(style.t60_s, rng) if in_room else None
     late_db = rng.uniform(*style.late_db)
@@ -155,8 +163,6 @@ def _sound(
             send += np.float32(10 ** ((late_db + rng.normal(0, 3)) / 20)) * dry
     heard = int(activity.sum()) * FRAME
     power = energy / heard if energy > 0 and heard else _QUIET
-    if rng.random() < disguise.hiss:
-        style = replace(style, hiss_db=disguise.hiss_db)
     noise = _background(length, power, acoustics, style, rng)
     if on_lines:
         mix = _on_lines(lines, noise, room, late_db, rng)
@@ -185,9 +191,9 @@ def _track(
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """What one speaker says (T,), and when (F,); turns (n, 2) start, end."""
     dry, activity = np.zeros(length, np.float32), np.zeros(length // FRAME, bool)
-    level_db = float(np.clip(rng.normal(0, style.level_db), -_FARTHEST_DB, _FARTHEST_DB))
+    level_db = style.level_db * float(np.clip(rng.normal(), -_FARTHEST_DB, _FARTHEST_DB))
     for start, end in turns.tolist():
-        wave, active = voices.draw(member, end - start, rng)
+        wave, active = _said(end - start, voices, member, style, rng)
         if rng.random() < disguise.colour:
             wave = coloured(wave, disguise.colour_db, rng)
         at, to = max(0, start), min(end, length)
@@ -196,6 +202,31 @@ def _track(
         first, last = at // FRAME, to // FRAME
         activity[first:last] |= active[first - start // FRAME : last - start // FRAME]
     return dry, activity
+
+
+def _said(
+    samples: int,
+    voices: VoiceBank,
+    member: int,
+    style: ConversationStyle,
+    rng: np.random.Generator,
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """A turn (T,) with pauses in it, and when it is one (F,): through its pauses."""
+    count = int(rng.poisson(style.hesitations * samples / (60 * SAMPLE_RATE)))
+    pauses = np.exp(rng.normal(*style.ln_hesitation, count)) * SAMPLE_RATE
+    pauses = pauses.astype(np.int64) // FRAME * FRAME
+    spoken = samples - int(pauses.sum())
+    ends = np.sort(rng.integers(0, max(spoken, 1), count)) // FRAME * FRAME
+    parts = np.diff(np.concatenate([[0], ends, [spoken]]))
+    if count == 0 or parts.min() < _LEAST_PART:
+        return voices.draw(member, samples, rng)
+    wave, active = np.zeros(samples, np.float32), np.ones(samples // FRAME, bool)
+    at = 0
+    for part, pause in zip(parts.tolist(), [*pauses.tolist(), 0], strict=True):
+        wave[at : at + part], said = voices.draw(member, part, rng)
+        at += part + pause
+    active[len(active) - len(said) :] = said
+    return wave, active
 
 
 def _reflected(dry: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:

@@ -42,6 +42,12 @@ class ConversationStyle:
         (-0.6, 0.75), "mean and deviation of ln(seconds) of a turn inside another's"
     )
     third: float = _knob(0.15, "probability that a turn inside may be the third at once")
+    hesitations: float = _knob(
+        14.0, "pauses inside turns, for each minute of them; references speak through them"
+    )
+    ln_hesitation: tuple[float, float] = _knob(
+        (-0.7, 0.5), "mean and deviation of ln(seconds) of such a pause"
+    )
 
     level_db: float = _knob(3.0, "deviation of the speakers' levels, in dB")
     one_set: float = _knob(0.6, "probability that all voices come from one data set")
@@ -93,6 +99,7 @@ STYLES: dict[str, ConversationStyle] = {
         inside_a_minute=3.6,
         ln_inside=(-0.7, 0.5),
         third=0.0,
+        hesitations=8.0,
         level_db=4.0,
         one_set=0.5,
         room=0.3,
@@ -117,6 +124,7 @@ STYLES: dict[str, ConversationStyle] = {
         inside_a_minute=0.9,
         ln_inside=(-0.5, 0.7),
         third=0.05,
+        hesitations=8.0,
         level_db=2.5,
         one_set=0.4,
         room=0.4,
