@@ -18,7 +18,7 @@ FINETUNED ?= runs/finetune-$(notdir $(patsubst %/,%,$(DATA)))
 OUT_ONNX ?= runs/deepspeaker.onnx
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint wheel-test train train-smoke finetune segmentation campplus teacher export evaluate score-conversations calibrate calibrate-turns score score-naming count-speakers bench bench-clusters simulate tables picture clean
+.PHONY: help demo test lint wheel-test train train-smoke finetune segmentation campplus pyannote teacher export evaluate score-conversations calibrate calibrate-turns score score-naming count-speakers bench bench-clusters simulate tables picture clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 22
@@ -59,6 +59,9 @@ segmentation: $(VENV)/.installed-test  ## train the local segmentation network o
 
 campplus: $(VENV)/.installed-test  ## fetch CAM++, a public model, for `--embedder onnx:campplus` (once)
 	$(BIN)/python recipes/prepare_campplus.py
+
+pyannote: $(VENV)/.installed-test  ## fetch pyannote's segmentation, a public network, for `--segmenter pyannote` (once)
+	$(BIN)/python recipes/prepare_pyannote.py
 
 train-smoke: $(VENV)/.installed-test  ## a minute of training; compares its first losses with the recorded ones
 	$(BIN)/python recipes/train_smoke.py

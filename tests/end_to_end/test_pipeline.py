@@ -17,7 +17,7 @@ from diarize.segmentation import SEGMENTERS
 from diarize.timeline import speaking_time
 from encoder import load_audio
 from encoder.by_length import Stretch
-from encoder.errors import ToolkitError
+from encoder.errors import BackendUnavailable, CheckpointError, ToolkitError
 
 pytestmark = pytest.mark.wheel
 
@@ -139,7 +139,12 @@ def test_one_voice_alone_is_one_speaker(diarizer, meeting, wave):
 
 @pytest.mark.parametrize("segmenter", SEGMENTERS.names())
 def test_every_segmenter_serves(segmenter, wave):
-    diarizer = Diarizer.from_config(load_config(None, [f"segmenter={segmenter}"]))
+    try:
+        diarizer = Diarizer.from_config(load_config(None, [f"segmenter={segmenter}"]))
+    except (BackendUnavailable, CheckpointError) as error:
+        if segmenter != "pyannote":
+            raise
+        pytest.skip(str(error))  # its model is fetched once
     assert len(diarizer(wave[: 20 * 16_000]).turns) >= 2
 
 

@@ -18,11 +18,14 @@ from torch import Tensor
 from diarize.segmentation import recut
 from encoder.features import LogMel
 
-__all__ = ["Chunk", "mean_over_chunks", "stream_chunks"]
+__all__ = ["Chunk", "mean_over_chunks", "stream_chunks", "stream_waves"]
 
 
 class Chunk(NamedTuple):
-    """`start` in samples; `features` (F, M), F even, each frame centred on its hop."""
+    """`start` in samples; `features`: what the network hears.
+
+    (F, M) from `stream_chunks`, F even, each frame centred on its hop; (T,) from `stream_waves`.
+    """
 
     start: int
     features: Tensor
@@ -36,22 +39,36 @@ def stream_chunks(
     The end is filled up with zeros to a multiple of two hops. An empty wave has no chunk.
     """
     hop = log_mel.config.hop
-    F = size // hop
-    held = torch.zeros(0, log_mel.config.n_mels)
-    begin, end = 0, 0  # frames of the wave that are held
+    features = _features(blocks, log_mel, piece=step)
+    for first, rows in _overlapping(features, size=size // hop, step=step // hop):
+        yield Chunk(first * hop, rows)
+
+
+def stream_waves(blocks: Iterable[Tensor], *, size: int, step: int, hop: int) -> Iterator[Chunk]:
+    """The same of plain samples: `size` and `step` are multiples of `hop`, and the end is filled
+    up with zeros to one."""
+    waves = (torch.from_numpy(piece) for piece in recut(blocks, size=step))
+    filled = (torch.nn.functional.pad(wave, (0, -len(wave) % hop)) for wave in waves)
+    yield from map(Chunk._make, _overlapping(filled, size=size, step=step))
+
+
+def _overlapping(pieces: Iterable[Tensor], *, size: int, step: int) -> Iterator[tuple[int, Tensor]]:
+    """Number of the first row, and `size` rows, every `step` rows of what `pieces` make up."""
+    held: Tensor | None = None
+    begin, end = 0, 0  # rows that are held
     coming, covered = 0, 0  # where the next chunk begins; where the last one ended
-    for features in _features(blocks, log_mel, piece=step):
-        held = torch.cat([held, features])
-        end += len(features)
-        while coming + F <= end:
-            yield Chunk(coming * hop, held[coming - begin :][:F].clone())
-            coming, covered = coming + step // hop, coming + F
-        # Should the wave end here, the last chunk will be made of the last F frames.
-        gone = max(0, min(coming, end - F) - begin)
+    for piece in pieces:
+        held = piece if held is None else torch.cat([held, piece])
+        end += len(piece)
+        while coming + size <= end:
+            yield coming, held[coming - begin :][:size].clone()
+            coming, covered = coming + step, coming + size
+        # Should the wave end here, the last chunk will be made of the last rows.
+        gone = max(0, min(coming, end - size) - begin)
         held, begin = held[gone:], begin + gone
-    if covered < end:
-        first = max(0, end - F)
-        yield Chunk(first * hop, held[first - begin :])
+    if held is not None and covered < end:
+        first = max(0, end - size)
+        yield first, held[first - begin :]
 
 
 def _features(blocks: Iterable[Tensor], log_mel: LogMel, *, piece: int) -> Iterator[Tensor]:
