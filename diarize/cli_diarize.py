@@ -84,6 +84,10 @@ def run(
         OptionalInt, typer.Option(help="Use one channel, counted from 0, not the mix.")
     ] = None,
     segmenter: SegmenterName = None,
+    exclusive: Annotated[
+        bool,
+        typer.Option("--exclusive", help="One speaker at a time, as transcripts need it."),
+    ] = False,
     clusterer: Annotated[
         OptionalStr,
         typer.Option(help=f"What groups the voices: {', '.join(CLUSTERERS.names())}."),
@@ -129,6 +133,8 @@ def run(
     }  # fmt: skip
     chosen: dict[str, Any] = {name: value for name, value in flags.items() if value is not None}
     plan = replace(load_config(config, settings or []), **chosen)
+    if exclusive:
+        plan = replace(plan, stitch=replace(plan.stitch, exclusive=True))
     SEGMENTERS.check(plan.segmenter)
     CLUSTERERS.check(plan.clusterer)
 

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from diarize.naming import NamingConfig
+from diarize.resegmentation import ResegmentationConfig
+from diarize.stitch_config import StitchConfig
 from diarize.windows import WindowConfig
 from encoder.config import apply_overrides, from_mapping, read_toml
 from encoder.errors import ConfigError
@@ -28,10 +30,19 @@ class DiarizeConfig:
     window: WindowConfig = field(default_factory=WindowConfig)
     embedder: str = field(default="deepspeaker-small", metadata={"help": "name or path; onnx:..."})
     device: str = field(default="auto", metadata={"help": "cpu, cuda or auto"})
+    stitch: StitchConfig = field(
+        default_factory=StitchConfig,
+        metadata={"help": "how chunks become turns, where the segmenter tells speakers apart"},
+    )
     clusterer: str = field(default="agglomerative", metadata={"help": "groups windows by speaker"})
     clustering: dict[str, Any] = field(
         default_factory=dict, metadata={"help": "settings by clusterer name"}
     )
+    resegment: bool = field(
+        default=True,
+        metadata={"help": "put the clustering right with the order of the windows"},
+    )
+    resegmentation: ResegmentationConfig = field(default_factory=ResegmentationConfig)
     naming: NamingConfig = field(default_factory=NamingConfig)
     min_confidence: float = field(
         default=0.0, metadata={"help": "turns less likely right than this have no speaker (0..1)"}

@@ -1,7 +1,9 @@
 """The main path: sound -> regions -> windows -> vectors -> labels -> turns.
 
-Nothing goes back, and no stage knows its neighbours, only the arrays between them. Sound goes by in
-blocks, so memory grows with the windows (about 1 KB each) and not with the samples.
+Where the segmenter tells speakers apart, the labels stitch its chunks together, so that turns begin
+and end where it says and may overlap. Nothing goes back, and no stage knows its neighbours, only
+the arrays between them. Sound goes by in blocks, so memory grows with the windows (about 1 KB each)
+and not with the samples.
 """
 
 from __future__ import annotations
@@ -19,8 +21,10 @@ from diarize.clustering.door import Clusterer, SpeakerCount, cluster
 from diarize.config import DiarizeConfig, build_backend, load_config
 from diarize.embedding import Embedder, load_embedder
 from diarize.recording import Recording, open_recording
+from diarize.resegmentation import resegment
 from diarize.result import DiarizationResult
-from diarize.segmentation import SEGMENTERS, Segmenter
+from diarize.segmentation import SEGMENTERS, Segmentation, Segmenter
+from diarize.stitching import heard_regions
 from diarize.stretches import embed_recording
 from diarize.windows import Windows, cut_windows
 from encoder.audio import probe_duration, samples_to_seconds, seconds_to_samples
@@ -107,7 +111,7 @@ class Diarizer:
             on_progress=lambda read_s: report("read", read_s, claimed_s),
         ) as recording:
             clock.start("segment")
-            windows = self._speech(recording, report, warnings.append)
+            segmentation, windows = self._speech(recording, report, warnings.append)
             clock.start("embed")
             embeddings = self._voices(recording, windows, report)
         clock.start("cluster")
@@ -117,6 +121,18 @@ class Diarizer:
             self.clusterer,
             count,
             decides=windows.lengths_s >= self.config.window.deciding_s,
+        )
+        if self.config.resegment:
+            labels = resegment(
+                embeddings, windows, labels, self.config.resegmentation, minimum=count.minimum
+            )
+        heard = heard_regions(
+            segmentation,
+            windows,
+            embeddings,
+            labels,
+            length=recording.length,
+            config=self.config.stitch,
         )
         clock.stop()
         if 0 < (found := int(labels.max(initial=-1)) + 1) < count.minimum:
@@ -130,6 +146,7 @@ class Diarizer:
             embeddings=embeddings,
             windows=windows,
             labels=labels,
+            heard=heard,
             calibration=self.calibration,
             config=self.config,
             fingerprint=self.embedder.fingerprint,
@@ -145,16 +162,17 @@ class Diarizer:
 
     def _speech(
         self, recording: Recording, report: OnStage, warn: Callable[[str], None]
-    ) -> Windows:
+    ) -> tuple[Segmentation, Windows]:
         length, length_s = recording.length, samples_to_seconds(recording.length)
         report("segment", 0, length_s)
-        regions = self.segmenter.segment(
+        segmentation = self.segmenter.segment(
             recording.blocks(lambda done: report("segment", samples_to_seconds(done), length_s))
-        ).regions
+        )
+        regions = segmentation.regions
         if len(regions) and length < self.embedder.minimum_samples:
             warn(f"{length_s:.3f} s are too short to tell who")
             regions = regions[:0]
-        return cut_windows(regions, length=length, config=self.config.window)
+        return segmentation, cut_windows(regions, length=length, config=self.config.window)
 
     def _voices(
         self, recording: Recording, windows: Windows, report: OnStage

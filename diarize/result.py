@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from diarize.assembly import assemble, speaker_names, turn_numbers
+from diarize.assembly import (
+    assemble,
+    assemble_regions,
+    speaker_names,
+    turn_numbers,
+    turn_numbers_of_regions,
+    united,
+)
 from diarize.confidence import leave_doubtful, turn_confidence
 from diarize.config import DiarizeConfig
 from diarize.files import write_atomic
@@ -44,8 +51,10 @@ class DiarizationResult:
     """What was found in a recording, as turns and as what they are made of.
 
     embeddings (N, D) unit vectors and labels (N,) belong to the N windows; names: what the speakers
-    0..K-1 are called; naming: how they came by names of a gallery. `asked` holds what the caller
-    said of speakers and channel, `warnings` a sentence for everything odd.
+    0..K-1 are called; naming: how they came by names of a gallery. heard: for each label the
+    regions (n, 2) in samples where that speaker is heard, which may overlap; None where only the
+    territories of windows are known. `asked` holds what the caller said of speakers and channel,
+    `warnings` a sentence for everything odd.
     """
 
     uri: str
@@ -59,20 +68,40 @@ class DiarizationResult:
     calibration: Calibration | None = None
     names: Sequence[str] | None = None
     naming: Naming | None = None
+    heard: Sequence[NDArray[np.int64]] | None = None
     asked: dict[str, int | None] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
 
     @cached_property
     def turns(self) -> list[Turn]:
         """Turns in time order; the doubtful ones are of UNKNOWN where `min_confidence` says so."""
-        turns = assemble(self.windows, self.labels, names=self.names)
-        return leave_doubtful(turns, self.confidence, self.config.min_confidence)
+        return leave_doubtful(self._turns, self.confidence, self.config.min_confidence)
+
+    @cached_property
+    def _turns(self) -> list[Turn]:
+        if self.heard is None:
+            return assemble(self.windows, self.labels, names=self.names)
+        names = speaker_names(self.labels) if self.names is None else self.names
+        return assemble_regions(self.heard, names=names)
 
     @cached_property
     def confidence(self) -> NDArray[np.float64]:
         """P(right speaker) of each turn, (len(turns),); NaN where nobody has measured it."""
-        turns = turn_numbers(self.windows, self.labels)
-        return turn_confidence(self.windows, self.embeddings, self.labels, turns, self.calibration)
+        return turn_confidence(
+            self.windows,
+            self.embeddings,
+            self.labels,
+            self.window_turns,
+            self.calibration,
+            lengths_s=np.array([turn.end_s - turn.start_s for turn in self._turns]),
+        )
+
+    @cached_property
+    def window_turns(self) -> NDArray[np.int64]:
+        """The number of the turn that each window (N,) is in; -1 for windows in none."""
+        if self.heard is None:
+            return turn_numbers(self.windows, self.labels)
+        return turn_numbers_of_regions(self.windows, self.labels, self.heard)
 
     @cached_property
     def annotation(self) -> Annotation:
@@ -93,7 +122,13 @@ class DiarizationResult:
         by_label = [name or own[label] for label, name in enumerate(naming.names)]
         names = list(dict.fromkeys(by_label))
         joined = np.array([*(names.index(name) for name in by_label), -1], np.int64)
-        return replace(self, labels=joined[self.labels], names=names, naming=naming)
+        heard = self.heard
+        if heard is not None:
+            heard = [
+                united([own for own, to in zip(heard, joined, strict=False) if to == number])
+                for number in range(len(names))
+            ]
+        return replace(self, labels=joined[self.labels], names=names, naming=naming, heard=heard)
 
     def to_rttm(self) -> str:
         """The turns as RTTM text."""

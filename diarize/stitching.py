@@ -1,42 +1,50 @@
 """From who speaks within each chunk, and who is who over all chunks, to turns that may overlap.
 
 Each chunk knows its local speakers; clustering says which speaker of the recording each of them is.
-Where chunks overlap their opinions are averaged: how many speak in a frame is the mean of what the
-chunks count, rounded, and it is those whom the chunks hear most.
+Where chunks overlap their opinions are averaged. How many speak in a frame is the sum of the local
+speakers' probabilities, rounded: two halves are one speaker of whom it is not clear which, not two.
+Who they are, two witnesses say: the chunks, which hear every change of speaker, and the voices of
+the windows around, which are compared over the whole recording.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from diarize.assembly import united
+from diarize.local_speakers import centroids, local_labels
 from diarize.segmentation import Segmentation
 from diarize.segmentation.hysteresis import HysteresisConfig, binarize
-from encoder.errors import ConfigError
+from diarize.stitch_config import StitchConfig
+from diarize.windows import Windows
 
-__all__ = ["StitchConfig", "speaker_regions", "stitch"]
+__all__ = ["Voices", "heard_regions", "speaker_regions", "stitch", "voices_of"]
+
+BLOCK = 1 << 15  # frames at a time, for the memory of a long recording
 
 
-@dataclass(frozen=True)
-class StitchConfig:
-    """How frames become turns; ConfigError if it makes no sense."""
+class Voices(NamedTuple):
+    """territory (N, 2) in samples, sorted and disjoint; likely (N, K): whose voice is there."""
 
-    active: float = field(
-        default=0.5, metadata={"help": "activity from which a chunk counts somebody as speaking"}
-    )
-    min_turn_s: float = field(default=0.1, metadata={"help": "drop turns shorter than this"})
-    min_gap_s: float = field(
-        default=0.2, metadata={"help": "close gaps of one speaker shorter than this"}
-    )
-    exclusive: bool = field(
-        default=False, metadata={"help": "one speaker at a time: whoever is heard most"}
-    )
+    territory: NDArray[np.int64]
+    likely: NDArray[np.float32]
 
-    def __post_init__(self) -> None:
-        if not 0 < self.active <= 1:
-            raise ConfigError(f"active is {self.active}: give more than 0 and at most 1")
+
+def voices_of(
+    windows: Windows,
+    embeddings: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    *,
+    sharpness: float = 10.0,
+) -> Voices:
+    """Whose voice each window is, the softmax of its cosines to the speakers' means."""
+    cosines = embeddings @ centroids(embeddings, labels).T
+    likely = np.exp(sharpness * (cosines - cosines.max(axis=1, keepdims=True, initial=-1)))
+    likely /= likely.sum(axis=1, keepdims=True)
+    return Voices(windows.territory, likely)
 
 
 def stitch(
@@ -44,34 +52,106 @@ def stitch(
     labels: NDArray[np.int64],
     *,
     length: int,
+    voices: Voices | None = None,
     config: StitchConfig | None = None,
 ) -> NDArray[np.bool_]:
     """Who speaks in each frame, (T, K) for T frames of a recording of `length` samples.
 
     segmentation: with `activity` (C, F, S). labels (C, S): the speaker 0..K-1 that each local one
     is; -1 for local speakers that are nobody, who are not counted either. Two local speakers of a
-    chunk with one label are one speaker.
+    chunk with one label are one speaker. Without `voices` the chunks alone say who it is.
     """
     config = config or StitchConfig()
     activity, starts, hop = segmentation.activity, segmentation.chunk_starts, segmentation.frame_hop
     if activity is None or starts is None or hop is None:
         raise ValueError("this segmenter does not tell speakers apart")
-    T, K = -(-length // hop), int(labels.max(initial=-1)) + 1
-    heard, number, chunks = np.zeros((T, K), np.float32), np.zeros(T), np.zeros(T)
-    for chunk, names, start in zip(activity, labels, (starts // hop).tolist(), strict=True):
-        part = slice(start, min(start + len(chunk), T))
-        own = np.zeros((part.stop - start, K), np.float32)
+    K = int(labels.max(initial=-1)) + 1 if voices is None else voices.likely.shape[1]
+    out = np.zeros((-(-length // hop), K), bool)
+    first = starts // hop
+    for start in range(0, len(out), BLOCK):
+        block = out[start : start + BLOCK]
+        some = slice(
+            int(np.searchsorted(first, start - activity.shape[1], side="right")),
+            int(np.searchsorted(first, start + len(block))),
+        )
+        heard, count = _chunks_say(
+            activity[some], labels[some], first[some] - start, block.shape, config
+        )
+        if voices is not None and K:
+            heard *= 1 - config.voices
+            heard += config.voices * _windows_say(voices, hop, start, len(block))
+        # Equals go to the speaker who came first, as the sort is stable.
+        rank = np.argsort(np.argsort(-heard, axis=1, kind="stable"), axis=1, kind="stable")
+        block[:] = (rank < count[:, None]) & (heard > 0)
+    return out
+
+
+def _chunks_say(
+    activity: NDArray[np.floating],
+    labels: NDArray[np.int64],
+    first: NDArray[np.int64],
+    shape: tuple[int, ...],
+    config: StitchConfig,
+) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """How much each speaker is heard in the frames of a block (T, K), and how many speak (T,)."""
+    T, K = shape
+    heard, expected, chunks = np.zeros((T, K), np.float32), np.zeros(T), np.zeros(T)
+    for chunk, names, start in zip(activity, labels, first.tolist(), strict=True):
+        part = slice(max(start, 0), min(start + len(chunk), T))
+        inside = chunk[part.start - start : part.stop - start]
+        own = np.zeros((len(inside), K), np.float32)
         for speaker in np.unique(names[names >= 0]):
-            own[:, speaker] = chunk[: len(own), names == speaker].max(axis=1)
+            own[:, speaker] = inside[:, names == speaker].max(axis=1)
         heard[part] += own
-        number[part] += (own >= config.active).sum(axis=1)
+        expected[part] += own.sum(axis=1)
         chunks[part] += 1
-    count = np.floor(number / np.maximum(chunks, 1) + 0.5)
-    if config.exclusive:
-        count = np.minimum(count, 1)
-    # Equals go to the speaker who came first, as the sort is stable.
-    rank = np.argsort(np.argsort(-heard, axis=1, kind="stable"), axis=1, kind="stable")
-    return (rank < count[:, None]) & (heard > 0)
+    chunks = np.maximum(chunks, 1)
+    heard /= chunks[:, None].astype(np.float32)
+    expected /= chunks
+    count = np.where(
+        expected < config.speech, 0, np.maximum(np.floor(expected - config.overlap) + 1, 1)
+    )
+    return heard, np.minimum(count, 1) if config.exclusive else count
+
+
+def _windows_say(voices: Voices, hop: int, first: int, frames: int) -> NDArray[np.float32]:
+    """Whose voice is in the frames from `first` on (T, K); zeros where there is no window."""
+    middle = (np.arange(first, first + frames) + 0.5) * hop
+    at = np.searchsorted(voices.territory[:, 0], middle, side="right") - 1
+    inside = (at >= 0) & (middle < voices.territory[np.maximum(at, 0), 1])
+    return np.where(inside[:, None], voices.likely[np.maximum(at, 0)], np.float32(0))
+
+
+def heard_regions(
+    segmentation: Segmentation,
+    windows: Windows,
+    embeddings: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    *,
+    length: int,
+    config: StitchConfig | None = None,
+) -> list[NDArray[np.int64]] | None:
+    """For each label 0..K-1 the regions (n, 2) in samples in which that speaker is heard; None from
+    a segmenter that does not tell speakers apart.
+
+    embeddings (N, D) unit vectors and labels (N,) of the windows. Nobody who has windows is lost:
+    who is heard beneath others only has the windows' territories.
+    """
+    if segmentation.activity is None or segmentation.frame_hop is None:
+        return None
+    config = config or StitchConfig()
+    active = stitch(
+        segmentation,
+        local_labels(segmentation, windows, embeddings, labels),
+        length=length,
+        voices=voices_of(windows, embeddings, labels, sharpness=config.sharpness),
+        config=config,
+    )
+    regions = speaker_regions(active, hop=segmentation.frame_hop, length=length, config=config)
+    return [
+        own if len(own) else united([windows.territory[labels == speaker]])
+        for speaker, own in enumerate(regions)
+    ]
 
 
 def speaker_regions(

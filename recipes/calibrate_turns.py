@@ -34,7 +34,6 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from diarize.assembly import turn_numbers
 from diarize.confidence import fit_turns, turn_margins
 from diarize.config import load_config
 from diarize.files import write_atomic
@@ -126,7 +125,7 @@ def _watch(diarizer: Diarizer, recordings: list[Conversation], calibration: Cali
                 result.windows,
                 result.embeddings,
                 result.labels,
-                turn_numbers(result.windows, result.labels),
+                result.window_turns,
                 calibration,
             )
             right, counts = right_shares(recording.reference, result.turns, uem=recording.uem)

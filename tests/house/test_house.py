@@ -227,9 +227,9 @@ ORDER = {
     "diarize": (
         "timeline files formats loudness recording segmentation windows embedding stretches vectors"
         " voice store naming"
-        " strangers enrolment clustering assembly confidence config clips sorting result"
-        " folder recognition stitching pipeline scoring cli_view cli_group cli_options cli_diarize"
-        " cli_clips_view"
+        " strangers enrolment clustering resegmentation stitch_config assembly local_speakers"
+        " stitching confidence config clips sorting result folder recognition pipeline scoring"
+        " cli_view cli_group cli_options cli_diarize cli_clips_view"
         " cli_cluster cli_tables cli_gallery cli_identify cli_score_clusters cli_score_voices"
         " cli_score cli"
     ),

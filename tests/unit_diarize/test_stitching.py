@@ -7,8 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from diarize.local_speakers import local_labels
 from diarize.segmentation import Segmentation
-from diarize.stitching import StitchConfig, speaker_regions, stitch
+from diarize.stitch_config import StitchConfig
+from diarize.stitching import Voices, heard_regions, speaker_regions, stitch
+from diarize.windows import WindowConfig, cut_windows
 from encoder.errors import ConfigError
 
 HOP = 320
@@ -49,7 +52,7 @@ def test_chunks_that_disagree_are_averaged():
     chunks = [[[0.9, 0.0]], [[0.0, 0.0]], [[0.0, 0.0]]]
     labels = np.array([[0, 1]] * 3)
     assert not stitch(segmentation(chunks, [0, 0, 0]), labels, length=HOP).any()
-    chunks = [[[0.9, 0.0]], [[0.0, 0.6]], [[0.8, 0.0]]]
+    chunks = [[[0.9, 0.0]], [[0.0, 0.8]], [[0.8, 0.0]]]
     assert stitch(segmentation(chunks, [0, 0, 0]), labels, length=HOP).tolist() == [[True, False]]
 
 
@@ -66,13 +69,13 @@ def test_against_loops(seed, C, exclusive):
     got = stitch(segmentation(activity, starts), labels, length=length, config=config)
     for t in range(starts[-1] + F):
         there = [c for c in range(C) if starts[c] <= t < starts[c] + F]
-        heard, number = np.zeros(got.shape[1]), 0
+        heard = np.zeros(got.shape[1])
         for c in there:
             for k in range(got.shape[1]):
                 mine = [activity[c, t - starts[c], s] for s in range(S) if labels[c, s] == k]
                 heard[k] += max(mine, default=0)
-                number += max(mine, default=0) >= 0.5
-        count = int(number / len(there) + 0.5)
+        expected = heard.sum() / len(there)
+        count = 0 if expected < 0.5 else max(1, int(expected - 0.5) + 1)
         count = min(count, 1) if exclusive else count
         best = sorted(range(len(heard)), key=lambda k: (-np.float32(heard[k]), k))[:count]
         assert set(np.flatnonzero(got[t])) == set(best)
@@ -91,5 +94,112 @@ def test_regions_close_gaps_and_drop_blinks():
 def test_a_segmenter_without_speakers_and_a_bad_setting():
     with pytest.raises(ValueError, match="does not tell speakers apart"):
         stitch(Segmentation(np.zeros((0, 2), np.int64)), np.zeros((0, 3), np.int64), length=10)
-    with pytest.raises(ConfigError, match="active is 0"):
-        StitchConfig(active=0)
+    with pytest.raises(ValueError, match="does not tell speakers apart"):
+        local_labels(Segmentation(np.zeros((0, 2), np.int64)), *nothing())
+    assert heard_regions(Segmentation(np.zeros((0, 2), np.int64)), *nothing(), length=10) is None
+    for wrong in ({"speech": 0.0}, {"overlap": 1.1}, {"voices": -0.1}, {"sharpness": -1.0}):
+        with pytest.raises(ConfigError, match=f"{next(iter(wrong))} is"):
+            StitchConfig(**wrong)
+
+
+def nothing():
+    return cut_windows(np.zeros((0, 2), np.int64), length=0), np.zeros((0, 2)), np.zeros(0, int)
+
+
+def test_two_halves_are_one_speaker():
+    """The chunk does not know which of two it is: that is no overlap."""
+    found = segmentation([[[0.55, 0.55], [0.9, 0.8], [0.2, 0.2]]], [0])
+    active = stitch(found, np.array([[0, 1]]), length=3 * HOP)
+    assert active.sum(axis=1).tolist() == [1, 2, 0]
+    strict = StitchConfig(overlap=0.8, speech=0.3)
+    assert stitch(found, np.array([[0, 1]]), length=3 * HOP, config=strict).sum(
+        axis=1
+    ).tolist() == [
+        1,
+        1,
+        1,
+    ]
+
+
+def test_voices_decide_where_chunks_do_not():
+    found = segmentation([[[0.5, 0.5], [0.9, 0.1], [0.5, 0.5], [0.5, 0.5]]], [0])
+    territory = np.array([[0, 2 * HOP], [2 * HOP, 3 * HOP]])
+    voices = Voices(territory, np.array([[0.2, 0.8], [0.9, 0.1]], np.float32))
+    labels = np.array([[0, 1]])
+    active = stitch(found, labels, length=4 * HOP, voices=voices)
+    assert active.argmax(axis=1).tolist() == [1, 0, 0, 0]  # no window in the last: the first
+    assert (active.sum(axis=1) == 1).all()
+    only = StitchConfig(voices=1.0)
+    active = stitch(found, labels, length=4 * HOP, voices=voices, config=only)
+    assert active[:2].argmax(axis=1).tolist() == [1, 1]
+
+
+def test_a_long_recording_goes_by_in_blocks(monkeypatch):
+    rng = np.random.default_rng(0)
+    activity, starts = rng.random((9, 10, 3)).astype(np.float32), np.arange(9) * 4
+    labels = rng.integers(-1, 3, (9, 3))
+    territory = np.arange(0, 43, 7)[:, None] * HOP + np.array([0, 7 * HOP])
+    voices = Voices(territory, rng.dirichlet(np.ones(3), len(territory)).astype(np.float32))
+    args = (segmentation(activity, starts), labels)
+    whole = stitch(*args, length=42 * HOP, voices=voices)
+    for block in (1, 5, 11):
+        monkeypatch.setattr("diarize.stitching.BLOCK", block)
+        assert np.array_equal(stitch(*args, length=42 * HOP, voices=voices), whole)
+
+
+# Local speakers
+
+A, B = np.eye(2, dtype=np.float32)
+
+
+def conversation():
+    """A speaks in frames 0-99 and 200-299, B in 100-199, both in 90-99; two chunks of 200 frames,
+    the second numbers them the other way. Windows of 50 frames."""
+    truth = np.zeros((300, 2), np.float32)
+    truth[:100, 0] = truth[200:, 0] = truth[90:200, 1] = 1
+    chunks = [truth[:200], truth[100:, ::-1]]
+    windows = cut_windows(
+        np.array([[0, 300 * HOP]]),
+        length=300 * HOP,
+        config=WindowConfig(window_s=1.0, step_s=1.0),
+    )
+    embeddings = np.array([B if 100 <= b < 200 else A for b in windows.bounds[:, 0] // HOP])
+    return segmentation(chunks, [0, 100]), windows, embeddings
+
+
+def test_local_speakers_are_who_the_windows_sound_like():
+    found, windows, embeddings = conversation()
+    labels = (embeddings[:, 1] > 0).astype(np.int64)
+    assert local_labels(found, windows, embeddings, labels).tolist() == [[0, 1], [1, 0]]
+    regions = heard_regions(found, windows, embeddings, labels, length=300 * HOP)
+    assert [(own // HOP).tolist() for own in regions] == [[[0, 100], [200, 300]], [[90, 200]]]
+    one = heard_regions(
+        found,
+        windows,
+        embeddings,
+        labels,
+        length=300 * HOP,
+        config=StitchConfig(exclusive=True),
+    )
+    assert sum(int(np.diff(own).sum()) for own in one) == 300 * HOP
+
+
+def test_local_speakers_of_a_chunk_are_different_speakers():
+    """Even where all windows sound like A; a single speaker is all there is, though."""
+    found, windows, embeddings = conversation()
+    labels = np.zeros(len(windows), np.int64)
+    labels[0] = 1
+    like_a = np.tile(A, (len(windows), 1))
+    for names in local_labels(found, windows, like_a, labels):
+        assert sorted(names) == [0, 1]
+    assert local_labels(found, windows, embeddings, labels * 0).tolist() == [[0, 0], [0, 0]]
+
+
+def test_nobody_with_windows_is_lost():
+    """The third voice is none of the chunks' two, but it was told to be there."""
+    found, windows, embeddings = conversation()
+    labels = (embeddings[:, 1] > 0).astype(np.int64)
+    labels[0] = 2
+    like = np.where(labels[:, None] == 2, [[0.0, 1.0]], embeddings).astype(np.float32)
+    regions = heard_regions(found, windows, like, labels, length=300 * HOP)
+    assert len(regions) == 3 and all(len(own) for own in regions)
