@@ -13,14 +13,12 @@ __all__ = ["StitchConfig"]
 class StitchConfig:
     """How frames become turns; ConfigError if it makes no sense."""
 
-    speech: float = field(
-        default=0.5, metadata={"help": "expected number of speakers from which one speaks (0 to 1)"}
-    )
     overlap: float = field(
-        default=0.5, metadata={"help": "how much more than one from which two speak (0 to 1)"}
+        default=0.5,
+        metadata={"help": "by how much more than one is expected to speak if two do (0 to 1)"},
     )
     voices: float = field(
-        default=0.5,
+        default=0.6,
         metadata={"help": "weight of the windows' voices; the rest is that of the chunks (0 to 1)"},
     )
     sharpness: float = field(
@@ -35,9 +33,8 @@ class StitchConfig:
     )
 
     def __post_init__(self) -> None:
-        for name in ("speech", "overlap"):
-            if not 0 < getattr(self, name) <= 1:
-                raise ConfigError(f"{name} is {getattr(self, name)}: give more than 0, at most 1")
+        if not 0 < self.overlap <= 1:
+            raise ConfigError(f"overlap is {self.overlap}: give more than 0 and at most 1")
         if not 0 <= self.voices <= 1:
             raise ConfigError(f"voices is {self.voices}: give a weight, 0 to 1")
         if not self.sharpness >= 0:

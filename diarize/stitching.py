@@ -1,8 +1,9 @@
 """From who speaks within each chunk, and who is who over all chunks, to turns that may overlap.
 
 Each chunk knows its local speakers; clustering says which speaker of the recording each of them is.
-Where chunks overlap their opinions are averaged. How many speak in a frame is the sum of the local
-speakers' probabilities, rounded: two halves are one speaker of whom it is not clear which, not two.
+Somebody speaks in the segmenter's regions. How many speak is the sum of the local speakers'
+probabilities, averaged over the chunks and rounded: two halves are one speaker of whom it is not
+clear which, not two.
 Who they are, two witnesses say: the chunks, which hear every change of speaker, and the voices of
 the windows around, which are compared over the whole recording.
 """
@@ -21,7 +22,7 @@ from diarize.segmentation.hysteresis import HysteresisConfig, binarize
 from diarize.stitch_config import StitchConfig
 from diarize.windows import Windows
 
-__all__ = ["Voices", "heard_regions", "speaker_regions", "stitch", "voices_of"]
+__all__ = ["Voices", "by_first_heard", "heard_regions", "speaker_regions", "stitch", "voices_of"]
 
 BLOCK = 1 << 15  # frames at a time, for the memory of a long recording
 
@@ -57,9 +58,10 @@ def stitch(
 ) -> NDArray[np.bool_]:
     """Who speaks in each frame, (T, K) for T frames of a recording of `length` samples.
 
-    segmentation: with `activity` (C, F, S). labels (C, S): the speaker 0..K-1 that each local one
-    is; -1 for local speakers that are nobody, who are not counted either. Two local speakers of a
-    chunk with one label are one speaker. Without `voices` the chunks alone say who it is.
+    segmentation: with `regions` and `activity` (C, F, S). labels (C, S): the speaker 0..K-1 that
+    each local one is; -1 for local speakers that are nobody, who are not counted either. Two local
+    speakers of a chunk with one label are one speaker. Without `voices` the chunks alone say who it
+    is.
     """
     config = config or StitchConfig()
     activity, starts, hop = segmentation.activity, segmentation.chunk_starts, segmentation.frame_hop
@@ -74,9 +76,13 @@ def stitch(
             int(np.searchsorted(first, start - activity.shape[1], side="right")),
             int(np.searchsorted(first, start + len(block))),
         )
-        heard, count = _chunks_say(
-            activity[some], labels[some], first[some] - start, block.shape, config
+        heard, expected = _chunks_say(
+            activity[some], labels[some], first[some] - start, block.shape
         )
+        count = np.maximum(np.floor(expected - config.overlap) + 1, 1)
+        if config.exclusive:
+            count[:] = 1
+        count *= _within(segmentation.regions, hop, start, len(block)) >= 0
         if voices is not None and K:
             heard *= 1 - config.voices
             heard += config.voices * _windows_say(voices, hop, start, len(block))
@@ -91,9 +97,9 @@ def _chunks_say(
     labels: NDArray[np.int64],
     first: NDArray[np.int64],
     shape: tuple[int, ...],
-    config: StitchConfig,
 ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    """How much each speaker is heard in the frames of a block (T, K), and how many speak (T,)."""
+    """How much each speaker is heard in the frames of a block (T, K), and how many speakers are
+    expected to speak (T,)."""
     T, K = shape
     heard, expected, chunks = np.zeros((T, K), np.float32), np.zeros(T), np.zeros(T)
     for chunk, names, start in zip(activity, labels, first.tolist(), strict=True):
@@ -107,19 +113,23 @@ def _chunks_say(
         chunks[part] += 1
     chunks = np.maximum(chunks, 1)
     heard /= chunks[:, None].astype(np.float32)
-    expected /= chunks
-    count = np.where(
-        expected < config.speech, 0, np.maximum(np.floor(expected - config.overlap) + 1, 1)
-    )
-    return heard, np.minimum(count, 1) if config.exclusive else count
+    return heard, expected / chunks
 
 
 def _windows_say(voices: Voices, hop: int, first: int, frames: int) -> NDArray[np.float32]:
     """Whose voice is in the frames from `first` on (T, K); zeros where there is no window."""
+    at = _within(voices.territory, hop, first, frames)
+    return np.where(at[:, None] >= 0, voices.likely[at], np.float32(0))
+
+
+def _within(spans: NDArray[np.int64], hop: int, first: int, frames: int) -> NDArray[np.int64]:
+    """Which of the spans (n, 2) in samples, sorted and disjoint, the middle of each frame from
+    `first` on lies in (T,); -1 if in none."""
+    if not len(spans):
+        return np.full(frames, -1)
     middle = (np.arange(first, first + frames) + 0.5) * hop
-    at = np.searchsorted(voices.territory[:, 0], middle, side="right") - 1
-    inside = (at >= 0) & (middle < voices.territory[np.maximum(at, 0), 1])
-    return np.where(inside[:, None], voices.likely[np.maximum(at, 0)], np.float32(0))
+    at = np.searchsorted(spans[:, 0], middle, side="right") - 1
+    return np.where((at >= 0) & (middle < spans[at, 1]), at, -1)
 
 
 def heard_regions(
@@ -170,3 +180,13 @@ def speaker_regions(
         binarize(column.astype(np.float32), hop=hop, length=length, config=rule)
         for column in active.T
     ]
+
+
+def by_first_heard(
+    labels: NDArray[np.int64], regions: list[NDArray[np.int64]]
+) -> tuple[NDArray[np.int64], list[NDArray[np.int64]]]:
+    """Labels (N,) and each one's regions, numbered anew in the order in which they are first heard.
+    Every label has a region."""
+    order = np.argsort([own[0, 0] for own in regions], kind="stable")
+    number = np.append(np.argsort(order), -1)  # -1 stays -1
+    return number[labels], [regions[speaker] for speaker in order]

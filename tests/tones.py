@@ -62,6 +62,10 @@ class BandEmbedder:
             rows.append(np.sqrt(row) / np.sqrt(row.sum()))
         return np.array(rows, np.float32).reshape(-1, 16)
 
+    def embed_stretches(self, stretches):
+        for stretch in stretches:
+            yield self.embed_windows(stretch.wave, stretch.bounds)
+
 
 def tone_voices(fingerprint: str = "bands", config: VoiceConfig | None = None) -> Voices:
     return Voices(LoudSegmenter(), BandEmbedder(fingerprint), config)
