@@ -18,7 +18,7 @@ FINETUNED ?= runs/finetune-$(notdir $(patsubst %/,%,$(DATA)))
 OUT_ONNX ?= runs/deepspeaker.onnx
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint wheel-test train train-smoke finetune segmentation campplus pyannote teacher export evaluate score-conversations calibrate calibrate-turns score score-naming count-speakers bench bench-clusters simulate tables picture clean
+.PHONY: help demo test lint wheel-test train train-smoke finetune segmentation campplus pyannote teacher export evaluate score-conversations calibrate calibrate-turns score score-naming count-speakers ablation bench bench-clusters simulate tables picture clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 22
@@ -97,6 +97,9 @@ score-naming: $(VENV)/.installed-test  ## how often known voices get their name,
 
 count-speakers: $(VENV)/.installed-test  ## rules that count speakers, compared on the development conversations
 	$(BIN)/python recipes/count_speakers.py --data $(DATA) $(ARGS)
+
+ablation: $(VENV)/.installed-test  ## what each part of the pipeline is worth, on the development and simulated conversations
+	$(BIN)/python recipes/ablation.py --data $(DATA) $(ARGS)
 
 bench: $(VENV)/.installed-test  ## seconds, memory and floor of each stage, for 1 minute to 10 hours of talk
 	$(BIN)/python recipes/bench.py --data $(DATA) $(ARGS)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -24,18 +25,36 @@ from diarize.recording import Recording, open_recording
 from diarize.resegmentation import resegment
 from diarize.result import DiarizationResult
 from diarize.segmentation import SEGMENTERS, Segmentation, Segmenter
-from diarize.stitching import heard_regions
+from diarize.stitching import by_first_heard, heard_regions
 from diarize.stretches import embed_recording
 from diarize.windows import Windows, cut_windows
 from encoder.audio import probe_duration, samples_to_seconds, seconds_to_samples
 from encoder.calibration import Calibration, find_calibration
 from encoder.errors import ConfigError
 
-__all__ = ["Diarizer", "OnStage"]
+__all__ = ["Diarizer", "OnStage", "Prepared"]
 
 # on_stage(stage, done, total): called when "read", "segment", "embed" and "cluster" begin, and as
 # they go on; total is None where it is not known.
 OnStage = Callable[[str, float, float | None], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """What was heard in a recording of `length` samples: all that is needed to say who spoke when.
+
+    embeddings (N, D) unit vectors of the N windows, from the embedder of that fingerprint.
+    """
+
+    uri: str
+    length: int
+    channel: int | None
+    segmentation: Segmentation
+    windows: Windows
+    embeddings: NDArray[np.float32]
+    fingerprint: str
+    seconds_by_stage: dict[str, float]
+    warnings: tuple[str, ...]
 
 
 class Diarizer:
@@ -97,8 +116,25 @@ class Diarizer:
         The counts bound the number of speakers. No speech gives no turns. Raises AudioError for
         sound that cannot be read and ConfigError for counts that contradict each other.
         """
-        count = SpeakerCount.of(speakers, min_speakers, max_speakers)
-        report = on_stage or (lambda stage, done, total: None)
+        SpeakerCount.of(speakers, min_speakers, max_speakers)  # refused before the sound is read
+        return self.decide(
+            self.prepare(audio, channel=channel, uri=uri, on_stage=on_stage),
+            speakers=speakers,
+            min_speakers=min_speakers,
+            max_speakers=max_speakers,
+            on_stage=on_stage,
+        )
+
+    def prepare(
+        self,
+        audio: str | Path | Tensor | Recording,
+        *,
+        channel: int | None = None,
+        uri: str | None = None,
+        on_stage: OnStage | None = None,
+    ) -> Prepared:
+        """The first half: everything that needs the sound. Arguments as in a call."""
+        report = on_stage or _unreported
         clock = _Clock()
         warnings: list[str] = []
         clock.start("read")
@@ -114,8 +150,39 @@ class Diarizer:
             segmentation, windows = self._speech(recording, report, warnings.append)
             clock.start("embed")
             embeddings = self._voices(recording, windows, report)
+        clock.stop()
+        return Prepared(
+            uri=uri or _uri(audio),
+            length=recording.length,
+            channel=channel,
+            segmentation=segmentation,
+            windows=windows,
+            embeddings=embeddings,
+            fingerprint=self.embedder.fingerprint,
+            seconds_by_stage=clock.seconds,
+            warnings=tuple(warnings),
+        )
+
+    def decide(
+        self,
+        prepared: Prepared,
+        *,
+        speakers: int | None = None,
+        min_speakers: int | None = None,
+        max_speakers: int | None = None,
+        on_stage: OnStage | None = None,
+    ) -> DiarizationResult:
+        """The second half: who is who. `prepared` stays as it is and serves other settings of
+        clustering, resegmentation and stitching as well; ValueError for another embedder's."""
+        if prepared.fingerprint != self.embedder.fingerprint:
+            other, own = prepared.fingerprint, self.embedder.fingerprint
+            raise ValueError(f"prepared with the embedder {other}, not with {own}")
+        count = SpeakerCount.of(speakers, min_speakers, max_speakers)
+        windows, embeddings = prepared.windows, prepared.embeddings
+        warnings = [*prepared.warnings]
+        clock = _Clock()
         clock.start("cluster")
-        report("cluster", 0, None)
+        (on_stage or _unreported)("cluster", 0, None)
         labels = cluster(
             embeddings,
             self.clusterer,
@@ -127,13 +194,15 @@ class Diarizer:
                 embeddings, windows, labels, self.config.resegmentation, minimum=count.minimum
             )
         heard = heard_regions(
-            segmentation,
+            prepared.segmentation,
             windows,
             embeddings,
             labels,
-            length=recording.length,
+            length=prepared.length,
             config=self.config.stitch,
         )
+        if heard is not None:
+            labels, heard = by_first_heard(labels, heard)
         clock.stop()
         if 0 < (found := int(labels.max(initial=-1)) + 1) < count.minimum:
             warnings.append(
@@ -141,21 +210,21 @@ class Diarizer:
                 f"{len(windows)} windows of speech can hold"
             )
         return DiarizationResult(
-            uri=uri or _uri(audio),
-            duration_s=samples_to_seconds(recording.length),
+            uri=prepared.uri,
+            duration_s=samples_to_seconds(prepared.length),
             embeddings=embeddings,
             windows=windows,
             labels=labels,
             heard=heard,
             calibration=self.calibration,
             config=self.config,
-            fingerprint=self.embedder.fingerprint,
-            seconds_by_stage=clock.seconds,
+            fingerprint=prepared.fingerprint,
+            seconds_by_stage={**prepared.seconds_by_stage, **clock.seconds},
             asked={
                 "speakers": speakers,
                 "min_speakers": min_speakers,
                 "max_speakers": max_speakers,
-                "channel": channel,
+                "channel": prepared.channel,
             },
             warnings=warnings,
         )
@@ -184,6 +253,10 @@ class Diarizer:
             self.embedder,
             on_done=lambda done, total: report("embed", done, total),
         )
+
+
+def _unreported(stage: str, done: float, total: float | None) -> None:
+    """Where nobody wants to know."""
 
 
 class _Clock:

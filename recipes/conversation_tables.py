@@ -6,17 +6,17 @@ from pathlib import Path
 from typing import Any
 
 Stored = dict[str, Any]
-_HEAD = "DER full % | missed | false alarm | confusion | fair | forgiving | speakers"
+HEAD = "DER full % | missed | false alarm | confusion | fair | forgiving | speakers"
 
 
 def conversations(runs: list[Stored]) -> str:
     """DER of every embedder in total, and what it costs."""
-    lines = [f"| embedder, recordings | {_HEAD} right | CPU s an hour |", "|---|" + "---:|" * 8]
+    lines = [f"| embedder, recordings | {HEAD} right | CPU s an hour |", "|---|" + "---:|" * 8]
     for run in runs:
         cpu_s = f"{run['per_hour_of_sound']['cpu_s']:.0f}"
         for title, total in (("all", run["all"]["total"]), ("trusted", run["trusted"])):
             right = f"{total['speaker_count_right']} of {total['recordings']}"
-            lines.append(_der_row(f"{title_of(run)}, {title}", total, right, cpu_s))
+            lines.append(der_row(f"{title_of(run)}, {title}", total, right, cpu_s))
     lines.append("")
     for run in runs:
         per_hour = run["per_hour_of_sound"]
@@ -32,10 +32,10 @@ def conversations(runs: list[Stored]) -> str:
 
 def recordings(runs: list[Stored]) -> str:
     """DER of every recording with the first embedder."""
-    lines = [f"| with {title_of(runs[0])} | {_HEAD} found / true |", "|---|" + "---:|" * 7]
+    lines = [f"| with {title_of(runs[0])} | {HEAD} found / true |", "|---|" + "---:|" * 7]
     for row in runs[0]["all"]["recordings"]:
         count = row["speakers"]
-        lines.append(_der_row(row["uri"], row, f"{count['hypothesis']} / {count['reference']}"))
+        lines.append(der_row(row["uri"], row, f"{count['hypothesis']} / {count['reference']}"))
     return "\n".join(lines)
 
 
@@ -83,7 +83,7 @@ def title_of(stored: Stored) -> str:
     return Path(stored["name"]).name.removesuffix(".safetensors")
 
 
-def _der_row(title: str, row: Stored, *others: str) -> str:
+def der_row(title: str, row: Stored, *others: str) -> str:
     full = row["der"]["full"]
     parts = [full[f"{name}_s"] for name in ("missed", "false_alarm", "confusion")]
     rates = [full["rate"], *(p / full["reference_s"] for p in parts)]

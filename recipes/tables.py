@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
+import ablation_tables
 import bench_tables
 import conversation_tables as talks
 import typer
@@ -35,6 +36,7 @@ SHAPES = {
     "bench": ("measured", "make bench"),
     "bench_steps": ("steps", "make bench ARGS=--step=..."),
     "naming": ("rows", "make score-naming"),
+    "ablation": ("runs", "make ablation"),
 }
 # Name -> what makes it, and from which results.
 TABLES: dict[str, tuple[Callable[[list[Stored]], str], str]] = {
@@ -49,6 +51,9 @@ TABLES: dict[str, tuple[Callable[[list[Stored]], str], str]] = {
     "totals": (talks.totals, "conversations"),
     "confidence": (talks.confidence, "confidence"),
     "naming": (talks.naming, "naming"),
+    "ablation": (ablation_tables.ablation, "ablation"),
+    "ablation-by-set": (ablation_tables.ablation_by_set, "ablation"),
+    "ablation-counts": (ablation_tables.ablation_counts, "ablation"),
     "bench": (bench_tables.bench, "bench"),
     "bench-steps": (bench_tables.steps, "bench_steps"),
 }
@@ -71,19 +76,31 @@ def main(
         for path, text in texts.items():
             write_atomic(path, text)
     except ToolkitError as error:
-        Console(stderr=True).print(
-            f"error: {error}", style="red", highlight=False, markup=False, soft_wrap=True
-        )
+        _say(f"error: {error}", style="red")
         raise typer.Exit(2) from None
 
 
+def _say(sentence: str, *, style: str | None = None) -> None:
+    console = Console(stderr=True)
+    console.print(sentence, style=style, highlight=False, markup=False, soft_wrap=True)
+
+
 def _filled(path: Path, stored: Callable[[str], list[Stored]]) -> str:
-    """The file's text with every table that it has a place for, from `stored(results)`."""
+    """The file's text with every table that it has a place for, from `stored(results)`.
+
+    A place that is empty stays so, with a sentence, as long as nobody has made its results.
+    """
     text = path.read_text(encoding="utf-8")
     for name, (make, source) in TABLES.items():
         if f"<!-- {name} -->" not in text:
             continue
-        found = stored(source)
+        try:
+            found = stored(source)
+        except CorpusError as error:
+            if f"<!-- {name} -->\n<!-- /{name} -->" not in text:
+                raise  # a table that is there would be of other results
+            _say(f"{path.name}: left {name} empty, {error}")
+            continue
         try:
             table = make(found)
         except (KeyError, TypeError, AttributeError, IndexError) as error:

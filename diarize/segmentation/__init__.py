@@ -32,6 +32,7 @@ SEGMENTERS = Registry(
     {
         "energy": "diarize.segmentation.energy:EnergySegmenter",
         "silero": "diarize.segmentation.silero:SileroSegmenter",
+        "neural": "diarize.segmentation.neural.segmenter:NeuralSegmenter",
         "pyannote": "diarize.segmentation.pyannote:PyannoteSegmenter",
     },
 )

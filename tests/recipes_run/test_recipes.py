@@ -170,17 +170,10 @@ def project(tmp_path):
     shutil.copy(ROOT / "README.md", tmp_path)
     (card,) = (ROOT / "encoder/weights").glob("*.md")
     shutil.copy(card, tmp_path / "encoder/weights")
-    results = (
-        "bench",
-        "bench_steps",
-        "calibration",
-        "clusters",
-        "cluster_benchmark",
-        "confidence",
-        "naming",
-    )
-    for name in (*(f"{result}.json" for result in results), "README.md"):
-        shutil.copy(ROOT / "recipes/results" / name, tmp_path / "recipes/results")
+    shutil.copy(ROOT / "recipes/results/README.md", tmp_path / "recipes/results")
+    for path in (ROOT / "recipes/results").glob("*.json"):
+        if path.stem not in ("evaluate", "conversations"):  # those are made here
+            shutil.copy(path, tmp_path / "recipes/results")
     return tmp_path
 
 

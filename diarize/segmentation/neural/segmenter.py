@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from diarize.segmentation import Segmentation, Segmenter
+from diarize.segmentation.hysteresis import HysteresisConfig
 from diarize.segmentation.neural.chunked import CHUNK_S, ChunkedConfig, segment_chunks
 from diarize.segmentation.neural.chunks import Chunk, stream_chunks
 from diarize.segmentation.neural.powerset import Powerset
@@ -28,6 +29,10 @@ class NeuralConfig(ChunkedConfig):
     """Settings of `NeuralSegmenter`; the thresholds are on the probability that anyone speaks."""
 
     weights: str = field(default=DEFAULT, metadata={"help": "a name or a path"})
+    hysteresis: HysteresisConfig = field(
+        default_factory=lambda: replace(ChunkedConfig().hysteresis, onset=0.65, offset=0.65),
+        metadata={"help": "how probabilities become regions; it speaks through pauses"},
+    )
 
 
 class NeuralSegmenter(Segmenter):

@@ -1,0 +1,192 @@
+"""`make ablation` on a minute of a meeting: its rows are the pipeline with their settings."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+
+from diarize.config import load_config
+from diarize.formats.rttm import read_rttm
+from diarize.formats.uem import read_uem
+from diarize.pipeline import Diarizer
+from diarize.scoring.report import score_recording
+from tests.onnx_models import content
+from tests.recipes_run import test_recipes as made
+
+ROOT, SAMPLES, run, write_rows = made.ROOT, made.SAMPLES, made.run, made.write_rows
+TALK = "ami_ES2004a_600_660"
+WITHOUT = ["default", "no resegmentation", "number told"]
+WITHOUT += ["count by silhouette", "count by eigengap", "hdbscan"]
+STITCHING = ["one at a time", "chunks alone say who", "windows alone say who", "windows only"]
+# Where it is loud, two speak; else nobody does.
+NETWORK = """(float[B, 1, 160000] wave) => (float[B, 589, 7] classes) {
+    loud = Abs (wave)
+    row = AveragePool <kernel_shape = [991], strides = [270]> (loud)
+    column = Transpose <perm = [0, 2, 1]> (row)
+    slope = Constant <value_floats = [-1000.0, 0.0, 0.0, 0.0, 1000.0, 0.0, 0.0]> ()
+    lift = Constant <value_floats = [3.0, -9.0, -9.0, -9.0, -3.0, -9.0, -9.0]> ()
+    tilted = Mul (column, slope)
+    scores = Add (tilted, lift)
+    classes = LogSoftmax <axis = -1> (scores)
+}"""
+SETTINGS = """
+centre_samples = 495.5
+hop_samples = 270
+classes = ["nobody", "0", "1", "2", "01", "02", "12"]
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A corpus of one conversation, the same as if simulated, and a network of made-up weights."""
+    folder = tmp_path_factory.mktemp("ablation")
+    for place, name in (("corpus", TALK), ("made", "call_heldout_0_00"), ("made", "call_train_0")):
+        talks = folder / place / "conversations"
+        talks.mkdir(parents=True, exist_ok=True)
+        for suffix in (".rttm", ".uem"):
+            text = (SAMPLES / f"{TALK}{suffix}").read_text().replace(TALK, name)
+            (talks / f"{name}{suffix}").write_text(text)
+        shutil.copy(SAMPLES / f"{TALK}.flac", talks / f"{name}.flac")
+    row = {"recording": TALK, "file": f"{TALK}.flac", "trust": "high"}
+    write_rows(folder / "corpus/conversations/manifest.tsv", [row])
+    rows = [
+        {"recording": name, "file": f"{name}.flac", "trust": "high"}
+        for name in ("call_heldout_0_00", "call_train_0")
+    ]
+    write_rows(folder / "made/conversations/manifest.tsv", rows)
+    (folder / "two.onnx").write_bytes(content(NETWORK))
+    (folder / "two.toml").write_text(SETTINGS)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def ablated(folder):
+    """What was printed and what was stored."""
+    command = ["--data", "corpus", "--simulated", "made", "--embedder", "deepspeaker-small"]
+    command += ["--segmenter", "silero", "--segmenter", "energy", "--segmenter", "pyannote"]
+    command += ["--set", "segmentation.pyannote.model=two.onnx", "--results", "results"]
+    text = run("ablation.py", *command, cwd=folder)
+    return text, json.loads((folder / "results/ablation.json").read_text())
+
+
+def scored(config, *, speakers=None):
+    """The same recording through the pipeline as a user runs it."""
+    result = Diarizer.from_config(config)(SAMPLES / f"{TALK}.flac", speakers=speakers)
+    reference = read_rttm(SAMPLES / f"{TALK}.rttm")[TALK]
+    return score_recording(
+        TALK, reference, result.turns, uem=read_uem(SAMPLES / f"{TALK}.uem")[TALK]
+    )
+
+
+def rows_of(stored, segmenter):
+    (found,) = [part for part in stored["runs"] if part["segmenter"] == segmenter]
+    return {row["row"]: row for row in found["rows"]}
+
+
+def test_every_row_and_set_is_there(ablated):
+    text, stored = ablated
+    assert [part["segmenter"] for part in stored["runs"]] == ["silero", "energy", "pyannote"]
+    assert stored["left_out"] == ["meeting", "broadcast"]
+    assert "left out the set 'meeting'" in text and "make simulate" in text
+    for part in stored["runs"]:
+        apart = part["segmenter"] == "pyannote"
+        assert part["tells_apart"] == apart and part["cores"] >= 1 and part["threads"] >= 1
+        names = [row["row"] for row in part["rows"]]
+        assert sorted(names) == sorted(WITHOUT + STITCHING * apart) and set(names) <= set(
+            word for word in names if word in text
+        )
+        for row in part["rows"]:
+            assert list(row["sets"]) == ["development", "trusted", "call"]
+            for found in row["sets"].values():
+                assert found["recordings"] == 1 and set(found["der"]) == {
+                    "full",
+                    "fair",
+                    "forgiving",
+                }
+                ((true, became),) = found["counts"].items()
+                assert true == "4" and sum(became.values()) == 1
+                assert found["speaker_count_right"] == ("4" in became)
+                cost = found["per_hour_of_sound"]
+                assert list(cost["stages"]) == ["read", "segment", "embed", "cluster"]
+                assert cost["wall_s"] == pytest.approx(sum(cost["stages"].values()))
+            # Sound is heard once for all rows.
+            once = [rows["sets"]["call"]["per_hour_of_sound"]["stages"] for rows in part["rows"]]
+            assert len({(s["read"], s["segment"], s["embed"]) for s in once}) == 1
+    assert stored["protocol"]["tuned_on_simulated"] == []
+
+
+@pytest.mark.parametrize(
+    ("segmenter", "row", "speakers"),
+    [
+        ("silero", "default", None),
+        ("silero", "number told", 4),
+        ("silero", "hdbscan", None),
+        ("energy", "no resegmentation", None),
+        ("pyannote", "default", None),
+        ("pyannote", "one at a time", None),
+        ("pyannote", "chunks alone say who", None),
+    ],
+)
+def test_a_row_is_the_pipeline_with_its_settings(folder, ablated, segmenter, row, speakers):
+    found = rows_of(ablated[1], segmenter)[row]
+    model = f"segmentation.pyannote.model={folder / 'two.onnx'}"
+    config = load_config(None, [f"segmenter={segmenter}", model, *found["settings"]])
+    own = scored(config, speakers=speakers)
+    assert found["told"] == (speakers is not None)
+    for name, part in own.der.items():
+        for key in ("missed_s", "false_alarm_s", "confusion_s", "reference_s"):
+            assert found["sets"]["development"]["der"][name][key] == getattr(part, key)
+    assert found["sets"]["trusted"]["counts"] == {"4": {str(own.speakers_hypothesis): 1}}
+    assert found["sets"]["call"]["der"] == found["sets"]["development"]["der"]  # the same sound
+
+
+def test_only_stitched_turns_overlap(ablated):
+    rows = rows_of(ablated[1], "pyannote")
+    for name, row in rows.items():
+        found = row["sets"]["development"]
+        several = "1" not in found["counts"]["4"]
+        assert several or name not in ("default", "one at a time", "windows only")
+        together = several and name not in ("one at a time", "windows only")
+        assert found["overlap"] > 0.1 if together else found["overlap"] == 0
+    for segmenter in ("silero", "energy"):
+        rows = rows_of(ablated[1], segmenter)
+        assert all(row["sets"]["call"]["overlap"] == 0 for row in rows.values())
+
+
+def test_tables_are_made_of_it(folder, ablated):
+    names = ("ablation", "ablation-by-set", "ablation-counts")
+    empty = "".join(f"<!-- {name} -->\n<!-- /{name} -->\n" for name in names)
+    page = folder / "project/README.md"
+    (page.parent / "recipes/results").mkdir(parents=True)
+    page.write_text(empty)
+    text = run("tables.py", "--root", "project", cwd=folder)
+    assert "left ablation empty" in text and "make ablation" in text and page.read_text() == empty
+    shutil.copy(folder / "results/ablation.json", page.parent / "recipes/results")
+    run("tables.py", "--root", "project", cwd=folder)
+    filled = page.read_text()
+    full = rows_of(ablated[1], "silero")["default"]["sets"]["development"]["der"]["full"]
+    rate = f"{100 * full['rate']:.1f}"
+    assert f"| default | {rate} / {rate} |" in filled
+    assert filled.count(f"| silero, deepspeaker-small, default | {rate} |") == 3
+    assert filled.count("| pyannote, deepspeaker-small, windows only |") == 3
+    (page.parent / "recipes/results/ablation.json").unlink()  # a full table is not left as it is
+    assert "run `make ablation`" in run("tables.py", "--root", "project", cwd=folder, code=2)
+
+
+def test_what_is_not_there_is_said_or_refused(folder, monkeypatch):
+    for name in ("DIARIZE_HOME", "XDG_CACHE_HOME", "LOCALAPPDATA"):
+        monkeypatch.setenv(name, str(folder / "nothing"))
+    few = ["--data", "corpus", "--simulated", "nowhere"]
+    asked = [*few, "--segmenter", "pyannote", "--results", "refused"]
+    text = run("ablation.py", *asked, cwd=folder, code=2)
+    assert "make pyannote" in text and "Traceback" not in text
+    text = run("ablation.py", *few, "--results", "kept", "--no-save", cwd=folder)
+    assert not (folder / "refused").exists() and not (folder / "kept").exists()
+    for name in ("pyannote: ", "onnx:campplus: "):
+        assert f"left out {name}" in text
+    for name in ("meeting", "call", "broadcast"):
+        assert f"left out the set '{name}'" in text
+    assert "silero, deepspeaker-small" in text and "energy" not in text
+    assert "skipped" in run("ablation.py", "--data", "nowhere", cwd=folder)
