@@ -168,7 +168,7 @@ def project(tmp_path):
     for folder in ("recipes/results", "encoder/weights"):
         (tmp_path / folder).mkdir(parents=True)
     shutil.copy(ROOT / "README.md", tmp_path)
-    (card,) = (ROOT / "encoder/weights").glob("*.md")
+    (card,) = (ROOT / "encoder/weights").glob("deepspeaker-*.md")
     shutil.copy(card, tmp_path / "encoder/weights")
     shutil.copy(ROOT / "recipes/results/README.md", tmp_path / "recipes/results")
     for path in (ROOT / "recipes/results").glob("*.json"):

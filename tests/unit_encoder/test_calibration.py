@@ -75,7 +75,7 @@ def test_a_file_that_is_none_is_refused_with_the_next_step(tmp_path):
 
 def test_the_packaged_embedder_has_one():
     folder = Path(__file__).parents[2] / "encoder/weights"
-    (weights,) = folder.glob("*.safetensors")
+    (weights,) = folder.glob("deepspeaker-*.safetensors")
     found = read_calibration(folder / f"calibration-{weights.stem[-8:]}.json")
     assert found.fingerprint == weights.stem[-8:] and found.fitted_on["split"] == "heldout"
     # Alike and long: surely one speaker; unlike and long: surely two; short: less sure.

@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 
 import encoder
+from diarize.segmentation.neural.network import SegmentationNetworkConfig
+from diarize.segmentation.neural.weights import DEFAULT as SEGMENTATION
+from diarize.segmentation.neural.weights import load_network
 from encoder.checkpoint import load_weights
 from encoder.hub import DEFAULT
 
@@ -20,9 +23,16 @@ def test_there_is_one_default():
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: p.name)
 def test_weights_load_and_have_a_card(path):
-    loaded = load_weights(path)
+    network = path.name.startswith(SEGMENTATION)
+    loaded = load_network(path) if network else load_weights(path)
     assert loaded.fingerprint in path.name
-    assert path.stat().st_size < 13e6
+    assert path.stat().st_size < (3e6 if network else 13e6)
     card = path.with_suffix(".md").read_text(encoding="utf-8")
-    for word in (loaded.fingerprint, "Data", "Licence", "Recipe", "Limits", "EER"):
+    measure = "Local error" if network else "EER"
+    for word in (loaded.fingerprint, "Data", "Licence", "Recipe", "Limits", measure):
         assert word in card, word
+
+
+def test_there_is_one_segmentation_network():
+    assert [f.name.startswith(SEGMENTATION) for f in FILES].count(True) == 1
+    assert load_network().network.config == SegmentationNetworkConfig()
