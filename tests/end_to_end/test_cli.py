@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +53,20 @@ def test_quiet_and_standard_input_and_output(command, meeting):
     assert from_file.stdout.startswith(b"SPEAKER ami_ES2004a_600_660 1 ")
     assert from_file.stdout.replace(b"ami_ES2004a_600_660", b"stdin") == from_pipe.stdout
     assert len({line.split()[7] for line in from_file.stdout.decode().splitlines()}) == 2
+
+
+def test_turns_overlap_unless_they_are_to_be_exclusive(command, meeting, tmp_path):
+    flags = (meeting, "-q", "--segmenter", "neural", "--speakers", "4")
+    assert command(*flags, "-o", tmp_path / "both.rttm").returncode == 0
+    assert command(*flags, "--exclusive", "-o", tmp_path / "one.rttm").returncode == 0
+    both, one = (
+        next(iter(read_rttm(tmp_path / f"{name}.rttm").values())) for name in ("both", "one")
+    )
+    assert any(b.start_s < a.end_s for a, b in pairwise(both))
+    assert not any(b.start_s < a.end_s for a, b in pairwise(one))
+    for turns in (both, one):
+        names = list(dict.fromkeys(turn.speaker for turn in turns))
+        assert names == sorted(names) and len(names) == 4  # numbered as they are first heard
 
 
 def test_names_with_spaces(command, meeting, tmp_path):
