@@ -3,9 +3,8 @@
 Each chunk knows its local speakers; clustering says which speaker of the recording each of them is.
 Somebody speaks in the segmenter's regions. How many speak is the sum of the local speakers'
 probabilities, averaged over the chunks and rounded: two halves are one speaker of whom it is not
-clear which, not two.
-Who they are, two witnesses say: the chunks, which hear every change of speaker, and the voices of
-the windows around, which are compared over the whole recording.
+clear which, not two. Who they are, two witnesses say: the chunks, which hear every change of
+speaker, and the voices of the windows around, which are compared over the whole recording.
 """
 
 from __future__ import annotations

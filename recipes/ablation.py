@@ -56,7 +56,9 @@ PROTOCOL = {
         "resegmentation",
         "counting, of each embedder",
     ],
-    "tuned_on_simulated": [],
+    "tuned_on_simulated": [
+        "resegmentation, looked at on other conversations of the same kind and speakers",
+    ],
     "scored": "within each recording's UEM, else over its whole length",
     "told": "the number of speakers that the reference names; the other rows count by themselves",
     "counts": "true number of speakers -> number found -> recordings",
