@@ -33,24 +33,22 @@ def turn_confidence(
     turns: NDArray[np.int64],
     calibration: Calibration | None,
     *,
-    lengths_s: NDArray[np.float64] | None = None,
+    lengths_s: NDArray[np.float64],
 ) -> NDArray[np.float64]:
     """P(right speaker) of each turn, (number of turns,); NaN without a calibration for turns.
 
     embeddings (N, D) unit vectors, labels (N,), turns (N,): the turn that each window is in, from
-    0, -1 for windows in none. lengths_s: of all turns, if some may have no window; such a turn is
-    as sure as one whose voice is no nearer to its own speaker than to the next.
+    0, -1 for windows in none. lengths_s: of all turns. One without a window is as sure as one whose
+    voice is no nearer to its own speaker than to the next.
     """
-    count = int(turns.max(initial=-1)) + 1 if lengths_s is None else len(lengths_s)
     if calibration is None or calibration.turns is None:
-        return np.full(count, np.nan)
+        return np.full(len(lengths_s), np.nan)
     inside = turns >= 0
     with_windows, number = np.unique(turns[inside], return_inverse=True)
     numbers = np.full(len(turns), -1, np.int64)
     numbers[inside] = number
     margins, seconds = turn_margins(windows, embeddings, labels, numbers, calibration)
-    bare_s = np.full(count, SHORTEST_S) if lengths_s is None else lengths_s
-    found = calibration.turn_probability(0.0, bare_s)
+    found = calibration.turn_probability(0.0, lengths_s)
     found[with_windows] = calibration.turn_probability(margins, seconds)
     return found
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import threading
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ import torch
 from diarize.segmentation import Segmentation, Segmenter
 from diarize.voice import VoiceConfig, Voices
 
-__all__ = ["BandEmbedder", "LoudSegmenter", "tone_voices", "write_tone"]
+__all__ = ["BandEmbedder", "LoudSegmenter", "blocks_of", "tone_voices", "write_tone"]
 
 
 class LoudSegmenter(Segmenter):
@@ -83,3 +84,13 @@ def write_tone(
     with path.open("wb") as file:
         soundfile.write(file, wave.astype(np.float32), 16000, format="WAV")
     return path
+
+
+def blocks_of(wave: torch.Tensor, longest: int) -> Iterator[torch.Tensor]:
+    """The wave (T,) in pieces of 0 to `longest` - 1 samples; the same pieces every time."""
+    rng = np.random.default_rng(longest)
+    start = 0
+    while start < len(wave):
+        size = int(rng.integers(0, longest))
+        yield wave[start : start + size]
+        start += size

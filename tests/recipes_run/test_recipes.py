@@ -97,13 +97,13 @@ def corpus(tmp_path_factory):
     return folder
 
 
-def run(recipe, *arguments, cwd, code=0):
+def run(recipe, *arguments, cwd, code=0, **variables):
     done = subprocess.run(
         [sys.executable, str(ROOT / "recipes" / recipe), *map(str, arguments)],
         capture_output=True,
         text=True,
         cwd=cwd,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), **variables},
         timeout=600,
     )
     assert done.returncode == code, done.stdout + done.stderr

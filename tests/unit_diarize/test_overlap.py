@@ -82,6 +82,19 @@ def test_exclusive_turns_never_overlap():
     assert sum(end - start for start, end, _ in found) == pytest.approx(21)
 
 
+def test_what_one_prepared_another_of_the_same_embedder_decides():
+    def diarizer(embedder, exclusive=False):
+        config = DiarizeConfig(stitch=StitchConfig(exclusive=exclusive))
+        return Diarizer(config, Knows(), embedder, Agglomerative())
+
+    prepared = diarizer(BandEmbedder()).prepare(sound(), uri="talk")
+    for exclusive in (False, True, False):
+        found = diarizer(BandEmbedder(), exclusive).decide(prepared, speakers=2)
+        assert spans(found) == spans(diarize(stitch=StitchConfig(exclusive=exclusive)))
+    with pytest.raises(ValueError, match="not with ffffffff"):
+        diarizer(BandEmbedder("ffffffff")).decide(prepared)
+
+
 def test_overlap_survives_the_formats(tmp_path):
     result = diarize()
     result.write_rttm(tmp_path / "talk.rttm")
