@@ -19,7 +19,7 @@ from progress import Terminal
 
 from diarize.segmentation.neural.render import Simulator
 from diarize.segmentation.neural.run import checkpoint_network, train_segmentation
-from diarize.segmentation.neural.style import STYLES
+from diarize.segmentation.neural.style import CROWD, STYLES
 from diarize.segmentation.neural.surroundings import Acoustics
 from diarize.segmentation.neural.training import SegmentationPlan
 from diarize.segmentation.neural.validation import ReferenceChunk, cut_chunks
@@ -69,7 +69,7 @@ def _train(plan: SegmentationPlan, data: Path, out: Path, cache: Path, report: T
     simulator = Simulator(
         voices,
         acoustics,
-        list(STYLES.values()),
+        [*STYLES.values(), CROWD],
         chunk_s=plan.batch.chunk_s,
         disguise=plan.disguise,
     )

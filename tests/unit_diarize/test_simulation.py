@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diarize.segmentation.neural.script import FRAME, write_script
-from diarize.segmentation.neural.style import STYLES, ConversationStyle
+from diarize.segmentation.neural.style import CROWD, STYLES, ConversationStyle
 from diarize.segmentation.neural.turn_taking import MEASURED, TurnTaking, turn_taking
 from encoder.errors import ConfigError
 
@@ -27,9 +27,8 @@ def raster(turns, speakers, length):
 
 def script(style, *, speakers, seconds, seed):
     length = round(seconds * RATE)
-    return write_script(
-        STYLES[style], speakers=speakers, length=length, rng=np.random.default_rng(seed)
-    )
+    style = {**STYLES, "crowd": CROWD}[style]
+    return write_script(style, speakers=speakers, length=length, rng=np.random.default_rng(seed))
 
 
 @given(
@@ -83,6 +82,16 @@ def test_three_at_once_is_rare_and_only_in_styles_that_allow_it():
         ]
         shares[style] = np.mean([(c >= 3).mean() / (c >= 1).mean() for c in counts])
     assert 0 < shares["meeting"] < 0.02 and shares["call"] == 0
+
+
+def test_in_a_crowd_twice_as_much_overlaps():
+    def overlap(style):
+        """Share of the speech in which several speak."""
+        scripts = [script(style, speakers=3, seconds=60, seed=seed) for seed in range(30)]
+        speaking = np.concatenate([raster(s.turns, 3, s.length).sum(axis=0) for s in scripts])
+        return np.count_nonzero(speaking > 1) / np.count_nonzero(speaking)
+
+    assert overlap("crowd") > 1.7 * overlap("meeting")
 
 
 def test_one_speaker_pauses():

@@ -192,6 +192,14 @@ def test_chunks_have_a_column_for_each_who_speaks():
     assert began > 60  # chunks lie in the middle of talk
 
 
+def test_where_nobody_speaks_it_may_be_as_loud_as_speech():
+    simulator = Simulator(bank(speakers=2), Acoustics(), [DRY], chunk_s=1.0)
+    chunks = [simulator.chunk(rng(seed)) for seed in range(600)]
+    silent_db = [20 * np.log10(rms(c.wave) + 1e-9) for c in chunks if not c.activity.any()]
+    loud = [level for level in silent_db if level > -35]
+    assert 10 < len(loud) < len(silent_db) - 10
+
+
 def test_a_chunk_depends_on_its_seed_alone():
     simulator = Simulator(bank(), Acoustics(), [STYLES["meeting"]], chunk_s=4.0)
     first = [simulator.chunk(rng(seed)) for seed in (1, 2)]

@@ -38,7 +38,8 @@ _CLEAN_DB = ((32.0, 55.0), (20.0, 35.0))  # of hiss and noise, so that who is fa
 _LEAST_PART = 3 * SAMPLE_RATE // 10  # of what is said between two pauses
 _TURN_DB = 1.5  # deviation between the turns of one speaker
 _TAPS = 6  # first reflections
-_NOBODY = 0.03  # share of a simulator's chunks
+_NOBODY = 0.06  # share of a simulator's chunks
+_NOBODY_LOUD = 0.5  # of those; a recording of noise alone is brought to the level of speech
 _ALONE = 0.08
 _BEFORE = (30 * SAMPLE_RATE, 90 * SAMPLE_RATE)  # talk that went before a chunk
 _AROUND = 2 * SAMPLE_RATE  # of a turn that reaches out of the chunk
@@ -174,6 +175,8 @@ def _sound(
             mix += _convolved(send, room.tail)
     if rng.random() < disguise.narrow:
         mix = narrowed(mix, rng)
+    if energy == 0 and rng.random() < _NOBODY_LOUD:
+        power = max(float(np.dot(mix, mix)) / length, 1e-9)
     gain = 10 ** (rng.uniform(*_LEVEL_DB) / 20) / np.sqrt(power)
     peak = float(max(mix.max(), -mix.min(), 1e-9))
     mix *= np.float32(min(gain, _PEAK / peak))
