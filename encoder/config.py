@@ -42,8 +42,18 @@ def read_toml(path: str | Path) -> dict[str, Any]:
         raise ConfigError(f"the config {str(path)!r} is not valid TOML: {error}") from error
 
 
-def from_mapping(schema: type[ConfigT], values: Mapping[str, Any], *, where: str = "") -> ConfigT:
-    """Build the frozen dataclass `schema` from nested `values`, checking names and types."""
+def from_mapping(
+    schema: type[ConfigT],
+    values: Mapping[str, Any],
+    *,
+    where: str = "",
+    base: ConfigT | None = None,
+) -> ConfigT:
+    """Build the frozen dataclass `schema` from nested `values`, checking names and types.
+
+    What is left out is as in `base`, by default as in the schema. So what a group leaves out is as
+    in the default of that group, which may differ from the defaults of the group's own class.
+    """
     hints = typing.get_type_hints(schema)
     allowed = {f.name for f in dataclasses.fields(schema)}  # type: ignore[arg-type]
     unknown = sorted(set(values) - allowed)
@@ -51,12 +61,22 @@ def from_mapping(schema: type[ConfigT], values: Mapping[str, Any], *, where: str
         raise ConfigError(
             f"unknown setting {where + unknown[0]!r}: allowed here are {', '.join(sorted(allowed))}"
         )
-    built = {name: _convert(hints[name], value, where + name) for name, value in values.items()}
+    built = {}
+    for f in dataclasses.fields(schema):  # type: ignore[arg-type]
+        if f.name in values:
+            group = _default_group(f) if base is None else getattr(base, f.name)
+            built[f.name] = _convert(hints[f.name], values[f.name], where + f.name, group)
+    if base is not None:
+        return dataclasses.replace(base, **built)  # type: ignore[type-var]
     for f in dataclasses.fields(schema):  # type: ignore[arg-type]
         default = (f.default, f.default_factory) != (dataclasses.MISSING, dataclasses.MISSING)
         if f.init and not default and f.name not in built:
             raise ConfigError(f"the setting {where + f.name!r} is missing: it has no default")
     return schema(**built)
+
+
+def _default_group(field: dataclasses.Field[Any]) -> Any:
+    return None if field.default_factory is dataclasses.MISSING else field.default_factory()
 
 
 def to_mapping(config: Any) -> dict[str, Any]:
@@ -92,21 +112,25 @@ def _deep_copy(values: Mapping[str, Any]) -> dict[str, Any]:
     return {k: _deep_copy(v) if isinstance(v, Mapping) else v for k, v in values.items()}
 
 
-def _convert(hint: Any, value: Any, where: str) -> Any:
-    """Check `value` against a type hint of the few kinds configs use, converting list to tuple."""
+def _convert(hint: Any, value: Any, where: str, default: Any = None) -> Any:
+    """Check `value` against a type hint of the few kinds configs use, converting list to tuple.
+
+    default: of the setting; a group takes from it what `value` leaves out.
+    """
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if dataclasses.is_dataclass(hint):
         if not isinstance(value, Mapping):
             raise ConfigError(f"{where!r} is a group of settings, not the value {value!r}")
-        return from_mapping(hint, value, where=where + ".")  # type: ignore[arg-type]
+        base = default if isinstance(default, hint) else None  # type: ignore[arg-type]
+        return from_mapping(hint, value, where=where + ".", base=base)  # type: ignore[arg-type]
     if origin in (types.UnionType, typing.Union):
         if value is None and type(None) in arguments:
             return None
         *others, last = [a for a in arguments if a is not type(None)]
         for option in others:
             with contextlib.suppress(ConfigError):
-                return _convert(option, value, where)
-        return _convert(last, value, where)
+                return _convert(option, value, where, default)
+        return _convert(last, value, where, default)
     if origin is typing.Literal:
         if value not in arguments:
             raise ConfigError(

@@ -81,6 +81,22 @@ def test_good_settings_and_back(values, expected):
         config.count = 2
 
 
+def test_a_group_keeps_the_defaults_of_where_it_stands():
+    @dataclass(frozen=True)
+    class Middle:
+        inner: Inner = field(default_factory=lambda: Inner(rate=0.1))
+        size: int = 1
+
+    @dataclass(frozen=True)
+    class Top:
+        middle: Middle = field(default_factory=lambda: Middle(Inner(0.2, "fancy"), size=3))
+
+    assert from_mapping(Middle, {"inner": {"kind": "fancy"}}) == Middle(Inner(0.1, "fancy"))
+    assert from_mapping(Top, {"middle": {"size": 4}}).middle == Middle(Inner(0.2, "fancy"), 4)
+    found = from_mapping(Top, {"middle": {"inner": {"kind": "plain"}}})
+    assert found.middle == Middle(Inner(0.2, "plain"), 3)
+
+
 @pytest.mark.parametrize(("values", "words"), BAD)
 def test_bad_settings_are_named(values, words):
     with pytest.raises(ConfigError) as caught:
