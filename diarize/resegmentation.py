@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, fields
 import numpy as np
 from numpy.typing import NDArray
 
+from diarize.clustering.numbering import by_first_appearance
 from diarize.windows import Windows
 from encoder.errors import ConfigError
 from encoder.units import SAMPLE_RATE
@@ -86,8 +87,8 @@ def resegment(
                 found = better
                 break
     out = np.full(len(labels), -1, np.int64)
-    out[rows] = _by_first(found)
-    return out
+    out[rows] = found
+    return by_first_appearance(out)
 
 
 def _improved(
@@ -157,9 +158,3 @@ def _forward_backward(
     turns = (begins * likely * behind).sum(axis=(0, 1))
     belief = (ahead * behind).swapaxes(0, 1).reshape(pieces * L, K)[:N]
     return belief / belief.sum(axis=1, keepdims=True), turns
-
-
-def _by_first(labels: Labels) -> Labels:
-    """The same groups, 0..K-1 by first appearance."""
-    first, compact = np.unique(labels, return_index=True, return_inverse=True)[1:]
-    return np.argsort(np.argsort(first))[compact]

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from diarize.clustering.apart import Pairs, among, checked_pairs, keep_apart
 from diarize.clustering.counts import enforce_count, join_nearest
 from diarize.clustering.merging import group_means
+from diarize.clustering.numbering import by_first_appearance
 from diarize.clustering.reduction import reduce_rows
 from diarize.clustering.told import SpeakerCount
 
@@ -95,7 +96,7 @@ def cluster(
             # Who is moved may have been the last one there; a split brings no pair together.
             found = enforce_count(unit, keep_apart(unit, found, pairs), count.minimum, None)
         labels[usable] = found
-    return _by_first_appearance(labels)
+    return by_first_appearance(labels)
 
 
 def _unit_rows(embeddings: Vectors, dtype: type[np.floating]) -> tuple[Vectors, NDArray[np.bool_]]:
@@ -153,11 +154,3 @@ def _fitted(
     means = group_means(unit, group, int(group.max()) + 1)
     means /= np.linalg.norm(means, axis=1, keepdims=True) + 1e-12
     return np.asarray(clusterer.fit_predict(means, count), np.int64)[group]
-
-
-def _by_first_appearance(labels: Labels) -> Labels:
-    known, first, compact = np.unique(labels, return_index=True, return_inverse=True)
-    noise = int((known < 0).sum())  # -1 comes first, and stays -1
-    number = np.full(len(known), -1, np.int64)
-    number[noise + np.argsort(first[noise:])] = np.arange(len(known) - noise)
-    return number[compact]

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from diarize.clustering.apart import Pairs, as_matrix, between_groups
 from diarize.clustering.counting import pair_threshold
 from diarize.clustering.merging import group_means
+from diarize.clustering.numbering import by_first_appearance
 from diarize.clustering.tree import average_tree, cut_tree
 
 __all__ = ["reduce_rows"]
@@ -66,7 +67,9 @@ def _sure(means: Vectors, sizes: Labels, target: int, farthest: float, pairs: Pa
     parts = [
         cut_tree(tree, len(tree) + 1 - count) for tree, count in zip(trees, counts, strict=True)
     ]
-    return _by_first(np.concatenate([part + at for part, at in zip(parts, starts, strict=True)]))
+    return by_first_appearance(
+        np.concatenate([part + at for part, at in zip(parts, starts, strict=True)])
+    )
 
 
 def _odd(means: Vectors, sizes: Labels, target: int, pairs: Pairs) -> Labels:
@@ -91,7 +94,7 @@ def _odd(means: Vectors, sizes: Labels, target: int, pairs: Pairs) -> Labels:
         )
     met = pairs[into[pairs[:, 0]] == into[pairs[:, 1]]]
     into[met[:, 1]] = met[:, 1]
-    return _by_first(into)
+    return by_first_appearance(into)
 
 
 def _to_others(means: Vectors, at: int, pairs: Pairs) -> Vectors:
@@ -110,9 +113,3 @@ def _forbidden(pairs: Pairs, block: slice) -> NDArray[np.bool_] | None:
         return None
     inside = ((pairs >= block.start) & (pairs < block.stop)).all(axis=1)
     return as_matrix(pairs[inside] - block.start, block.stop - block.start)
-
-
-def _by_first(labels: Labels) -> Labels:
-    """The same groups, 0..M-1 by first appearance: in the order of time."""
-    first, compact = np.unique(labels, return_index=True, return_inverse=True)[1:]
-    return np.argsort(np.argsort(first))[compact]
