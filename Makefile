@@ -63,7 +63,7 @@ campplus: $(VENV)/.installed-test  ## fetch CAM++, a public model, for `--embedd
 pyannote: $(VENV)/.installed-test  ## fetch pyannote's segmentation, a public network, for `--segmenter pyannote` (once)
 	$(BIN)/python recipes/prepare_pyannote.py
 
-train-smoke: $(VENV)/.installed-test  ## a minute of training; compares its first losses with the recorded ones
+train-smoke: $(VENV)/.installed-test  ## half a minute of training: does it work on this machine?
 	$(BIN)/python recipes/train_smoke.py
 
 finetune: $(VENV)/.installed-test  ## go on from the packaged weights with the voices in DATA, a folder of speaker folders

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -344,5 +345,28 @@ def test_finetune_compares_before_and_after_and_writes_only_what_is_better(corpu
     assert "error:" in text and "Traceback" not in text
 
 
-def test_train_smoke_goes_as_recorded(tmp_path):
-    assert "as recorded" in run("train_smoke.py", cwd=tmp_path)
+def test_train_smoke_says_that_training_works(tmp_path):
+    text = run("train_smoke.py", cwd=tmp_path)
+    told = [line[:2] for line in text.splitlines() if line[:4] in ("ok  ", "NO  ")]
+    assert told == ["ok"] * 8 and "training works here as it should" in text
+
+
+def test_train_smoke_sees_what_does_not_hold(tmp_path):
+    """A recording with another loss, and a training that does not move."""
+    recorded = json.loads((ROOT / "recipes/results/smoke.json").read_text())
+    recorded["softmax"][0] *= 1.002
+    (tmp_path / "other.json").write_text(json.dumps(recorded))
+    still = (ROOT / "recipes/configs/smoke.toml").read_text()
+    assert still.count("learning_rate = 2e-3") == 2
+    still = still.replace("learning_rate = 2e-3", "learning_rate = 0.0\nfinal_learning_rate = 0.0")
+    still = re.sub(r"^steps = \d+", "steps = 5", still, flags=re.M)
+    (tmp_path / "still.toml").write_text(still)
+    options = ["--recorded", "other.json", "--config", "still.toml"]
+    lines = run("train_smoke.py", *options, cwd=tmp_path, code=1).splitlines()
+    wrong = [line for line in lines if line.startswith("NO  ")]
+    words = ("softmax, batch 1 through", "softmax: the loss", "triplet: the loss", "clips of one")
+    assert len(wrong) == len(words), wrong
+    for line, word in zip(wrong, words, strict=True):
+        assert line[4:].startswith(word), line
+    assert sum(line.startswith("ok  ") for line in lines) == 4
+    assert any(line.startswith("training does not work here") for line in lines)
