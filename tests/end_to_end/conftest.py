@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
+import selectors
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -50,3 +53,59 @@ def command(tmp_path_factory):
         )
 
     return call
+
+
+class Begun:
+    """A command that runs, and what it has drawn so far on what it takes for a terminal."""
+
+    patience_s = 120  # a busy machine is slow; only a failure waits as long
+
+    def __init__(self, *arguments, cwd):
+        self.text = b""
+        self.process = subprocess.Popen(
+            [str(arguments[0]), *map(str, arguments[1:])],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            cwd=cwd,
+            env={**os.environ, "OMP_NUM_THREADS": "1", "FORCE_COLOR": "1", "TERM": "xterm"},
+            # A shell's background jobs ignore the signal, and so would what they start.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        )
+
+    def wait_for(self, drawn):
+        """Read until this pattern was drawn."""
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.process.stderr, selectors.EVENT_READ)
+            while not re.search(drawn, self.text):
+                assert selector.select(self.patience_s), f"nothing new after {self.text!r}"
+                piece = os.read(self.process.stderr.fileno(), 65_536)
+                assert piece, f"ended without {drawn!r}: {self.text!r}"
+                self.text += piece
+
+    def interrupt(self):
+        """Ctrl-C; the exit code and the sentence after the bars."""
+        self.process.send_signal(signal.SIGINT)
+        return self.end()
+
+    def end(self):
+        """The exit code and the last line, when it is done."""
+        self.text += self.process.communicate(timeout=self.patience_s)[1]
+        assert b"Traceback" not in self.text, self.text
+        line = self.text.decode().rstrip("\n").rpartition("\n")[2]
+        return self.process.returncode, re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|\r", "", line)
+
+
+@pytest.fixture
+def begin(tmp_path_factory):
+    """Start the `diarize` command as `command` does, and go on."""
+    program = Path(sys.executable).parent / "diarize"
+    begun = []
+
+    def start(*arguments):
+        begun.append(Begun(program, *arguments, cwd=tmp_path_factory.mktemp("empty")))
+        return begun[-1]
+
+    yield start
+    for one in begun:
+        with one.process:  # closes the pipe
+            one.process.kill()

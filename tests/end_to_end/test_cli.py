@@ -4,12 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-import signal
-import subprocess
-import sys
-import time
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -167,21 +162,14 @@ def test_a_blink_of_speech(command, meeting, tmp_path, seconds):
     assert len({line.split()[7] for line in done.stdout.decode().splitlines()}) <= 1
 
 
-def test_ctrl_c_stops_without_a_traceback(command, meeting, tmp_path):
-    program = Path(sys.executable).parent / "diarize"
+def test_ctrl_c_stops_without_a_traceback(begin, meeting, tmp_path):
     long, rate = soundfile.read(meeting, dtype="int16")
-    soundfile.write(tmp_path / "long.wav", np.tile(long, 40), rate)  # 40 minutes: it takes a while
-    running = subprocess.Popen(
-        [str(program), str(tmp_path / "long.wav"), "-o", str(tmp_path / "o.rttm")],
-        stderr=subprocess.PIPE,
-        # A shell's background jobs ignore the signal, and so would what they start.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
-    time.sleep(3)
-    running.send_signal(signal.SIGINT)
-    _, text = running.communicate(timeout=60)
-    assert running.returncode == 130 and b"Traceback" not in text
-    assert re.fullmatch(rb"diarize: stopped, while .*; nothing was written", text.strip())
+    soundfile.write(tmp_path / "long.wav", np.tile(long, 20), rate)  # 20 minutes: it takes a while
+    running = begin(tmp_path / "long.wav", "-o", tmp_path / "o.rttm")
+    running.wait_for(b"finding speech")
+    code, sentence = running.interrupt()
+    assert code == 130, sentence
+    assert re.fullmatch(r"diarize: stopped, while .*; nothing was written", sentence)
     assert [path.name for path in tmp_path.iterdir()] == ["long.wav"]
 
 

@@ -6,12 +6,7 @@ import csv
 import io
 import itertools
 import json
-import os
 import re
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -186,40 +181,29 @@ def test_a_cache_that_is_none(command, folder, tmp_path):
     assert (tmp_path / "thesis.txt").read_text() == "my work\n" * 99
 
 
-def test_an_interrupt_says_how_far_it_came_and_the_next_run_goes_on(meeting, tmp_path):
+def test_an_interrupt_says_how_far_it_came_and_the_next_run_goes_on(
+    begin, command, meeting, tmp_path
+):
     speech, rate = soundfile.read(meeting, dtype="float32")
     place = tmp_path / "clips"
     place.mkdir()
     for number in range(200):
         start = number * 2000
         soundfile.write(place / f"{number:03}.wav", speech[start : start + 8 * rate], rate)
-    program = Path(sys.executable).parent / "diarize"
-    flags = ["-q", "-o", tmp_path / "o.json", "--cache", tmp_path / "c.sqlite"]
-    running = subprocess.Popen(
-        [str(program), "cluster", str(place), *map(str, flags)],
-        stderr=subprocess.PIPE,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        # A background job of a shell without job control ignores interrupts.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
-    until = time.monotonic() + 60
-    while not (tmp_path / "c.sqlite").exists() and time.monotonic() < until:
-        time.sleep(0.1)
-    time.sleep(1)
-    running.send_signal(signal.SIGINT)
-    _, text = running.communicate(timeout=60)
+    flags = [place, "-o", tmp_path / "o.json", "--cache", tmp_path / "c.sqlite"]
+    running = begin("cluster", *flags)
+    running.wait_for(rb" [1-9]\d*/200")  # some are heard
+    code, sentence = running.interrupt()
     said = re.fullmatch(
-        r"diarize: stopped, (\d+) of 200 clips heard; run it again to go on\n", text.decode()
+        r"diarize: stopped, (\d+) of 200 clips heard; run it again to go on", sentence
     )
-    assert running.returncode == 130 and said, text
+    assert code == 130 and said, sentence
     done = int(said[1])
     assert 0 < done < 200 and not (tmp_path / "o.json").exists()
     for path in sorted(place.iterdir())[done + 20 :]:
         path.unlink()  # enough to see that it goes on
-    again = subprocess.run(
-        [str(program), "cluster", str(place), *map(str, flags)], timeout=120, check=True
-    )
-    assert again.returncode == 0
+    again = command("cluster", "-q", *flags)
+    assert again.returncode == 0, again.stderr
     counts = json.loads((tmp_path / "o.json").read_text())["counts"]
     assert counts["clips"] == min(200, done + 20)
     assert done - 1 <= counts["from_cache"] <= done + 8

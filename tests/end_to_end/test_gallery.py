@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import sqlite3
-import subprocess
 import sys
-import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -218,18 +214,9 @@ def test_making_vectors_anew_says_what_is_lost_and_loses_nothing_else(command, k
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
-def test_an_interrupt_in_the_middle_of_enrol(command, known, clips):
+def test_an_interrupt_in_the_middle_of_enrol(begin, command, known, clips):
     before = people(command, known)
-    program = Path(sys.executable).parent / "diarize"
-    process = subprocess.Popen(
-        [str(program), "enroll", "Eve", *[str(clips["anna2"])] * 300, "--gallery", str(known)],
-        stderr=subprocess.PIPE,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-    )
-    time.sleep(4)
-    assert process.poll() is None
-    process.send_signal(signal.SIGINT)
-    text = process.communicate(timeout=60)[1].decode()
-    assert process.returncode == 130 and text == "diarize: stopped, nobody was enrolled\n"
+    running = begin("enroll", "Eve", *[clips["anna2"]] * 300, "--gallery", known)
+    running.wait_for(b"comparing voices")
+    assert running.interrupt() == (130, "diarize: stopped, nobody was enrolled")
     assert people(command, known) == before

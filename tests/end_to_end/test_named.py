@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
-import subprocess
-import sys
-import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -130,23 +125,15 @@ def test_a_gallery_that_cannot_be_written_is_said_before_the_recording_is_read(c
     held.close()
 
 
-def test_where_linking_fails_at_the_end_the_turns_are_written(meeting, tmp_path):
+def test_where_linking_fails_at_the_end_the_turns_are_written(begin, meeting, tmp_path):
     where, out = tmp_path / "g.sqlite", tmp_path / "o.rttm"
-    flags = ["--link", "--gallery", str(where), "-o", str(out), "-q", "--speakers", "2"]
-    running = subprocess.Popen(
-        [str(Path(sys.executable).parent / "diarize"), str(meeting), *flags],
-        stderr=subprocess.PIPE,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
-    until = time.monotonic() + 60
-    while not (where.exists() and where.stat().st_size) and time.monotonic() < until:
-        time.sleep(0.02)
-    time.sleep(0.3)  # it has asked whether it may write, and loads its models now
+    running = begin(meeting, "--link", "--gallery", where, "-o", out, "--speakers", "2")
+    running.wait_for(b"loading the models")  # it has asked whether it may write
     held = lock(where)
-    _, text = running.communicate(timeout=120)
+    code, sentence = running.end()
     held.close()
-    assert running.returncode == 2, text
-    assert text.startswith(b"diarize: the turns were written, but nobody new is remembered")
-    assert b"in use by another program" in text and text.count(b"\n") == 1
+    assert code == 2, sentence
+    assert sentence.startswith("diarize: the turns were written, but nobody new is remembered")
+    assert "in use by another program" in sentence
     found = {line.split()[7] for line in out.read_text().splitlines()}
     assert found == {"SPEAKER_00", "SPEAKER_01"}
