@@ -33,35 +33,35 @@ def test_numbers_hold_together(measured):
     assert found["seconds"] == 20 and talk["same_turns_each_time"] and found["windows"] > 20
     assert list(found["stages"]) == STAGES and all(stage in text for stage in STAGES)
     stages = found["stages"].values()
-    parts = sum(spent["wall_s"] for spent in stages)
-    assert 0.5 * found["wall_s"] < parts <= found["wall_s"]
-    assert all(spent["cpu_s"] > 0 for spent in found["stages"].values())
-    assert all(100 < spent["peak_mb"] <= found["peak_mb"] for spent in stages)
+    assert sum(spent["wall_s"] for spent in stages) <= found["wall_s"]  # parts of one clock
+    assert found["peak_mb"] == max(spent["peak_mb"] for spent in stages)
     for spent in stages:
         assert spent["ratio"] == pytest.approx(spent["wall_s"] / found["reference_s"])
-    # The library's own seconds are of the same stages.
-    embed, own = found["stages"]["embed"], found["seconds_by_stage"]
-    names = {"decode": "read", "speech": "segment", "embed": "embed", "cluster": "cluster"}
-    for ours, theirs in names.items():
-        assert found["stages"][ours]["wall_s"] == pytest.approx(own[theirs], rel=0.25, abs=0.05)
-    inside = sum(part["cpu_s"] for part in found["inside_embed"].values())
-    assert 0.3 * embed["cpu_s"] < inside < embed["cpu_s"] + 0.05
-    # The whole command holds the stages, the start holds Python's; both are other processes.
-    medians = start_up["median"]
-    assert medians["python"]["wall_s"] < medians["ready"]["wall_s"]
-    assert found["command"]["wall_s"] > found["wall_s"]
-    assert medians["python"]["peak_mb"] < medians["ready"]["peak_mb"]
+    assert set(found["seconds_by_stage"]) == {"read", "segment", "embed", "cluster"}
+    assert set(found["inside_embed"]) == {"features", "network"}
+    # The whole command and the start are other processes.
+    processes = [found["command"], *start_up["median"].values()]
+    assert next(iter(start_up["median"])) == "python" and len(processes) == 6
+    measured = [*stages, *processes, *found["inside_embed"].values(), found["floor"]]
+    measured.append(found["seconds_by_stage"])
+    assert all(value > 0 for numbers in measured for value in numbers.values())
 
 
-def test_nothing_is_faster_than_the_floor(measured):
+def test_the_floor_is_the_operations_at_the_rate_of_the_product(measured):
     folder, _ = measured
     found = json.loads((folder / "recipes/results/bench.json").read_text())["measured"][1]["median"]
-    floor, stages = found["floor"], found["stages"]
-    # The floor is for all threads; CPU seconds are those of all of them.
-    assert 0 < floor["embed_s"] <= found["inside_embed"]["network"]["cpu_s"]
-    assert 0 < floor["decode_s"] < stages["decode"]["wall_s"]
-    rate = floor["embed_operations"] / floor["embed_s"]
-    assert rate == pytest.approx(1e9 * found["product_gflops"])
+    operations, floor = found["floor"]["embed_operations"], found["floor"]
+    assert operations / floor["embed_s"] == pytest.approx(1e9 * found["product_gflops"])
+    decoded = 1e-9 * found["seconds"] * 16_000 * 4
+    assert floor["decode_s"] == pytest.approx(decoded / found["copy_gb_per_s"])
+    # The packaged network by hand, for 100 frames a second: of each stage a convolution of 5 x 5
+    # and two of 3 x 3 a block. Nearly all of these 20 s is speech; a stretch is a bit longer.
+    by_hand, rate, bands, inner = 0.0, 100.0, 64, 1
+    for outer, blocks, stride in ((32, 1, 4), (64, 1, 2), (128, 2, 2), (256, 2, 2)):
+        rate, bands = rate / stride, bands // 2
+        by_hand += 2 * 20 * rate * bands * (25 * inner * outer + blocks * 2 * 9 * outer * outer)
+        inner = outer
+    assert 0.7 * by_hand < operations < 1.4 * by_hand
 
 
 def test_a_table_is_made_of_it(measured):

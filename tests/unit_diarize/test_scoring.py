@@ -32,6 +32,7 @@ from diarize.scoring import (
     score_jaccard,
 )
 from diarize.timeline import Turn
+from tests.work import work
 
 REFERENCE = [Turn(0, 10, "A"), Turn(10, 20, "B"), Turn(18, 25, "A"), Turn(25, 30, "C")]
 HYPOTHESIS = [Turn(0, 11, "1"), Turn(11, 19, "2"), Turn(19, 26, "1"), Turn(28, 31, "3")]
@@ -287,37 +288,35 @@ def test_protocols_only_ever_remove_time() -> None:
 # ---------------------------------------------------------------- cost
 
 
-def test_ten_hours_are_scored_in_seconds() -> None:
-    import time
+def test_ten_hours_are_ten_times_the_work_of_one() -> None:
+    def hours(number: int) -> tuple[int, int, DiarizationScore]:
+        generator = np.random.default_rng(0)
+        count = 2000 * number
+        starts = np.sort(generator.uniform(0, 3600 * number, count))
+        lengths, who = generator.exponential(3, count), generator.integers(0, 12, count)
+        turns = [
+            Turn(float(a), float(a + d), f"s{k}")
+            for a, d, k in zip(starts, lengths, who, strict=True)
+        ]
+        shifted = [Turn(a + 0.4, b + 0.4, s) for a, b, s in turns]
+        return work(score_diarization, turns, shifted, protocol=FAIR)
 
-    generator = np.random.default_rng(0)
-    starts = np.sort(generator.uniform(0, 36_000, 20_000))
-    turns = [
-        Turn(float(a), float(a + d), f"s{k}")
-        for a, d, k in zip(
-            starts, generator.exponential(3, 20_000), generator.integers(0, 12, 20_000), strict=True
-        )
-    ]
-    shifted = [Turn(a + 0.4, b + 0.4, s) for a, b, s in turns]
-    begin = time.perf_counter()
-    score = score_diarization(turns, shifted, protocol=FAIR)
-    assert time.perf_counter() - begin < 10
+    hours(1)  # what runs once alone
+    (lines, most, _), (more_lines, more, score) = hours(1), hours(10)
+    assert more_lines < 11 * lines and more < 11 * most
     assert 0 < score.rate < 1
 
 
-def test_importing_the_scorer_is_cheap() -> None:
+def test_importing_the_scorer_loads_nothing_heavy() -> None:
     code = """
-import json, sys, time
-begin = time.perf_counter()
+import json, sys
 import diarize.scoring
-seconds = time.perf_counter() - begin
-print(json.dumps([seconds, sorted({name.partition(".")[0] for name in sys.modules})]))
+print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})))
 """
     root = Path(__file__).parents[2]
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, check=True)
-    seconds, modules = json.loads(done.stdout)
-    assert {"numpy", "diarize"} <= set(modules)
+    modules = set(json.loads(done.stdout))
+    assert {"numpy", "diarize"} <= modules
     heavy = {"torch", "torchaudio", "sklearn", "scipy", "pyannote", "pandas", "matplotlib"}
-    assert not heavy & set(modules)
-    assert not {"typer", "rich"} & set(modules)
-    assert seconds < 3  # 0.15 s when the machine is free
+    assert not heavy & modules
+    assert not {"typer", "rich"} & modules

@@ -37,6 +37,7 @@ def test_an_interrupted_run_goes_on_exactly(tmp_path, optimizer, kill_at):
 
 
 SCRIPT = """
+import sys
 from pathlib import Path
 import torch
 torch.set_num_threads(1)
@@ -44,19 +45,23 @@ from tests.tiny_training import LONG, batches, parts
 from encoder.training import fit
 def on_step(step, measured):
     print(step, measured["loss"].hex(), flush=True)
+    sys.stdin.readline()
 fit(*parts(), batches, config=LONG, out=Path({out!r}), on_step=on_step)
 """
 
 
 def killed_at(out, moment):
-    """Losses by step of a process that is killed after `moment` steps and a little; None: never."""
+    """Losses by step of a process that is killed after `moment` steps and a little; None: never.
+    It is told to go on after each step, so that none is far when it is killed."""
     code = SCRIPT.format(out=str(out))
     env = {**os.environ, "PYTHONPATH": str(ROOT)}
     losses = {}
-    with subprocess.Popen([sys.executable, "-c", code], env=env, stdout=subprocess.PIPE) as process:
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "bufsize": 0}
+    with subprocess.Popen([sys.executable, "-c", code], env=env, **pipes) as process:
         for line in process.stdout:
             step, loss = line.decode().split()
             losses[int(step)] = float.fromhex(loss)
+            process.stdin.write(b"\n")
             if len(losses) == moment:
                 time.sleep(random.uniform(0, 0.02))
                 process.kill()
