@@ -12,7 +12,7 @@ INSTALL := $(BIN)/python -m pip install -q --disable-pip-version-check -c constr
 SAMPLE := recipes/samples/ami_ES2004a_600_660
 CORPUS ?= ../shared/corpus
 DATA   ?= $(CORPUS)
-CONFIG ?= recipes/configs/small.toml
+CONFIG ?= recipes/configs/embedder/small.toml
 OUT    ?= runs/$(basename $(notdir $(CONFIG)))
 FINETUNED ?= runs/finetune-$(notdir $(patsubst %/,%,$(DATA)))
 OUT_ONNX ?= runs/deepspeaker.onnx
@@ -49,72 +49,72 @@ lint: $(VENV)/.installed-test  ## ruff and mypy
 	$(BIN)/mypy
 
 wheel-test: $(VENV)/.installed-test  ## build the wheel, install it elsewhere, run the tests that matter there
-	$(if $(TORCH_INDEX),PIP_EXTRA_INDEX_URL=$(TORCH_INDEX)) $(BIN)/python recipes/wheel_test.py --constraints constraints.txt
+	$(if $(TORCH_INDEX),PIP_EXTRA_INDEX_URL=$(TORCH_INDEX)) $(BIN)/python .ci/wheel_test.py --constraints constraints.txt
 
 train: $(VENV)/.installed-test  ## train an embedder: CONFIG=... DATA=corpus OUT=folder; goes on after a stop
-	$(BIN)/python recipes/train.py --config $(CONFIG) --data $(DATA) --out $(OUT)
+	$(BIN)/python -m recipes.train.embedder --config $(CONFIG) --data $(DATA) --out $(OUT)
 
 segmentation: $(VENV)/.installed-test  ## train the local segmentation network on simulated conversations; goes on after a stop
-	$(BIN)/python recipes/train_segmentation.py --data $(DATA) --out runs/segmentation $(ARGS)
+	$(BIN)/python -m recipes.train.segmentation --data $(DATA) --out runs/segmentation $(ARGS)
 
 campplus: $(VENV)/.installed-test  ## fetch CAM++, a public model, for `--embedder onnx:campplus` (once)
-	$(BIN)/python recipes/prepare_campplus.py
+	$(BIN)/python -m recipes.prepare.campplus
 
 pyannote: $(VENV)/.installed-test  ## fetch pyannote's segmentation, a public network, for `--segmenter pyannote` (once)
-	$(BIN)/python recipes/prepare_pyannote.py
+	$(BIN)/python -m recipes.prepare.pyannote
 
 train-smoke: $(VENV)/.installed-test  ## half a minute of training: does it work on this machine?
-	$(BIN)/python recipes/train_smoke.py
+	$(BIN)/python -m recipes.train.smoke
 
 finetune: $(VENV)/.installed-test  ## go on from the packaged weights with the voices in DATA, a folder of speaker folders
-	$(BIN)/python recipes/finetune.py --data $(DATA) --out $(FINETUNED) --general $(CORPUS)
+	$(BIN)/python -m recipes.train.finetune --data $(DATA) --out $(FINETUNED) --general $(CORPUS)
 
 teacher: $(VENV)/.installed-test  ## vectors of EMBEDDER (default: CAM++) for DATA, which small.toml learns from
-	$(BIN)/python recipes/prepare_teacher.py --data $(DATA) --out cache/teacher.npz $(if $(EMBEDDER),--embedder $(EMBEDDER))
+	$(BIN)/python -m recipes.prepare.teacher_vectors --data $(DATA) --out cache/teacher.npz $(if $(EMBEDDER),--embedder $(EMBEDDER))
 
 export: $(VENV)/.installed-test  ## WEIGHTS (default: the packaged ones) as an ONNX file, OUT_ONNX=...
-	$(BIN)/python recipes/export.py $(if $(WEIGHTS),--weights $(WEIGHTS)) --out $(OUT_ONNX)
+	$(BIN)/python -m recipes.prepare.onnx_export $(if $(WEIGHTS),--weights $(WEIGHTS)) --out $(OUT_ONNX)
 
 evaluate: $(VENV)/.installed-test  ## EER and more of WEIGHTS (default: the packaged ones beside CAM++) on unseen speakers
-	$(BIN)/python recipes/evaluate.py --data $(DATA) $(if $(WEIGHTS),--embedder $(WEIGHTS)) $(ARGS)
+	$(BIN)/python -m recipes.evaluate.embedders --data $(DATA) $(if $(WEIGHTS),--embedder $(WEIGHTS)) $(ARGS)
 
 score-conversations: $(VENV)/.installed-test  ## DER on the development conversations, and speed, ours beside CAM++
-	$(BIN)/python recipes/score_conversations.py --data $(DATA) $(ARGS)
+	$(BIN)/python -m recipes.evaluate.diarization --data $(DATA) $(ARGS)
 
 calibrate: $(VENV)/.installed-test  ## what a similarity means: fit on speakers of `heldout`, check on others
-	$(BIN)/python recipes/calibrate.py --data $(DATA) $(if $(WEIGHTS),--embedder $(WEIGHTS)) $(ARGS)
+	$(BIN)/python -m recipes.calibrate.scores --data $(DATA) $(if $(WEIGHTS),--embedder $(WEIGHTS)) $(ARGS)
 
 score: $(VENV)/.installed-test  ## all scores of voices: evaluate, the calibrations as they are, groups of clips
-	$(BIN)/python recipes/evaluate.py --data $(DATA)
-	$(BIN)/python recipes/calibrate.py --data $(DATA) --check
-	$(BIN)/python recipes/score_clusters.py --data $(DATA)
+	$(BIN)/python -m recipes.evaluate.embedders --data $(DATA)
+	$(BIN)/python -m recipes.calibrate.scores --data $(DATA) --check
+	$(BIN)/python -m recipes.evaluate.clips --data $(DATA)
 
 calibrate-turns: $(VENV)/.installed-test  ## how sure turns are, from the development conversations; after `make calibrate`
-	$(BIN)/python recipes/calibrate_turns.py --data $(DATA) $(if $(WEIGHTS),--embedder $(WEIGHTS)) $(ARGS)
+	$(BIN)/python -m recipes.calibrate.turns --data $(DATA) $(if $(WEIGHTS),--embedder $(WEIGHTS)) $(ARGS)
 
 score-naming: $(VENV)/.installed-test  ## how often known voices get their name, and unknown ones a wrong one
-	$(BIN)/python recipes/score_naming.py --data $(DATA) $(if $(WEIGHTS),--embedder $(WEIGHTS)) $(ARGS)
+	$(BIN)/python -m recipes.evaluate.naming --data $(DATA) $(if $(WEIGHTS),--embedder $(WEIGHTS)) $(ARGS)
 
 count-speakers: $(VENV)/.installed-test  ## rules that count speakers, compared on the development conversations
-	$(BIN)/python recipes/count_speakers.py --data $(DATA) $(ARGS)
+	$(BIN)/python -m recipes.evaluate.speaker_counting --data $(DATA) $(ARGS)
 
 ablation: $(VENV)/.installed-test  ## what each part of the pipeline is worth, on the development and simulated conversations
-	$(BIN)/python recipes/ablation.py --data $(DATA) $(ARGS)
+	$(BIN)/python -m recipes.evaluate.ablation --data $(DATA) $(ARGS)
 
 bench: $(VENV)/.installed-test  ## seconds, memory and floor of each stage, for 1 minute to 10 hours of talk
-	$(BIN)/python recipes/bench.py --data $(DATA) $(ARGS)
+	$(BIN)/python -m recipes.benchmark.pipeline --data $(DATA) $(ARGS)
 
 bench-clusters: $(VENV)/.installed-test  ## time, memory and quality of clustering 10,000 to 1,000,000 clips
-	$(BIN)/python recipes/benchmark_clusters.py --data $(DATA) $(ARGS)
+	$(BIN)/python -m recipes.benchmark.clustering --data $(DATA) $(ARGS)
 
 simulate: $(VENV)/.installed-test  ## make labelled conversations of three styles out of the split `heldout`'s voices
-	$(BIN)/python recipes/simulate.py --data $(DATA) $(ARGS)
+	$(BIN)/python -m recipes.prepare.simulated_conversations --data $(DATA) $(ARGS)
 
 tables: $(VENV)/.installed  ## write README's tables from recipes/results
-	$(BIN)/python recipes/tables.py
+	$(BIN)/python -m recipes.report.tables
 
 picture: $(VENV)/.installed  ## draw the picture in README from a real run
-	$(BIN)/python recipes/picture.py --sample $(SAMPLE).flac
+	$(BIN)/python -m recipes.report.picture --sample $(SAMPLE).flac
 
 clean:  ## remove what was built, not what was trained
 	rm -rf build dist *.egg-info demo-out .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -12,18 +12,18 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from diarize.config import DiarizeConfig
-    from diarize.pipeline import Diarizer
-    from diarize.result import DiarizationResult
-    from diarize.timeline import Turn
+    from diarize.core.turns import Turn
+    from diarize.pipeline.config import DiarizeConfig
+    from diarize.pipeline.diarizer import Diarizer
+    from diarize.pipeline.result import DiarizationResult
 
 __all__ = ["DiarizationResult", "DiarizeConfig", "Diarizer", "Turn"]
 
 _HOMES = {
-    "DiarizationResult": "diarize.result",
-    "DiarizeConfig": "diarize.config",
-    "Diarizer": "diarize.pipeline",
-    "Turn": "diarize.timeline",
+    "DiarizationResult": "diarize.pipeline.result",
+    "DiarizeConfig": "diarize.pipeline.config",
+    "Diarizer": "diarize.pipeline.diarizer",
+    "Turn": "diarize.core.turns",
 }
 
 

@@ -12,17 +12,17 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from encoder.audio import load_audio, stream_audio
+    from encoder.audio.load import load_audio, stream_audio
     from encoder.errors import ToolkitError
-    from encoder.inference import Encoder
+    from encoder.inference.encoder import Encoder
 
 __all__ = ["Encoder", "ToolkitError", "load_audio", "stream_audio"]
 
 _HOMES = {
-    "Encoder": "encoder.inference",
+    "Encoder": "encoder.inference.encoder",
     "ToolkitError": "encoder.errors",
-    "load_audio": "encoder.audio",
-    "stream_audio": "encoder.audio",
+    "load_audio": "encoder.audio.load",
+    "stream_audio": "encoder.audio.load",
 }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from encoder.registry import Registry
+from encoder.common.registry import Registry
 
 __all__ = ["CLUSTERERS"]
 
@@ -10,7 +10,7 @@ CLUSTERERS = Registry(
     "clusterer",
     {
         "agglomerative": "diarize.clustering.agglomerative:Agglomerative",
-        "hdbscan": "diarize.clustering.density:Hdbscan",
+        "hdbscan": "diarize.clustering.hdbscan:Hdbscan",
         "graph": "diarize.clustering.graph:Graph",
     },
 )

@@ -1,8 +1,9 @@
 """Agglomerative clustering: average linkage on cosine distance.
 
 A fixed distance does not carry from one recording to the next, so the number of speakers comes from
-a rule that looks at the recording (`diarize.clustering.counting`). Whatever the rule, a handful of
-odd windows (laughter, two at once) is no speaker: groups below a smallest size are dissolved.
+a rule that looks at the recording (`diarize.clustering.count_estimation`). Whatever the rule, a
+handful of odd windows (laughter, two at once) is no speaker: groups below a smallest size are
+dissolved.
 """
 
 from __future__ import annotations
@@ -13,15 +14,19 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from diarize.clustering.apart import Pairs, as_matrix, between_groups
-from diarize.clustering.counting import count_by_eigengap, count_by_silhouette, pair_threshold
-from diarize.clustering.counts import dissolve, merge_alike
-from diarize.clustering.merging import group_means
-from diarize.clustering.tree import average_tree, cut_tree
+from diarize.clustering.cannot_link import Pairs, as_matrix, between_groups
+from diarize.clustering.count_enforcement import dissolve, merge_alike
+from diarize.clustering.count_estimation import (
+    count_by_eigengap,
+    count_by_silhouette,
+    pair_threshold,
+)
+from diarize.clustering.linkage.average_linkage import average_tree, cut_tree
+from diarize.clustering.linkage.sparse_linkage import group_means
 from encoder.errors import ConfigError
 
 if TYPE_CHECKING:
-    from diarize.clustering.door import SpeakerCount
+    from diarize.clustering.api import SpeakerCount
 
 __all__ = ["Agglomerative", "AgglomerativeConfig"]
 

@@ -1,8 +1,9 @@
 """Average linkage on the graph of nearest neighbours: a million rows without a million squared.
 
-Only rows among each other's nearest neighbours are ever compared (`diarize.clustering.neighbours`),
-and groups merge along that graph (`diarize.clustering.merging`). While neighbours are looked up
-exactly, the groups are those of average linkage cut at the same similarity.
+Only rows among each other's nearest neighbours are ever compared
+(`diarize.clustering.linkage.nearest_neighbours`), and groups merge along that graph
+(`diarize.clustering.linkage.sparse_linkage`). While neighbours are looked up exactly, the groups
+are those of average linkage cut at the same similarity.
 """
 
 from __future__ import annotations
@@ -13,14 +14,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from diarize.clustering.counting import pair_threshold
-from diarize.clustering.counts import dissolve, merge_alike
-from diarize.clustering.merging import merge_graph
-from diarize.clustering.neighbours import check_neighbours
+from diarize.clustering.count_enforcement import dissolve, merge_alike
+from diarize.clustering.count_estimation import pair_threshold
+from diarize.clustering.linkage.nearest_neighbours import check_neighbours
+from diarize.clustering.linkage.sparse_linkage import merge_graph
 from encoder.errors import ConfigError
 
 if TYPE_CHECKING:
-    from diarize.clustering.door import SpeakerCount
+    from diarize.clustering.api import SpeakerCount
 
 __all__ = ["Graph", "GraphConfig"]
 

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.cluster.hierarchy import leaves_list
 
-from diarize.clustering.merging import group_means
-from diarize.clustering.reduction import reduce_rows
-from diarize.clustering.tree import average_tree
+from diarize.clustering.linkage.average_linkage import average_tree
+from diarize.clustering.linkage.sparse_linkage import group_means
+from diarize.clustering.pre_clustering import reduce_rows
 
 __all__ = ["split_clusters"]
 

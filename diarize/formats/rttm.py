@@ -14,9 +14,9 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 
-from diarize.files import write_atomic
-from diarize.formats.lines import parse_times, printable_token, read_fields, to_ms
-from diarize.timeline import Turn
+from diarize.core.files import write_atomic
+from diarize.core.turns import Turn
+from diarize.formats.text_lines import parse_times, printable_token, read_fields, to_ms
 from encoder.errors import FormatError
 
 __all__ = ["format_rttm", "read_rttm", "write_rttm"]

@@ -10,8 +10,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 
-from diarize.files import write_atomic
-from diarize.formats.lines import parse_times, printable_token, read_fields, to_ms
+from diarize.core.files import write_atomic
+from diarize.formats.text_lines import parse_times, printable_token, read_fields, to_ms
 from encoder.errors import FormatError
 
 __all__ = ["format_uem", "read_uem", "write_uem"]

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from diarize.core.turns import Turn
+from diarize.scoring.intervals import Sweep, pair_speakers, sweep
 from diarize.scoring.protocols import FULL, Protocol
-from diarize.scoring.sweep import Sweep, pair_speakers, sweep
-from diarize.timeline import Turn
 
 __all__ = ["DiarizationScore", "measure_der", "score_diarization"]
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
-from diarize.formats.lines import printable_token
 from diarize.formats.rttm import read_rttm
+from diarize.formats.text_lines import printable_token
 from diarize.formats.uem import read_uem
 from diarize.scoring.report import ScoreReport, score_recording
 from encoder.errors import CorpusError

@@ -1,6 +1,7 @@
 """Identification on a folder of speakers or on a list: one among 100, and one among all.
 
-The two protocols are those of `encoder.identification` and `encoder.closed_set`.
+The two protocols are those of `encoder.evaluation.identification` and
+`encoder.evaluation.closed_set`.
 """
 
 from __future__ import annotations
@@ -13,16 +14,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from diarize.scoring.trials import IdentificationList
+from diarize.formats.trial_lists import IdentificationList
 from diarize.scoring.verification import notes_on, whole_files
-from encoder.bootstrap import Interval, interval_of, resample_shares
-from encoder.closed_set import closed_set_ranks
+from encoder.data.manifest import Utterance
 from encoder.errors import CorpusError
-from encoder.manifest import Utterance
-from encoder.protocol import Measures, ProtocolConfig, measure_by_dataset
+from encoder.evaluation.bootstrap import Interval, interval_of, resample_shares
+from encoder.evaluation.closed_set import closed_set_ranks
+from encoder.evaluation.protocol import Measures, ProtocolConfig, measure_by_dataset
 
 if TYPE_CHECKING:
-    from encoder.crops import WindowEmbedder
+    from encoder.inference.extraction import WindowEmbedder
 
 __all__ = ["ListScore", "identify_corpus", "identify_list"]
 
@@ -129,7 +130,7 @@ def identify_corpus(
 
     A data set needs two speakers here. CorpusError if none has them.
     """
-    from encoder.crops import crop_vectors
+    from encoder.inference.extraction import crop_vectors
 
     found = crop_vectors(embedder, utterances, crops={"full": None}, on_done=on_done)
     kept = [utterances[row] for row in found.kept]

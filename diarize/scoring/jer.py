@@ -12,9 +12,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from diarize.core.turns import Turn
+from diarize.scoring.intervals import Sweep, pair_speakers, sweep
 from diarize.scoring.protocols import FULL, Protocol
-from diarize.scoring.sweep import Sweep, pair_speakers, sweep
-from diarize.timeline import Turn
 
 __all__ = ["JaccardScore", "measure_jer", "score_jaccard"]
 

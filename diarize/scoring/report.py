@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from diarize.core.turns import Turn
 from diarize.scoring.der import DiarizationScore, measure_der
+from diarize.scoring.intervals import sweep
 from diarize.scoring.jer import JaccardScore, measure_jer
 from diarize.scoring.protocols import FULL, PROTOCOLS
-from diarize.scoring.sweep import sweep
-from diarize.timeline import Turn
 
 __all__ = ["RecordingScore", "ScoreReport", "score_recording"]
 

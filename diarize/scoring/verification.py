@@ -1,7 +1,8 @@
 """Verification on a list of trials: error rates, detection costs, and how sure they are.
 
-Conventions as in `encoder.metrics`; whole files are compared, as `make evaluate` does, but for long
-ones, of which the beginning is heard. Scores that the list brings are taken as they are.
+Conventions as in `encoder.evaluation.metrics`; whole files are compared, as `make evaluate` does,
+but for long ones, of which the beginning is heard. Scores that the list brings are taken as they
+are.
 """
 
 from __future__ import annotations
@@ -14,13 +15,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from diarize.scoring.trials import Trials
-from encoder.bootstrap import Interval, interval_of, resample_trials
+from diarize.formats.trial_lists import Trials
 from encoder.errors import CorpusError
-from encoder.metrics import eer, min_dcf, pair_similarities
+from encoder.evaluation.bootstrap import Interval, interval_of, resample_trials
+from encoder.evaluation.metrics import eer, min_dcf, pair_similarities
 
 if TYPE_CHECKING:
-    from encoder.crops import CropVectors, WindowEmbedder
+    from encoder.inference.extraction import CropVectors, WindowEmbedder
 
 __all__ = [
     "TrialScores",
@@ -75,7 +76,7 @@ def embed_trials(
     on_done: Callable[[int, int], None] | None = None,
 ) -> TrialScores:
     """Similarities of the files, whose paths are below `root`. CorpusError if none can be read."""
-    from encoder.calibration import find_calibration
+    from encoder.calibration.score_calibration import find_calibration
 
     paths = list(dict.fromkeys([*trials.enrolment, *trials.test]))
     vectors, seconds, notes = whole_files(paths, root, embedder, on_done=on_done)
@@ -98,8 +99,8 @@ def whole_files(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], list[str]]:
     """Unit vectors (N, D) and heard seconds (N,) of the files, not a number for those that cannot
     be read, and sentences on these and on long ones. CorpusError if none can be read."""
-    from encoder.crops import crop_vectors
-    from encoder.manifest import Utterance
+    from encoder.data.manifest import Utterance
+    from encoder.inference.extraction import crop_vectors
 
     listed = [Utterance(Path(root) / path, "", "", "", path, 0.0, path) for path in paths]
     found = crop_vectors(embedder, listed, crops={"full": None}, on_done=on_done)
@@ -111,7 +112,7 @@ def whole_files(
 
 def notes_on(found: CropVectors, names: Sequence[str]) -> list[str]:
     """Sentences on the utterances, by their `names` (N,), that were left out or are long."""
-    from encoder.crops import LONGEST_S
+    from encoder.inference.extraction import LONGEST_S
 
     notes = [f"left out: {sentence}" for sentence in found.left_out]
     if found.shortened:
@@ -135,7 +136,7 @@ def score_verification(
 
     CorpusError if none of a kind remain.
     """
-    from encoder.calibration_measures import cllr, min_cllr
+    from encoder.calibration.metrics import cllr, min_cllr
 
     known = ~np.isnan(scores)
     values, truth = np.asarray(scores, np.float64)[known], trials.is_target[known]

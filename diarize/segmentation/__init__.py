@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from encoder.common.registry import Registry
 from encoder.errors import AudioError
-from encoder.registry import Registry
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,7 +32,7 @@ SEGMENTERS = Registry(
     {
         "energy": "diarize.segmentation.energy:EnergySegmenter",
         "silero": "diarize.segmentation.silero:SileroSegmenter",
-        "neural": "diarize.segmentation.neural.segmenter:NeuralSegmenter",
+        "neural": "diarize.segmentation.neural:NeuralSegmenter",
         "pyannote": "diarize.segmentation.pyannote:PyannoteSegmenter",
     },
 )

@@ -21,8 +21,8 @@ import numpy.typing as npt
 
 from diarize.segmentation import Segmentation, Segmenter, recut
 from diarize.segmentation.hysteresis import HysteresisConfig, binarize
+from encoder.common.units import SAMPLE_RATE
 from encoder.errors import ConfigError
-from encoder.units import SAMPLE_RATE
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -17,8 +17,8 @@ from dataclasses import dataclass, field, fields
 import numpy as np
 import numpy.typing as npt
 
+from encoder.common.units import seconds_to_samples
 from encoder.errors import ConfigError
-from encoder.units import seconds_to_samples
 
 __all__ = ["HysteresisConfig", "binarize"]
 

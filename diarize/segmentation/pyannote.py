@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from diarize.segmentation import Segmentation, Segmenter
-from diarize.segmentation.neural.chunked import ChunkedConfig, segment_chunks
-from diarize.segmentation.neural.chunks import Chunk, stream_waves
-from diarize.segmentation.onnx_chunks import CHUNK, FRAME, ChunkNetwork
+from diarize.segmentation.chunk_inference import ChunkedConfig, segment_chunks
+from diarize.segmentation.chunk_stream import Chunk, stream_waves
+from diarize.segmentation.onnx_network import CHUNK, FRAME, ChunkNetwork
+from encoder.common.units import seconds_to_samples
 from encoder.errors import CheckpointError
-from encoder.hub import find_onnx
-from encoder.units import seconds_to_samples
+from encoder.hub.paths import find_onnx
 
 __all__ = ["PyannoteConfig", "PyannoteSegmenter"]
 

@@ -1,7 +1,7 @@
 """Regions from the Silero voice activity model that the `silero-vad` package carries (MIT).
 
 The model reads chunks of 512 samples (32 ms), each with the 64 samples before it. The package runs
-it chunk after chunk; here 256 chunks go through it at once (`diarize.segmentation.silero_layers`).
+it chunk after chunk; here 256 chunks go through it at once (`diarize.segmentation.silero_network`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from torch import Tensor
 
 from diarize.segmentation import Segmentation, Segmenter, recut
 from diarize.segmentation.hysteresis import HysteresisConfig, binarize
-from diarize.segmentation.silero_layers import CONTEXT, HOP, fastest_exact
+from diarize.segmentation.silero_network import CONTEXT, HOP, fastest_exact
 
 _threads = torch.get_num_threads()
 try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from encoder.registry import Registry
+from encoder.common.registry import Registry
 
 __all__ = ["ARCHITECTURES"]
 

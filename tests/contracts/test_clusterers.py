@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from diarize.clustering import CLUSTERERS
-from diarize.clustering.door import SpeakerCount, cluster
+from diarize.clustering.api import SpeakerCount, cluster
 from encoder.errors import ConfigError
 
 

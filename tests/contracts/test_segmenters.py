@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from diarize.segmentation import SEGMENTERS
-from encoder.audio import load_audio
+from encoder.audio.load import load_audio
 from encoder.errors import AudioError, BackendUnavailable, CheckpointError, ConfigError
 
 MEETING = Path(__file__).parents[2] / "recipes" / "samples" / "ami_ES2004a_600_660.flac"
@@ -165,7 +165,7 @@ def test_a_batch_is_not_a_wave(segmenter):
 @pytest.mark.parametrize("name", SEGMENTERS.names())
 def test_settings_reach_the_regions(name, meeting):
     """The nested group of thresholds is read from plain values, and matters."""
-    from encoder.config import from_mapping
+    from encoder.common.config import from_mapping
 
     schema = SEGMENTERS.load(name).Config
     short = from_mapping(schema, {"hysteresis": {"padding_s": 0.0, "min_silence_s": 0.0}})

@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from diarize.audio.recording import Recording
 from diarize.clustering.agglomerative import Agglomerative
-from diarize.config import DiarizeConfig
-from diarize.pipeline import Diarizer
-from diarize.recording import Recording
+from diarize.pipeline.config import DiarizeConfig
+from diarize.pipeline.diarizer import Diarizer
 from diarize.segmentation import Segmentation, Segmenter
 
 BLOCK = 30 * 16_000

@@ -26,8 +26,8 @@ def uncalibrated(tmp_path_factory) -> Path:
     """Weights whose similarities nobody has measured."""
     import torch
 
-    from encoder.checkpoint import save_weights
-    from encoder.features import FeatureConfig
+    from encoder.features.log_mel import FeatureConfig
+    from encoder.hub.weights_file import save_weights
     from encoder.models.rescnn import ResCNN, ResCNNConfig
 
     model = ResCNN(ResCNNConfig(channels=(4,), blocks=1, embedding_size=8))

@@ -106,9 +106,9 @@ def test_a_number_of_speakers_that_is_told(command, folder):
 def test_real_voices_are_told_apart_at_the_defaults(tmp_path):
     if not CORPUS.is_dir():
         pytest.skip("the corpus is not beside the repository (../shared/corpus)")
-    from diarize.folder import group_clips
-    from diarize.scoring.clusters import score_clusters
-    from encoder.manifest import read_manifest, split_validation
+    from diarize.clips.group import group_clips
+    from diarize.scoring.clustering_metrics import score_clusters
+    from encoder.data.manifest import read_manifest, split_validation
 
     train = [u for u in read_manifest(CORPUS / "manifest.tsv") if u.split == "train"]
     _, kept = split_validation(train, share=0.04)

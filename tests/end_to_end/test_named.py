@@ -8,8 +8,8 @@ import sqlite3
 import numpy as np
 import pytest
 
-from diarize.store.gallery import Gallery
-from diarize.store.rows import Sound
+from diarize.gallery.gallery import Gallery
+from diarize.gallery.schema import Sound
 
 pytestmark = pytest.mark.wheel
 

@@ -6,18 +6,18 @@ import numpy as np
 import pytest
 import torch
 
-import diarize.recording
+import diarize.audio.recording
 from diarize import Diarizer
 from diarize.clustering import CLUSTERERS
-from diarize.clustering.door import SpeakerCount, cluster
-from diarize.config import load_config
+from diarize.clustering.api import SpeakerCount, cluster
+from diarize.core.turns import speaking_time
 from diarize.formats.rttm import read_rttm
+from diarize.pipeline.config import load_config
 from diarize.scoring import score_recording
 from diarize.segmentation import SEGMENTERS
-from diarize.timeline import speaking_time
 from encoder import load_audio
-from encoder.by_length import Stretch
 from encoder.errors import BackendUnavailable, CheckpointError, ToolkitError
+from encoder.inference.window_embedder import Stretch
 
 pytestmark = pytest.mark.wheel
 
@@ -79,8 +79,8 @@ def test_the_file_in_blocks_of_any_length_is_the_whole_wave(
 ):
     assert diarizer(wave, uri=result.uri).to_rttm() == result.to_rttm()
     for block_s in (1.7, 60.0):
-        monkeypatch.setattr(diarize.recording, "BLOCK", round(block_s * 16_000))
-        monkeypatch.setattr(diarize.recording, "IN_MEMORY", 1 << 20)
+        monkeypatch.setattr(diarize.audio.recording, "BLOCK", round(block_s * 16_000))
+        monkeypatch.setattr(diarize.audio.recording, "IN_MEMORY", 1 << 20)
         again = diarizer(meeting)
         assert again.turns == result.turns
         assert np.array_equal(again.embeddings, result.embeddings)

@@ -7,13 +7,13 @@ import shutil
 
 import pytest
 
-from diarize.config import load_config
 from diarize.formats.rttm import read_rttm
 from diarize.formats.uem import read_uem
-from diarize.pipeline import Diarizer
+from diarize.pipeline.config import load_config
+from diarize.pipeline.diarizer import Diarizer
 from diarize.scoring.report import score_recording
-from tests.onnx_models import content
 from tests.recipes_run import test_recipes as made
+from tests.support.onnx_models import content
 
 ROOT, SAMPLES, run, write_rows = made.ROOT, made.SAMPLES, made.run, made.write_rows
 TALK = "ami_ES2004a_600_660"
@@ -67,7 +67,7 @@ def ablated(folder):
     command = ["--data", "corpus", "--simulated", "made", "--embedder", "deepspeaker-small"]
     command += ["--segmenter", "silero", "--segmenter", "energy", "--segmenter", "pyannote"]
     command += ["--set", "segmentation.pyannote.model=two.onnx", "--results", "results"]
-    text = run("ablation.py", *command, cwd=folder)
+    text = run("evaluate.ablation", *command, cwd=folder)
     return text, json.loads((folder / "results/ablation.json").read_text())
 
 
@@ -161,10 +161,10 @@ def test_tables_are_made_of_it(folder, ablated):
     page = folder / "project/README.md"
     (page.parent / "recipes/results").mkdir(parents=True)
     page.write_text(empty)
-    text = run("tables.py", "--root", "project", cwd=folder)
+    text = run("report.tables", "--root", "project", cwd=folder)
     assert "left ablation empty" in text and "make ablation" in text and page.read_text() == empty
     shutil.copy(folder / "results/ablation.json", page.parent / "recipes/results")
-    run("tables.py", "--root", "project", cwd=folder)
+    run("report.tables", "--root", "project", cwd=folder)
     filled = page.read_text()
     full = rows_of(ablated[1], "silero")["default"]["sets"]["development"]["der"]["full"]
     rate = f"{100 * full['rate']:.1f}"
@@ -172,7 +172,7 @@ def test_tables_are_made_of_it(folder, ablated):
     assert filled.count(f"| silero, deepspeaker-small, default | {rate} |") == 3
     assert filled.count("| pyannote, deepspeaker-small, windows only |") == 3
     (page.parent / "recipes/results/ablation.json").unlink()  # a full table is not left as it is
-    assert "run `make ablation`" in run("tables.py", "--root", "project", cwd=folder, code=2)
+    assert "run `make ablation`" in run("report.tables", "--root", "project", cwd=folder, code=2)
 
 
 def test_what_is_not_there_is_said_or_refused(folder, monkeypatch):
@@ -180,13 +180,13 @@ def test_what_is_not_there_is_said_or_refused(folder, monkeypatch):
         monkeypatch.setenv(name, str(folder / "nothing"))
     few = ["--data", "corpus", "--simulated", "nowhere"]
     asked = [*few, "--segmenter", "pyannote", "--results", "refused"]
-    text = run("ablation.py", *asked, cwd=folder, code=2)
+    text = run("evaluate.ablation", *asked, cwd=folder, code=2)
     assert "make pyannote" in text and "Traceback" not in text
-    text = run("ablation.py", *few, "--results", "kept", "--no-save", cwd=folder)
+    text = run("evaluate.ablation", *few, "--results", "kept", "--no-save", cwd=folder)
     assert not (folder / "refused").exists() and not (folder / "kept").exists()
     for name in ("pyannote: ", "onnx:campplus: "):
         assert f"left out {name}" in text
     for name in ("meeting", "call", "broadcast"):
         assert f"left out the set '{name}'" in text
     assert "silero, deepspeaker-small" in text and "energy" not in text
-    assert "skipped" in run("ablation.py", "--data", "nowhere", cwd=folder)
+    assert "skipped" in run("evaluate.ablation", "--data", "nowhere", cwd=folder)

@@ -20,7 +20,7 @@ def measured(tmp_path_factory):
     folder = tmp_path_factory.mktemp("bench")
     command = ["--data", "none", "--lengths", 20, "--runs", 1, "--results", "recipes/results"]
     command += ["--step", "as it is"]
-    return folder, run("bench.py", *command, cwd=folder)
+    return folder, run("benchmark.pipeline", *command, cwd=folder)
 
 
 def test_numbers_hold_together(measured):
@@ -68,7 +68,7 @@ def test_a_table_is_made_of_it(measured):
     folder, _ = measured
     places = "<!-- bench -->\n<!-- /bench -->\n<!-- bench-steps -->\n<!-- /bench-steps -->"
     (folder / "README.md").write_text(f"a\n{places}\nb\n")
-    run("tables.py", "--root", ".", cwd=folder)
+    run("report.tables", "--root", ".", cwd=folder)
     text = (folder / "README.md").read_text()
     found = json.loads((folder / "recipes/results/bench.json").read_text())["measured"][1]["median"]
     assert "| wall s (CPU s) | 20 s |" in text and text.endswith("b\n")
@@ -76,7 +76,7 @@ def test_a_table_is_made_of_it(measured):
     assert step["median"] == found and "| as it is |" in text
     assert f"| all stages | {found['wall_s']:.2f} ({found['cpu_s']:.2f}) |" in text
     (folder / "recipes/results/bench.json").write_text('{"measured": [{"what": "recording"}]}')
-    assert "run `make bench` again" in run("tables.py", "--root", ".", cwd=folder, code=2)
+    assert "run `make bench` again" in run("report.tables", "--root", ".", cwd=folder, code=2)
 
 
 def test_long_conversations_repeat_short_ones_at_other_levels(tmp_path):
@@ -88,7 +88,7 @@ def test_long_conversations_repeat_short_ones_at_other_levels(tmp_path):
     soundfile.write(folder / "b.flac", quiet, rate)
     soundfile.write(folder / "a.flac", -quiet[:rate], rate)
     command = ["--seconds", 9.5, "--cache", tmp_path / "cache", "--data", tmp_path / "corpus"]
-    told = json.loads(run("benchmarks/long_conversation.py", *command, cwd=tmp_path))
+    told = json.loads(run("benchmark.long_conversation", *command, cwd=tmp_path))
     assert told["recordings"] == ["b", "a"]
     (file,) = (tmp_path / "cache").iterdir()
     assert str(file) == told["file"]
@@ -98,15 +98,15 @@ def test_long_conversations_repeat_short_ones_at_other_levels(tmp_path):
     assert rate == 16_000 and len(wave) == 152_000
     np.testing.assert_allclose(wave, expected[:152_000], atol=1.5 / 32_768)  # rounded twice
     before = file.stat()
-    run("benchmarks/long_conversation.py", *command, cwd=tmp_path)
+    run("benchmark.long_conversation", *command, cwd=tmp_path)
     assert file.stat().st_mtime_ns == before.st_mtime_ns  # kept, not made again
 
 
 def test_what_is_wrong_is_said_in_one_line(tmp_path):
     made.write_rows(tmp_path / "corpus/conversations/manifest.tsv", [{"file": "gone.flac"}])
     command = ["--data", "corpus", "--lengths", 20]
-    text = run("bench.py", *command, cwd=tmp_path, code=2)
+    text = run("benchmark.pipeline", *command, cwd=tmp_path, code=2)
     assert "gone.flac" in text and "error: " in text and "Traceback" not in text
     (tmp_path / "full").write_text("no folder")
-    text = run("bench.py", "--lengths", 5, "--cache", "full/x", cwd=tmp_path, code=2)
+    text = run("benchmark.pipeline", "--lengths", 5, "--cache", "full/x", cwd=tmp_path, code=2)
     assert "--cache" in text and "Traceback" not in text

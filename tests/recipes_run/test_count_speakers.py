@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from encoder.calibration import Calibration, write_calibration
+from encoder.calibration.score_calibration import Calibration, write_calibration
 from tests.recipes_run import test_score_recipes as made
 
 run, committed = made.run, made.committed
@@ -15,12 +15,12 @@ def test_rules_are_compared_from_vectors_that_are_kept(talks, tiny_weights, fold
     home, _ = folders
     command = ["--data", talks, "--embedder", tiny_weights, "--cache", "vectors"]
     before = committed()
-    text = run("count_speakers.py", *command, cwd=tmp_path)
+    text = run("evaluate.speaker_counting", *command, cwd=tmp_path)
     assert "saved nothing" in text and committed() == before
     (kept,) = (tmp_path / "vectors").iterdir()
     written = kept.stat().st_mtime_ns
     write_calibration(Calibration(tiny_weights.stem[-8:], 8.0, -4.0), home)
-    run("count_speakers.py", *command, "--results", "results", cwd=tmp_path)
+    run("evaluate.speaker_counting", *command, "--results", "results", cwd=tmp_path)
     assert [path.stat().st_mtime_ns for path in (tmp_path / "vectors").iterdir()] == [written]
     (one,) = json.loads((tmp_path / "results/counting.json").read_text())["embedders"]
     assert one["true"] == [4, 4] and one["voices"] >= 2

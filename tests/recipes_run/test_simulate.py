@@ -40,7 +40,7 @@ def corpus(tmp_path_factory):
 def test_labelled_conversations_are_made_and_made_again(corpus, tmp_path):
     command = ["--data", corpus, "--style", "call", "--style", "meeting", "--speakers", 2]
     command += ["--speakers", 1, "--shortest-s", 20, "--longest-s", 25]
-    text = run("simulate.py", *command, "--out", "one", cwd=tmp_path)
+    text = run("prepare.simulated_conversations", *command, "--out", "one", cwd=tmp_path)
     assert "4 conversations" in text and "switches_a_minute" in text
     folder = tmp_path / "one/conversations"
     with (folder / "manifest.tsv").open(newline="") as handle:
@@ -60,13 +60,13 @@ def test_labelled_conversations_are_made_and_made_again(corpus, tmp_path):
         assert max(turn.end_s for turn in turns) <= sound.duration
     # The same again with the voices kept, and one style alone.
     alone = [*command[:4], *command[6:]]
-    run("simulate.py", *alone, "--out", "two", cwd=tmp_path)
+    run("prepare.simulated_conversations", *alone, "--out", "two", cwd=tmp_path)
     for path in (tmp_path / "two/conversations").glob("call*"):
         assert path.read_bytes() == (folder / path.name).read_bytes()
     assert len(list((tmp_path / "two/conversations").iterdir())) == 5
     assert len(list((tmp_path / "cache/voices").iterdir())) == 1
     assert not list(tmp_path.rglob("*.partial"))
-    run("simulate.py", *alone, "--out", "three", "--seed", 1, cwd=tmp_path)
+    run("prepare.simulated_conversations", *alone, "--out", "three", "--seed", 1, cwd=tmp_path)
     assert not {p.name for p in (tmp_path / "three/conversations").glob("call*")} & {
         p.name for p in folder.iterdir()
     }
@@ -83,10 +83,12 @@ def test_labelled_conversations_are_made_and_made_again(corpus, tmp_path):
     ],
 )
 def test_what_cannot_be_made_is_one_sentence(corpus, tmp_path, arguments, sentence):
-    text = run("simulate.py", "--data", corpus, *arguments, cwd=tmp_path, code=2)
+    text = run(
+        "prepare.simulated_conversations", "--data", corpus, *arguments, cwd=tmp_path, code=2
+    )
     assert sentence in " ".join(text.split()) and "Traceback" not in text
     assert not (tmp_path / "cache/simulated").exists()
 
 
 def test_without_a_corpus_it_is_skipped(tmp_path):
-    assert "skipped" in run("simulate.py", "--data", "nowhere", cwd=tmp_path)
+    assert "skipped" in run("prepare.simulated_conversations", "--data", "nowhere", cwd=tmp_path)

@@ -1,0 +1,71 @@
+"""Bringing every recording to one level, so that who spoke does not depend on the volume knob.
+
+Silero hears absolute loudness and log-mel features have a floor, so without this a copy at another
+volume gets other turns.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from encoder.common.units import seconds_to_samples
+
+__all__ = ["LevelMeter", "level_out"]
+
+TARGET = 10 ** (
+    -23 / 20
+)  # RMS of the loudest blocks: close-talking speech as it is mostly recorded
+LARGEST_GAIN = 1000.0  # 60 dB: more would make speech of the last bit of a 16-bit file
+BLOCK = seconds_to_samples(0.4)
+SKIPPED = 5  # loudest blocks that may be knocks; fewer in a recording under 40 s
+
+
+class LevelMeter:
+    """Hears a recording piece by piece, however it is cut, and tells the gain that it needs.
+
+    The level is the RMS of the 6th loudest block of 0.4 s: a knock on the table counts for nothing,
+    and ten minutes of silence around one sentence do not make it quiet.
+    """
+
+    def __init__(self) -> None:
+        self._levels = [np.zeros(0)]
+        self._rest = np.zeros(0, np.float32)
+
+    def hear(self, wave: Tensor) -> None:
+        """The next piece (T,)."""
+        samples = np.concatenate([self._rest, wave.numpy()])
+        whole = len(samples) // BLOCK * BLOCK
+        if whole:
+            self._levels.append(_rms(samples[:whole].reshape(-1, BLOCK)))
+        self._rest = samples[whole:].copy()
+
+    @property
+    def gain(self) -> float:
+        """What brings the loud blocks of all that was heard to -23 dBFS RMS; 1 for silence."""
+        levels = np.concatenate(self._levels)
+        if not len(levels):
+            levels = _rms(self._rest[None, :])
+        rank = min(SKIPPED, len(levels) // 20)
+        level = float(np.sort(levels)[-1 - rank])
+        if not 0 < level < float("inf"):  # silence, or no numbers: the next to read it will say so
+            return 1.0
+        return min(TARGET / level, LARGEST_GAIN)
+
+
+def level_out(wave: Tensor) -> Tensor:
+    """Wave (T,) -> the same times the gain that `LevelMeter` tells.
+
+    Peaks may pass 1; nothing is clipped.
+    """
+    meter = LevelMeter()
+    meter.hear(wave)
+    return torch.mul(wave, meter.gain)
+
+
+def _rms(blocks: NDArray[np.float32]) -> NDArray[np.float64]:
+    """(n, size) -> (n,)."""
+    squares = np.einsum("bt,bt->b", blocks, blocks, dtype=np.float64)
+    return np.sqrt(squares / max(1, blocks.shape[1]))

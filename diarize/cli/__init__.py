@@ -1,0 +1,78 @@
+"""The `diarize` command: `diarize FILE` and its sub-commands.
+
+Expected errors become one line on stderr and exit code 2; anything else is a bug and keeps its
+traceback.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+
+from diarize.cli import cluster as cli_cluster
+from diarize.cli import gallery as cli_gallery
+from diarize.cli import identify as cli_identify
+from diarize.cli import run as cli_diarize
+from diarize.cli import score as cli_score
+from diarize.cli.default_command import default_command
+from encoder.errors import ToolkitError
+
+__all__ = ["app", "main"]
+
+DEFAULT_COMMAND = "run"
+
+
+app = typer.Typer(
+    cls=default_command(DEFAULT_COMMAND),
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Who spoke when, offline. "
+    "`diarize meeting.wav -o out.rttm` is short for `diarize run meeting.wav -o out.rttm`; a file "
+    "that is named like a command needs its folder, as in ./score.",
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from diarize.pipeline.result import package_version
+
+        typer.echo(f"deepspeaker-diarize {package_version()}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: bool = typer.Option(
+        False, "--version", callback=_print_version, is_eager=True, help="Print the version."
+    ),
+) -> None:
+    pass
+
+
+app.command(DEFAULT_COMMAND, cls=cli_diarize.RunCommand)(cli_diarize.run)
+app.command("enroll")(cli_gallery.enroll)
+app.command("identify")(cli_identify.identify)
+app.command("forget")(cli_gallery.forget)
+app.command("rename")(cli_gallery.rename)
+app.command("gallery")(cli_gallery.gallery)
+app.command("cluster")(cli_cluster.cluster)
+app.add_typer(cli_score.app, name="score")
+
+
+def main() -> None:
+    """Entry point of the console command."""
+    # Threads that spin while they wait make a busy machine several times slower. OpenMP reads this
+    # when torch is first imported, so it must be said here; a user's own choice stands.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    try:
+        app()
+    except ToolkitError as error:
+        print(f"diarize: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

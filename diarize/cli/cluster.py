@@ -1,0 +1,168 @@
+"""`diarize cluster`: a folder of clips in, a table of who speaks in which out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from diarize.cli.options import (
+    DeviceName,
+    EmbedderName,
+    MaxSpeakers,
+    MinSpeakers,
+    OptionalFloat,
+    OptionalPath,
+    OptionalStr,
+    OptionalStrings,
+    Quiet,
+    SegmenterName,
+    Speakers,
+)
+from diarize.clustering import CLUSTERERS
+from diarize.segmentation import SEGMENTERS
+from encoder.errors import ConfigError
+
+if TYPE_CHECKING:
+    from diarize.clips.group import ClipGroups
+
+__all__ = ["cluster"]
+
+
+def cluster(
+    paths: Annotated[list[Path], typer.Argument(help="Folders of clips, at any depth, or files.")],
+    output: Annotated[
+        OptionalStrings,
+        typer.Option(
+            "-o",
+            "--output",
+            help="Write the table here: .csv or .json by the name's ending; - is CSV on standard "
+            "output, which is the default. May be given several times.",
+        ),
+    ] = None,
+    speakers: Speakers = None,
+    min_speakers: MinSpeakers = None,
+    max_speakers: MaxSpeakers = None,
+    min_similarity: Annotated[
+        OptionalFloat,
+        typer.Option(help="Clips are one speaker's from this mean cosine on, -1 to 1."),
+    ] = None,
+    min_probability: Annotated[
+        OptionalFloat,
+        typer.Option(help="Or from this probability of being one speaker on; 0.6 by default."),
+    ] = None,
+    clusterer: Annotated[
+        OptionalStr,
+        typer.Option(
+            help=f"What groups the clips: {', '.join(CLUSTERERS.names())}. By default all pairs "
+            "are compared, above 10000 clips only nearest neighbours."
+        ),
+    ] = None,
+    segmenter: SegmenterName = None,
+    embedder: EmbedderName = None,
+    device: DeviceName = None,
+    copy_to: Annotated[
+        OptionalPath,
+        typer.Option(help="Copy the clips into this new folder, one folder a speaker."),
+    ] = None,
+    link_to: Annotated[
+        OptionalPath, typer.Option(help="The same with symbolic links instead of copies.")
+    ] = None,
+    cache: Annotated[
+        OptionalPath,
+        typer.Option(
+            help="Where voices of clips heard before are kept, if not in the cache folder."
+        ),
+    ] = None,
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="Hear every clip anew.")] = False,
+    settings: Annotated[
+        OptionalStrings,
+        typer.Option("--set", help="One setting, as voice.piece_s=3; may be repeated."),
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Group a folder of clips by speaker, one speaker a clip."""
+    from diarize.cli.console import interruptible, tell
+    from diarize.clips.export_folders import check_folder
+    from diarize.core.files import check_target, output_format
+    from diarize.core.speaker_count import SpeakerCount
+
+    # Whatever can be wrong with the flags is said before anything slow is imported or read.
+    outputs = [(path, output_format(path, "csv", "json")) for path in output or ["-"]]
+    for path, _ in outputs:
+        check_target(path)
+    for one, other, names in (
+        (copy_to, link_to, "--copy-to and --link-to"),
+        (min_similarity, min_probability, "--min-similarity and --min-probability"),
+        (cache, no_cache or None, "--cache and --no-cache"),
+    ):
+        if one is not None and other is not None:
+            raise ConfigError(f"{names} exclude each other: give one")
+    sorted_into = copy_to or link_to
+    if sorted_into is not None:
+        written = [*(Path(path) for path, _ in outputs if path != "-"), *([cache] if cache else [])]
+        check_folder(sorted_into, paths, written)
+    count = SpeakerCount.of(speakers, min_speakers, max_speakers)
+    flags = {
+        "segmenter": segmenter, "clusterer": clusterer, "embedder": embedder, "device": device,
+        "min_similarity": min_similarity, "min_probability": min_probability,
+    }  # fmt: skip
+    chosen = {name: value for name, value in flags.items() if value is not None}
+    SEGMENTERS.check(segmenter or SEGMENTERS.names()[0])
+    CLUSTERERS.check(clusterer or CLUSTERERS.names()[0])
+
+    from diarize.cli.cluster_view import clips_table, counting
+    from diarize.clips.export_folders import sort_clips
+    from diarize.clips.group import ClipsConfig, group_clips
+    from diarize.formats.clip_table import plural
+    from encoder.common.config import apply_overrides, from_mapping
+
+    config = from_mapping(ClipsConfig, {**apply_overrides({}, settings or []), **chosen})
+    heard = (0, 0)
+
+    def what_is_left() -> str:
+        so_far = f"{heard[0]} of {plural(heard[1], 'clip')} heard" if heard[1] else "no clip heard"
+        return so_far + ("" if no_cache else "; run it again to go on")
+
+    with interruptible(what_is_left):
+        with counting(shown=not quiet) as report:
+
+            def on_done(title: str, done: int, total: int) -> None:
+                nonlocal heard
+                heard = done, total
+                report(title, done, total)
+
+            groups = group_clips(
+                paths, config, count, cache=False if no_cache else cache, on_done=on_done
+            )
+        _write(groups, outputs)
+        warnings = list(groups.warnings)
+        if sorted_into is not None:
+            with counting(shown=not quiet) as report:
+                sort_clips(
+                    [clip.path for clip in groups.clips],
+                    [row.speaker for row in groups.rows],
+                    sorted_into,
+                    "copy" if copy_to else "link",
+                    on_done=lambda done, total: report("sorting clips", done, total),
+                    on_warning=warnings.append,
+                )
+    if not quiet:
+        for sentence in warnings:
+            tell(sentence)
+        clips_table(groups.rows)
+
+
+def _write(groups: ClipGroups, outputs: Sequence[tuple[str, str]]) -> None:
+    from diarize.core.files import write_atomic
+    from diarize.formats.clip_table import format_csv
+    from diarize.formats.json_text import format_json
+
+    texts = {
+        kind: format_csv(groups.rows) if kind == "csv" else format_json(groups.to_mapping())
+        for _, kind in outputs
+    }
+    for path, kind in outputs:
+        write_atomic(path, texts[kind])

@@ -1,0 +1,135 @@
+"""What the command line draws, all of it on stderr: progress bars and the table of speakers."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from diarize.core.turns import speaking_time
+from diarize.formats.clip_table import plural
+
+if TYPE_CHECKING:
+    from diarize.pipeline.diarizer import OnStage
+    from diarize.pipeline.result import DiarizationResult
+
+__all__ = ["HowFar", "interruptible", "progress", "speakers_table", "tell", "wide_console"]
+
+TITLES = {
+    "load": "loading the models",
+    "read": "reading the sound",
+    "segment": "finding speech",
+    "embed": "comparing voices",
+    "cluster": "grouping speakers",
+}
+
+
+def tell(sentence: str) -> None:
+    """One plain line on stderr."""
+    print(f"diarize: {sentence}", file=sys.stderr)
+
+
+@contextmanager
+def progress(*, shown: bool) -> Iterator[OnStage]:
+    """A callback that draws one bar a stage; nothing unless stderr is a terminal."""
+    console = Console(stderr=True)
+    if not (shown and console.is_terminal):
+        yield lambda stage, done, total: None
+        return
+    bars = Progress(
+        TextColumn("{task.description:<20}"), BarColumn(), TimeElapsedColumn(), console=console
+    )
+    tasks: dict[str, object] = {}
+
+    def on_stage(stage: str, done: float, total: float | None) -> None:
+        if stage not in tasks:
+            for task in tasks.values():
+                bars.update(task, total=1, completed=1)  # type: ignore[arg-type]
+            tasks[stage] = bars.add_task(TITLES.get(stage, stage), total=total)
+        bars.update(tasks[stage], completed=done, total=total)  # type: ignore[arg-type]
+
+    with bars:
+        yield on_stage
+        for task in tasks.values():
+            bars.update(task, total=1, completed=1)  # type: ignore[arg-type]
+
+
+class HowFar:
+    """Knows the latest report of the work, for whoever stops it."""
+
+    def __init__(self) -> None:
+        self._sentence = "before it began"
+
+    def noting(self, on_stage: OnStage) -> OnStage:
+        """`on_stage`, with each report noted."""
+
+        def note(stage: str, done: float, total: float | None) -> None:
+            part = f", {done / total:.0%} done" if total else ""
+            self._sentence = f"while {TITLES.get(stage, stage)}{part}"
+            on_stage(stage, done, total)
+
+        return note
+
+    def __str__(self) -> str:
+        return self._sentence
+
+
+def wide_console() -> Console:
+    """The standard output; redirected to a file it keeps columns instead of folding them at 80."""
+    return Console(width=None if sys.stdout.isatty() else 120)
+
+
+@contextmanager
+def interruptible(what: str | Callable[[], str]) -> Iterator[None]:
+    """Ctrl-C becomes exit code 130 and one sentence, which says `what` is left then."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        tell(f"stopped, {what if isinstance(what, str) else what()}")
+        raise SystemExit(130) from None
+
+
+def speakers_table(result: DiarizationResult, *, console: Console | None = None) -> None:
+    """Speakers with their time, share of all speech and number of turns; a sentence when nobody
+    speaks."""
+    console = console or Console(stderr=True)
+    seconds = result.speakers
+    if not result.turns:
+        console.print(f"no speech found in {result.duration_s:.1f} s", highlight=False)
+        return
+    found = plural(len(seconds), "speaker")
+    table = Table(title=f"{escape(result.uri)}: {found} in {_clock(result.duration_s)}")
+    table.add_column("speaker")
+    for title in ("speech", "share", "turns", "first at"):
+        table.add_column(title, justify="right")
+    everybody = speaking_time(result.turns)
+    total = sum(everybody.values())
+    for name, spoken in everybody.items():
+        own = [t for t in result.turns if t.speaker == name]
+        table.add_row(
+            escape(name),
+            _clock(spoken),
+            f"{spoken / total:.0%}",
+            str(len(own)),
+            _clock(own[0].start_s),
+        )
+    console.print(table)
+    took = sum(result.seconds_by_stage.values())
+    console.print(
+        f"{took:.1f} s for {result.duration_s:.1f} s of sound", style="dim", highlight=False
+    )
+
+
+def _clock(seconds: float) -> str:
+    """1:02:03.4 or 2:03.4."""
+    tenths = round(seconds * 10)
+    hours, rest = divmod(tenths, 36_000)
+    minutes, rest = divmod(rest, 600)
+    head = f"{hours}:{minutes:02d}" if hours else f"{minutes}"
+    return f"{head}:{rest // 10:02d}.{rest % 10}"

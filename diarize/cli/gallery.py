@@ -1,0 +1,289 @@
+"""`diarize enroll`, `forget`, `rename` and `gallery`: the voices that are known."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from diarize.cli.options import (
+    EmbedderName,
+    OptionalFloat,
+    OptionalPath,
+    OptionalStr,
+    Quiet,
+    SegmenterName,
+)
+from diarize.gallery.gallery import Gallery, default_gallery
+from diarize.segmentation import SEGMENTERS
+from encoder.errors import AudioError, ConfigError, StoreError
+
+if TYPE_CHECKING:
+    from diarize.embedding.clip_embedding import Voices
+    from encoder.calibration.score_calibration import Calibration
+
+__all__ = [
+    "Files",
+    "GalleryPath",
+    "Output",
+    "check_files",
+    "default_gallery",
+    "enroll",
+    "forget",
+    "gallery",
+    "models",
+    "rename",
+]
+
+GalleryPath = Annotated[
+    OptionalPath,
+    typer.Option("--gallery", help="File of the gallery; by default the user's own."),
+]
+Files = Annotated[list[Path], typer.Argument(help="Media files with one speaker each.")]
+Output = Annotated[
+    OptionalStr,
+    typer.Option("-o", "--output", help="Write JSON here; - is standard output."),
+]
+
+
+def enroll(
+    name: Annotated[str, typer.Argument(help="What the person is called.")],
+    files: Files,
+    gallery: GalleryPath = None,
+    embedder: EmbedderName = None,
+    segmenter: SegmenterName = None,
+    keep_sound: Annotated[
+        bool,
+        typer.Option(
+            "--keep-sound",
+            help="Keep up to 60 s of speech of each file in the gallery, so that it can be made "
+            "anew for another embedder.",
+        ),
+    ] = False,
+    anyway: Annotated[
+        bool, typer.Option("--anyway", help="Also if another name has this voice already.")
+    ] = False,
+    min_speech: Annotated[
+        OptionalFloat,
+        typer.Option(help="Seconds of speech a person needs; 5 by default."),
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Make a voice known: add files of one person to the gallery."""
+    from diarize.cli.console import interruptible, tell
+    from diarize.gallery.enrolment import EnrolmentConfig, clip_sound, sounds_mixed
+    from diarize.gallery.enrolment import enroll as enroll_sounds
+    from diarize.gallery.names import clean_name, shown
+
+    name = clean_name(name)
+    config = EnrolmentConfig() if min_speech is None else EnrolmentConfig(min_speech_s=min_speech)
+    check_files(files)
+    with (
+        interruptible("nobody was enrolled"),
+        _writable(gallery) as known,
+        models(embedder, segmenter, shown=not quiet) as (voices, calibration, used, on_stage),
+    ):
+        sounds, remarks = [], []
+        for done, path in enumerate(files):
+            on_stage("embed", done, len(files))
+            voice = voices(path)
+            remarks += [f"{path}: {sentence}" for sentence in voice.warnings]
+            if voice.vector is None:
+                remarks.append(f"no speech in {str(path)!r}, so it tells nothing of a voice")
+                continue
+            if sounds_mixed(voice.pieces, voices.config.piece_s, calibration):
+                remarks.append(f"two voices in {str(path)!r}? A file should hold one person")
+            sounds.append(clip_sound(voice, str(path), keep=keep_sound, config=config))
+        with known.changing():
+            added, notes = enroll_sounds(
+                known,
+                name,
+                sounds,
+                fingerprint=voices.embedder.fingerprint,
+                embedder=used,
+                calibration=calibration,
+                anyway=anyway,
+                config=config,
+            )
+            called = known.called(name)
+            person = next(p for p in known.people() if p.name == called)
+    if quiet:
+        return
+    for sentence in remarks + notes:
+        tell(f"warning: {sentence}")
+    again = f", {len(sounds) - added} known already" if len(sounds) > added else ""
+    tell(
+        f"enrolled {shown(person.name)} with {added} new of {len(files)} files{again}; in all "
+        f"{person.speech_s:.1f} s of speech in {len(person.exemplars)} exemplars"
+    )
+
+
+def forget(
+    names: Annotated[list[str], typer.Argument(help="Who is forgotten.")],
+    gallery: GalleryPath = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Erase people from the gallery: vectors, and sounds where they were kept."""
+    import sys
+
+    from diarize.cli.console import tell
+    from diarize.gallery.names import shown
+
+    with Gallery.open(gallery or default_gallery(), create=False) as known:
+        called = [known.called(name) for name in dict.fromkeys(names)]
+        who = ", ".join(map(shown, called))
+        asks = sys.stdin.isatty() and not yes
+        if asks and not typer.confirm(f"Forget {who}?", err=True):
+            tell("nobody was forgotten")
+            raise typer.Exit(1)
+        with known.changing():
+            for name in dict.fromkeys(called):
+                known.forget(name)
+    if not quiet:
+        tell(f"forgot {who}")
+
+
+def rename(
+    old: Annotated[str, typer.Argument(help="The name so far, as VOICE_0001.")],
+    new: Annotated[str, typer.Argument(help="The name from now on.")],
+    gallery: GalleryPath = None,
+    merge: Annotated[
+        bool, typer.Option("--merge", help="Make both one, if NEW is in the gallery already.")
+    ] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Give a known voice another name, or make two names one."""
+    from diarize.cli.console import tell
+    from diarize.gallery.names import shown
+
+    with Gallery.open(gallery or default_gallery(), create=False) as known:
+        before = known.called(old)
+        name = known.rename(old, new, merge=merge)
+    if not quiet:
+        tell(f"{shown(before)} is {shown(name)} now")
+
+
+def gallery(
+    gallery: GalleryPath = None,
+    output: Output = None,
+    reembed: Annotated[
+        bool,
+        typer.Option("--reembed", help="Make all vectors anew from kept sounds, for --embedder."),
+    ] = False,
+    embedder: EmbedderName = None,
+    segmenter: SegmenterName = None,
+    quiet: Quiet = False,
+) -> None:
+    """Who is known: names, exemplars, seconds of speech."""
+    from diarize.core.files import check_target, write_atomic
+    from diarize.formats.json_text import format_json
+
+    if output is not None:
+        check_target(output)
+    if not reembed and (embedder or segmenter):
+        raise ConfigError("--embedder and --segmenter go with --reembed: add it, or leave them out")
+    with Gallery.open(gallery or default_gallery(), create=False) as known:
+        if reembed:
+            _reembed(known, embedder, segmenter, shown=not quiet)
+        people = known.people()
+    rows = [
+        {
+            "name": person.name,
+            "kind": person.kind,
+            "exemplars": len(person.exemplars),
+            "speech_s": round(person.speech_s, 3),
+            "files": person.sounds,
+            "sounds_kept": person.kept,
+            "created": person.created,
+            "added": person.added,
+            "embedder": person.embedder,
+            "encoder_fingerprint": person.fingerprint,
+        }
+        for person in people
+    ]
+    if output is not None:
+        write_atomic(output, format_json({"gallery": str(known.path), "people": rows}))
+    if output != "-":
+        from diarize.cli.gallery_tables import people_table
+
+        people_table(rows, str(known.path))
+
+
+def _reembed(known: Gallery, embedder: str | None, segmenter: str | None, *, shown: bool) -> None:
+    from diarize.cli.console import interruptible, tell
+    from diarize.formats.clip_table import plural
+    from diarize.gallery.enrolment import reembed
+
+    known.check_writable()
+    with (
+        interruptible("the gallery is as it was"),
+        models(embedder, segmenter, shown=shown) as (voices, _, used, on_stage),
+    ):
+        found = reembed(
+            known, voices, used, on_done=lambda done, total: on_stage("embed", done, total)
+        )
+    if found.left and not found.done:
+        raise StoreError(
+            f"no sound was kept in the gallery {str(known.path)!r}: forget its people and enroll "
+            "them again, with --keep-sound"
+        )
+    if not shown:
+        return
+    if not found.done:
+        tell(f"all vectors are of {used} already")
+        return
+    tell(f"made anew with {used}: {', '.join(found.done)}")
+    for name, sounds in found.lost.items():
+        tell(f"warning: {plural(sounds, 'file')} of {name} went, as no sound was kept of it")
+    if found.left:
+        tell(f"warning: no sound was kept of {', '.join(found.left)}: forget and enroll them again")
+
+
+@contextmanager
+def _writable(path: Path | None) -> Iterator[Gallery]:
+    with Gallery.open(path or default_gallery(), create=True) as known:
+        known.check_writable()  # said before models are loaded
+        yield known
+
+
+@contextmanager
+def models(
+    embedder: str | None, segmenter: str | None, *, shown: bool
+) -> Iterator[tuple[Voices, Calibration | None, str, Callable[[str, float, float | None], None]]]:
+    """For a block: (voices, the embedder's calibration, its name, what is told of progress)."""
+    from diarize.cli.console import progress
+    from diarize.pipeline.config import DiarizeConfig, build_backend
+
+    plan = DiarizeConfig()
+    used = embedder or plan.embedder
+    SEGMENTERS.check(segmenter or plan.segmenter)
+    with progress(shown=shown) as on_stage:
+        on_stage("load", 0, None)
+        from diarize.embedding.clip_embedding import Voices
+        from diarize.embedding.embedders import load_embedder
+        from encoder.calibration.score_calibration import find_calibration
+
+        loaded = load_embedder(used, device=plan.device)
+        finder = build_backend(SEGMENTERS, segmenter or plan.segmenter, {}, where="segmentation")
+        yield Voices(finder, loaded), find_calibration(loaded.fingerprint), used, on_stage
+
+
+def check_files(files: list[Path]) -> None:
+    """ConfigError or AudioError for the first that is no file."""
+    for path in files:
+        try:
+            mode = path.stat().st_mode
+        except (FileNotFoundError, NotADirectoryError):
+            raise AudioError(f"there is no file {str(path)!r}: check the path") from None
+        except (OSError, ValueError) as error:  # a name that no disk can have, or a loop
+            reason = getattr(error, "strerror", None) or str(error)
+            raise AudioError(f"cannot read {str(path)!r} ({reason}): check the path") from error
+        if stat.S_ISDIR(mode):
+            raise ConfigError(f"{str(path)!r} is a folder: give the files in it")
+        if not stat.S_ISREG(mode):  # a pipe would be waited for
+            raise AudioError(f"{str(path)!r} is no file: give media files")

@@ -1,0 +1,163 @@
+"""`diarize identify`: whose voice is it?"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from diarize.cli.gallery import Files, GalleryPath, Output, check_files, models
+from diarize.cli.options import EmbedderName, OptionalFloat, Quiet, SegmenterName
+from diarize.gallery.gallery import Gallery, default_gallery
+from encoder.errors import AudioError, ConfigError, StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from diarize.embedding.clip_embedding import ClipVoice
+    from diarize.gallery.identification import NamingConfig
+    from diarize.gallery.schema import Person
+    from encoder.calibration.score_calibration import Calibration
+
+__all__ = ["identify"]
+
+# Less than in recordings: a file is usually not of the room and the line of all others.
+MIN_PROBABILITY = 0.9
+
+
+def identify(
+    files: Files,
+    gallery: GalleryPath = None,
+    top: Annotated[int, typer.Option(help="How many people to list a file.")] = 3,
+    embedder: EmbedderName = None,
+    segmenter: SegmenterName = None,
+    min_probability: Annotated[
+        OptionalFloat,
+        typer.Option(help="Of being that person, to be named; 0.9 by default."),
+    ] = None,
+    min_similarity: Annotated[
+        OptionalFloat,
+        typer.Option(help="Cosine, instead of a probability."),
+    ] = None,
+    output: Output = None,
+    quiet: Quiet = False,
+) -> None:
+    """Whose voice is it? The known people who are most like the speaker of each file."""
+    from diarize.cli.console import interruptible, tell
+    from diarize.core.files import check_target, write_atomic
+    from diarize.formats.json_text import format_json
+    from diarize.gallery.identification import NamingConfig
+
+    if top < 1:
+        raise ConfigError(f"--top is {top}: give 1 or more")
+    if min_probability is not None and min_similarity is not None:
+        raise ConfigError("--min-probability and --min-similarity exclude each other: give one")
+    asked = MIN_PROBABILITY if min_probability is None else min_probability
+    rule = NamingConfig(min_probability=asked, min_similarity=min_similarity)
+    if output is not None:
+        check_target(output)
+    check_files(files)
+    with (
+        interruptible("nothing was written"),
+        Gallery.open(gallery or default_gallery(), create=False) as known,
+    ):
+        if not known.fingerprints():
+            raise StoreError(
+                f"nobody is in the gallery {str(known.path)!r}: "
+                "enroll somebody first with `diarize enroll NAME FILE`"
+            )
+        with models(embedder, segmenter, shown=not quiet) as (voices, calibration, used, on_stage):
+            people = known.people(voices.embedder.fingerprint, embedder=used)
+            if calibration is None and min_probability is not None:
+                raise ConfigError(
+                    f"the embedder {used!r} has no calibration, so no probability can be told: "
+                    "make one with `make calibrate WEIGHTS=...`, or give --min-similarity"
+                )
+            rows = []
+            for done, path in enumerate(files):
+                on_stage("embed", done, len(files))
+                try:
+                    voice = voices(path)
+                except AudioError as error:
+                    if len(files) == 1:
+                        raise
+                    rows.append(_row(path, error=str(error)))
+                    continue
+                rows.append(_compared(path, voice, people, calibration, rule, top))
+    if calibration is None and rule.min_similarity is None and not quiet:
+        tell(
+            f"the embedder {used!r} has no calibration, so nobody is named: make one with "
+            "`make calibrate WEIGHTS=...`, or give --min-similarity"
+        )
+    for row in rows:
+        if row["error"]:
+            tell(row["error"])
+    if output is not None:
+        stored = {
+            "gallery": str(known.path),
+            "embedder": used,
+            "encoder_fingerprint": voices.embedder.fingerprint,
+            "files": rows,
+        }
+        write_atomic(output, format_json(stored))
+    if output != "-":
+        from diarize.cli.gallery_tables import identified_table
+
+        identified_table(rows)
+    if all(row["error"] for row in rows):
+        raise typer.Exit(2)
+
+
+def _compared(
+    path: Path,
+    voice: ClipVoice,
+    people: Sequence[Person],
+    calibration: Calibration | None,
+    rule: NamingConfig,
+    top: int,
+) -> dict[str, Any]:
+    """What `identify` tells of a file."""
+    import numpy as np
+
+    from diarize.gallery.identification import judge_voices, rank_people
+
+    if voice.vector is None:
+        return _row(path, speech_s=voice.speech_s, reason="no speech")
+    ranked = rank_people(voice.vector, voice.speech_s, people, calibration)
+    name: str | None = None
+    reason: str | None = "no calibration"
+    if calibration is not None or rule.min_similarity is not None:
+        ((match, why),) = judge_voices(
+            voice.vector[None], np.array([voice.speech_s]), people, calibration, rule=rule
+        )
+        name, reason = (match.name, None) if match and why is None else (None, why)
+    candidates = [
+        {
+            key: round(value, 4) if isinstance(value, float) else value
+            for key, value in asdict(match).items()
+            if key in ("name", "kind", "similarity", "probability")
+        }
+        for match in ranked[:top]
+    ]
+    return _row(path, speech_s=voice.speech_s, name=name, reason=reason, candidates=candidates)
+
+
+def _row(
+    path: Path,
+    *,
+    speech_s: float = 0.0,
+    name: str | None = None,
+    reason: str | None = None,
+    candidates: list[dict[str, Any]] | None = None,
+    error: str | None = None,
+) -> dict[str, Any]:
+    return {
+        "path": str(path),
+        "speech_s": round(speech_s, 3),
+        "name": name,
+        "reason": reason,
+        "candidates": candidates or [],
+        "error": error,
+    }

@@ -1,0 +1,196 @@
+"""`diarize run`: one recording in, turns out."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperCommand
+
+from diarize.cli.options import (
+    DeviceName,
+    EmbedderName,
+    MaxSpeakers,
+    MinSpeakers,
+    OptionalFloat,
+    OptionalInt,
+    OptionalPath,
+    OptionalStr,
+    OptionalStrings,
+    Quiet,
+    SegmenterName,
+    Speakers,
+)
+from diarize.clustering import CLUSTERERS
+from diarize.segmentation import SEGMENTERS
+from encoder.errors import ConfigError, StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from diarize.gallery.gallery import Gallery
+    from diarize.gallery.schema import Person
+
+__all__ = ["RunCommand", "run"]
+
+GALLERY_SUFFIXES = (".sqlite", ".db")
+
+
+class RunCommand(TyperCommand):
+    """`--gallery` alone means the user's own gallery; a name behind it must look like one, so that
+    `diarize --gallery meeting.wav` does not take the recording for it."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        given: list[str] = []
+        behind = None  # what follows `--gallery` and was not taken for its file
+        for at, arg in enumerate(args):
+            if arg == "--":
+                given += args[at:]
+                break
+            name = next(iter(args[at + 1 : at + 2]), None)
+            if arg == "--gallery" and (name is None or not name.endswith(GALLERY_SUFFIXES)):
+                arg = "--gallery="
+                behind = name if name is None or not name.startswith("-") else None
+            given.append(arg)
+        if behind is None:
+            return super().parse_args(ctx, given)
+        ctx.allow_extra_args = True
+        rest = super().parse_args(ctx, given)
+        if rest:
+            raise ConfigError(
+                f"is {behind!r} a gallery or the recording? Let a gallery's name end in .sqlite "
+                "or .db, or write --gallery=FILE"
+            )
+        return rest
+
+
+def run(
+    audio: Annotated[str, typer.Argument(help="Media file of any kind; - reads standard input.")],
+    output: Annotated[
+        OptionalStrings,
+        typer.Option(
+            "-o",
+            "--output",
+            help="Write turns here: .rttm or .json by the name's ending; - is RTTM on standard "
+            "output, which is the default. May be given several times.",
+        ),
+    ] = None,
+    speakers: Speakers = None,
+    min_speakers: MinSpeakers = None,
+    max_speakers: MaxSpeakers = None,
+    channel: Annotated[
+        OptionalInt, typer.Option(help="Use one channel, counted from 0, not the mix.")
+    ] = None,
+    segmenter: SegmenterName = None,
+    exclusive: Annotated[
+        bool,
+        typer.Option("--exclusive", help="One speaker at a time, as transcripts need it."),
+    ] = False,
+    clusterer: Annotated[
+        OptionalStr,
+        typer.Option(help=f"What groups the voices: {', '.join(CLUSTERERS.names())}."),
+    ] = None,
+    embedder: EmbedderName = None,
+    gallery: Annotated[
+        OptionalStr,
+        typer.Option(
+            metavar="[FILE]",
+            help="Name the speakers that were enrolled; FILE (.sqlite or .db) if not your own "
+            "gallery.",
+        ),
+    ] = None,
+    link: Annotated[
+        bool, typer.Option("--link", help="Remember the unnamed voices in the gallery as well.")
+    ] = False,
+    min_confidence: Annotated[
+        OptionalFloat,
+        typer.Option(help="Turns less likely right than this get no speaker (0 to 1)."),
+    ] = None,
+    device: DeviceName = None,
+    config: Annotated[OptionalPath, typer.Option(help="TOML file of settings.")] = None,
+    settings: Annotated[
+        OptionalStrings,
+        typer.Option("--set", help="One setting, as window.step_s=0.8; may be repeated."),
+    ] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Who spoke when in one recording."""
+    from diarize.core.files import check_target, output_format, write_atomic
+    from diarize.core.speaker_count import SpeakerCount
+    from diarize.pipeline.config import load_config
+
+    # Whatever can be wrong with the flags is said before anything slow is imported or read.
+    outputs = [(path, output_format(path, "rttm", "json")) for path in output or ["-"]]
+    for path, _ in outputs:
+        check_target(path)
+    SpeakerCount.of(speakers, min_speakers, max_speakers)
+    named = link or gallery is not None
+    flags = {
+        "segmenter": segmenter, "clusterer": clusterer, "embedder": embedder, "device": device,
+        "min_confidence": min_confidence,
+    }  # fmt: skip
+    chosen: dict[str, Any] = {name: value for name, value in flags.items() if value is not None}
+    plan = replace(load_config(config, settings or []), **chosen)
+    if exclusive:
+        plan = replace(plan, stitch=replace(plan.stitch, exclusive=True))
+    SEGMENTERS.check(plan.segmenter)
+    CLUSTERERS.check(plan.clusterer)
+
+    from diarize.cli.console import HowFar, interruptible, progress, speakers_table, tell
+
+    unlinked: StoreError | None = None
+    how_far = HowFar()
+    with (
+        interruptible(lambda: f"{how_far}; nothing was written"),
+        contextlib.ExitStack() as stack,
+    ):
+        known = stack.enter_context(_open_gallery(gallery, link)) if named else None
+        on_stage = how_far.noting(stack.enter_context(progress(shown=not quiet)))
+        on_stage("load", 0, None)
+        from diarize.pipeline.diarizer import Diarizer
+
+        diarizer = Diarizer.from_config(plan)
+        people: list[Person] = []
+        if known:  # what speaks against names is said before the recording is read
+            from diarize.gallery.identification import check_rule
+
+            check_rule(plan.naming, diarizer.calibration)
+            people = known.people(diarizer.embedder.fingerprint, embedder=plan.embedder)
+        result = diarizer(
+            audio,
+            speakers=speakers,
+            min_speakers=min_speakers,
+            max_speakers=max_speakers,
+            channel=channel,
+            on_stage=on_stage,
+        )
+        if known:
+            from diarize.pipeline.speaker_naming import recognise
+
+            try:
+                result = recognise(result, people, link=known if link else None)
+            except StoreError as error:
+                unlinked = error
+                result = recognise(result, people)
+    texts = {kind: getattr(result, f"to_{kind}")() for _, kind in outputs}
+    for path, kind in outputs:
+        write_atomic(path, texts[kind])
+    if not quiet:
+        for sentence in result.warnings:
+            tell(f"warning: {sentence}")
+        speakers_table(result)
+    if unlinked:
+        tell(f"the turns were written, but nobody new is remembered, for {unlinked}")
+        raise typer.Exit(2)
+
+
+@contextlib.contextmanager
+def _open_gallery(path: str | None, link: bool) -> Iterator[Gallery]:
+    from diarize.gallery.gallery import Gallery, default_gallery
+
+    with Gallery.open(path or default_gallery(), create=link) as known:
+        if link:
+            known.check_writable()
+        yield known

@@ -1,0 +1,98 @@
+"""`diarize score`: diarizations, and by their names trials, identifications and groups of clips.
+
+The first never imports torch.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+from diarize.cli.default_command import default_command
+from diarize.cli.score_clusters import clusters
+from diarize.cli.score_embedder import identification, verification
+
+if TYPE_CHECKING:
+    from diarize.scoring.report import RecordingScore, ScoreReport
+
+__all__ = ["app", "diarization", "score_table"]
+
+app = typer.Typer(
+    cls=default_command("diarization"),
+    no_args_is_help=True,
+    help="How good a result is. `diarize score REFERENCE HYPOTHESIS` is short for `diarize score "
+    "diarization REFERENCE HYPOTHESIS`; a file that is named like a command needs its folder.",
+)
+
+
+@app.command("diarization")
+def diarization(
+    reference: Annotated[str, typer.Argument(help="RTTM file, or a folder of them.")],
+    hypothesis: Annotated[str, typer.Argument(help="RTTM file, or a folder of them.")],
+    uem: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="What is scored: UEM file, or a folder of them."),
+    ] = None,
+    output: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("-o", "--output", help="Write all numbers here as JSON; - is stdout."),
+    ] = None,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No table.")] = False,
+) -> None:
+    """Diarization error rate (full, fair, forgiving), Jaccard error rate and speaker counts."""
+    from diarize.cli.console import tell
+    from diarize.core.files import check_target, write_atomic
+    from diarize.scoring import score_files
+
+    if output is not None:
+        check_target(output, inputs=[reference, hypothesis, *([] if uem is None else [uem])])
+    report = score_files(reference, hypothesis, uem=uem)
+    if output is not None:
+        write_atomic(output, json.dumps(report.to_json(), indent=2) + "\n")
+    if not quiet:
+        for note in report.notes:
+            tell(note)
+    if not quiet and output != "-":
+        score_table(report)
+
+
+app.command("verification")(verification)
+app.command("identification")(identification)
+app.command("clusters")(clusters)
+
+
+def score_table(report: ScoreReport) -> None:
+    """Draw the report on stdout: a row a recording and the total weighted by time."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    from diarize.cli.console import wide_console
+
+    console = wide_console()
+    table = Table(title="DER in %, full = missed + false alarm + confusion")
+    table.add_column("recording", overflow="fold")
+    for title in ("full", "missed", "false al.", "confus.", "fair", "forgiving", "JER", "speakers"):
+        table.add_column(title, justify="right")
+    for row in report.recordings:
+        table.add_row(
+            escape(row.uri), *_cells(row), f"{row.speakers_hypothesis}/{row.speakers_reference}"
+        )
+    if len(report.recordings) > 1:
+        right = f"{report.speaker_count_right} of {len(report.recordings)}"
+        table.add_section()
+        table.add_row("all", *_cells(report), right, style="bold")
+    console.print(table)
+    console.print(
+        "speakers: found/true; fair: collar 0.25 s; forgiving: and overlap skipped", style="dim"
+    )
+
+
+def _cells(scored: RecordingScore | ScoreReport) -> list[str]:
+    full = scored.der["full"]
+    parts = [full.missed_s, full.false_alarm_s, full.confusion_s]
+    rates = [full.rate, *(p / full.reference_s if full.reference_s else 0.0 for p in parts)]
+    rates += [scored.der["fair"].rate, scored.der["forgiving"].rate, scored.jer.rate]
+    return [f"{100 * rate:.1f}" for rate in rates]

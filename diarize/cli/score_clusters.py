@@ -1,0 +1,140 @@
+"""`diarize score clusters`: groups of clips against who is who."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+if TYPE_CHECKING:
+    from diarize.scoring.clustering_metrics import ClusterScore
+
+__all__ = ["clusters", "clusters_table"]
+
+
+class Missing(str, Enum):
+    """What becomes of clips that were not grouped."""
+
+    leave_out = "leave-out"
+    alone = "alone"
+
+
+def clusters(
+    labels: Annotated[
+        Path,
+        typer.Argument(
+            help="Who is who: a CSV, TSV or JSON with path and speaker, or a folder that has a "
+            "folder for each speaker."
+        ),
+    ],
+    found: Annotated[Path, typer.Argument(help="What `diarize cluster` wrote: CSV or JSON.")],
+    missing: Annotated[
+        Missing,
+        typer.Option(
+            help="Clips with no group: leave them out, or count each as a speaker by itself."
+        ),
+    ] = Missing.leave_out,
+    output: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option("-o", "--output", help="Write all numbers here as JSON; - is stdout."),
+    ] = None,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No table.")] = False,
+) -> None:
+    """Pairwise precision and recall, adjusted Rand index, V-measure and purity."""
+    from diarize.cli.console import interruptible, tell
+    from diarize.core.files import check_target, write_atomic
+    from diarize.formats.clip_table import read_clip_labels
+    from diarize.scoring.clustering_metrics import match_clips, score_clusters
+    from encoder.errors import CorpusError
+
+    if output is not None:
+        check_target(output, inputs=[labels, found])
+    with interruptible("nothing was written"):
+        truth = _speaker_folders(labels) if labels.is_dir() else read_clip_labels(labels)
+        groups_found = read_clip_labels(found)
+        if not truth:
+            raise CorpusError(f"{str(labels)!r} has no clip with a speaker: say who is who")
+        if not groups_found and missing is not Missing.alone:
+            raise CorpusError(
+                f"{str(found)!r} has no clip with a group: `--missing alone` counts each clip as a "
+                "speaker by itself"
+            )
+        matched = match_clips(truth, groups_found)
+        if not matched.truth and groups_found:
+            raise CorpusError(
+                f"no clip is in both: {str(labels)!r} has {_named(matched.not_found)} and "
+                f"{str(found)!r} has {_named(matched.not_known)}; clips pair by their paths, or by "
+                "their ends"
+            )
+        true, groups = list(matched.truth), list(matched.found)
+        if missing is Missing.alone:
+            true += [truth[path] for path in matched.not_found]
+            groups += [""] * len(matched.not_found)
+        score = score_clusters(true, groups)
+        notes = []
+        if matched.not_found:
+            done = "each counts as a speaker" if missing is Missing.alone else "left out"
+            notes.append(f"{str(found)!r} has no group for {_named(matched.not_found)}: {done}")
+        if matched.not_known:
+            notes.append(f"{str(labels)!r} does not know {_named(matched.not_known)}: left out")
+        if output is not None:
+            lists = {"no_group": matched.not_found, "not_known": matched.not_known}
+            write_atomic(output, json.dumps({**score.to_json(), **lists}, indent=2) + "\n")
+    if not quiet:
+        for note in notes:
+            tell(note)
+    if not quiet and output != "-":
+        clusters_table({str(found): score})
+
+
+def clusters_table(scores: Mapping[str, ClusterScore]) -> None:
+    """Draw named scores on stdout."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    from diarize.cli.console import wide_console
+
+    table = Table(title="groups of clips, %")
+    table.add_column("", overflow="fold")
+    for title in ("precision", "recall", "F", "ARI", "V", "purity", "speakers", "clips"):
+        table.add_column(title, justify="right")
+    for name, score in scores.items():
+        shares = (score.precision, score.recall, score.f, score.ari, score.v_measure, score.purity)
+        table.add_row(
+            escape(name),
+            *(f"{100 * share:.1f}" for share in shares),
+            f"{score.speakers_found}/{score.speakers_true}",
+            str(score.clips),
+        )
+    console = wide_console()
+    console.print(table)
+    console.print("precision, recall, F: of pairs of clips; speakers: found/true", style="dim")
+
+
+def _speaker_folders(folder: Path) -> dict[str, str]:
+    """Speaker by path for a folder of speaker folders, with any media below them."""
+    from encoder.audio.media_files import folders_in, media_below
+    from encoder.errors import CorpusError
+
+    found = {
+        path.relative_to(folder).as_posix(): speaker.name
+        for speaker in folders_in(folder)
+        for path in media_below(speaker)
+    }
+    if not found:
+        raise CorpusError(
+            f"{str(folder)!r} has no folder with sound files: give a folder of speaker folders, "
+            "or a table with path and speaker"
+        )
+    return found
+
+
+def _named(paths: list[str]) -> str:
+    """The first few, and how many more there are."""
+    more = len(paths) - 3
+    shown = ", ".join(map(repr, paths[:3])) + (f" and {more} more" if more > 0 else "")
+    return f"{len(paths)} clip{'' if len(paths) == 1 else 's'}, {shown}"

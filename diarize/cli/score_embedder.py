@@ -1,0 +1,305 @@
+"""`diarize score verification` and `diarize score identification`: an embedder on trials."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Optional
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from diarize.scoring.identification import ListScore
+    from diarize.scoring.verification import VerificationScore
+    from encoder.evaluation.bootstrap import Interval
+    from encoder.evaluation.protocol import Measures
+
+__all__ = ["identification", "verification"]
+
+Embedder = Annotated[str, typer.Option(help="Weights: a name, a path, or onnx:MODEL.")]
+Device = Annotated[str, typer.Option(help="cpu, cuda or auto.")]
+Seed = Annotated[int, typer.Option(min=0, help="Of what is drawn at random.")]
+Output = Annotated[
+    Optional[str],  # noqa: UP045
+    typer.Option("-o", "--output", help="Write all numbers here as JSON; - is stdout."),
+]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No table.")]
+Replicates = Annotated[
+    int, typer.Option(min=10, max=100_000, help="Drawn sets of speakers behind the intervals.")
+]
+
+
+def verification(
+    trials: Annotated[
+        Path,
+        typer.Argument(
+            help="`1 path path` or `0 path path` a line, perhaps with a score; or tab-separated "
+            "columns target, enrolment, test[, score, enrolment_speaker, test_speaker]."
+        ),
+    ],
+    root: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="The paths are below this folder (default: that of the list)."),
+    ] = None,
+    embedder: Embedder = "deepspeaker-small",
+    device: Device = "auto",
+    output: Output = None,
+    det: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="Draw the error trade-off here: .png, .svg or .pdf."),
+    ] = None,
+    scores: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="Write every trial with its score here; - is stdout."),
+    ] = None,
+    replicates: Replicates = 500,
+    seed: Seed = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Equal error rate and detection costs of an embedder, or of scores that the list brings."""
+    from diarize.cli.console import interruptible, progress, tell, wide_console
+    from diarize.core.files import write_atomic
+    from diarize.formats.trial_lists import format_trials, read_trials
+    from diarize.scoring.verification import TrialScores, embed_trials, score_verification
+
+    _check(trials, output, scores, None if det is None else str(det))
+    if det is not None:
+        from encoder.evaluation.det_plot import check_picture
+
+        check_picture(det)
+    with interruptible("no result was written"):
+        listed = read_trials(trials)
+        name = str(trials)
+        if listed.scores is not None:
+            found = TrialScores(listed.scores, None, [])
+        else:
+            name = f"{embedder} on {trials}"
+            with progress(shown=not quiet) as on_stage:
+                on_stage("load", 0, None)
+                encoder = _load(embedder, device)
+                folder = trials.parent if root is None else root
+                found = embed_trials(
+                    listed, folder, encoder, on_done=lambda *at: on_stage("embed", *at)
+                )
+        for sentence in found.notes:
+            tell(sentence)
+        score = score_verification(
+            listed, found.scores, probabilities=found.probabilities,
+            replicates=replicates, seed=seed,
+        )  # fmt: skip
+        if scores is not None:
+            write_atomic(scores, format_trials(listed, found.scores.tolist()))
+        if det is not None:
+            from encoder.evaluation.det_plot import draw_det
+
+            known = found.scores == found.scores
+            draw_det({name: (found.scores[known], listed.is_target[known])}, det)
+        if output is not None:
+            content = {"trials_file": str(trials), **score.to_json()}
+            write_atomic(output, json.dumps(content, indent=2) + "\n")
+    if not quiet:
+        for note in score.notes:
+            tell(note)
+        if scores is not None and score.left_out:
+            tell(f"{scores!r} has only the {score.trials} trials with a score")
+        if "-" not in (output, scores):
+            wide_console().print(_verification_table(name, score))
+
+
+def identification(
+    trials: Annotated[
+        Path,
+        typer.Argument(
+            help="A folder of speaker folders or a corpus; or a list: `1 path` enrols, `3 path` is "
+            "told (the first folder is the speaker), or tab-separated columns role (enrol or "
+            "test), speaker, path."
+        ),
+    ],
+    root: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(help="The paths of a list are below this folder (default: that of the list)."),
+    ] = None,
+    embedder: Embedder = "deepspeaker-small",
+    device: Device = "auto",
+    split: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="Only this part of a corpus: train, heldout or eval."),
+    ] = None,
+    enrol: Annotated[
+        int, typer.Option(min=1, help="Utterances that enrol a speaker of a folder.")
+    ] = 2,
+    output: Output = None,
+    replicates: Replicates = 500,
+    seed: Seed = 0,
+    quiet: Quiet = False,
+) -> None:
+    """Whose voice it is: one among 100 candidates, and one among all who are enrolled."""
+    from dataclasses import asdict
+
+    from diarize.cli.console import interruptible, progress, tell, wide_console
+    from diarize.core.files import write_atomic
+    from diarize.formats.trial_lists import read_identification
+    from diarize.scoring.identification import identify_corpus, identify_list
+    from encoder.evaluation.protocol import ProtocolConfig
+
+    _check(trials, output)
+    with interruptible("no result was written"), progress(shown=not quiet) as on_stage:
+        table: Table
+        content: dict[str, Any]
+        if trials.is_dir():
+            utterances = _utterances(trials, split, tell)
+            on_stage("load", 0, None)
+            config = ProtocolConfig(closed_enrolment=enrol, replicates=replicates, seed=seed)
+            measures, notes = identify_corpus(
+                utterances,
+                _load(embedder, device),
+                config=config,
+                on_done=lambda *at: on_stage("embed", *at),
+            )
+            content = {dataset: asdict(part) for dataset, part in measures.items()}
+            table = _corpus_table(f"{embedder} on {trials}", measures, config)
+        else:
+            listed = read_identification(trials)
+            on_stage("load", 0, None)
+            score, notes = identify_list(
+                listed,
+                trials.parent if root is None else root,
+                _load(embedder, device),
+                replicates=replicates,
+                seed=seed,
+                on_done=lambda *at: on_stage("embed", *at),
+            )
+            content = score.to_json()
+            table = _list_table(f"{embedder} on {trials}", score)
+        if output is not None:
+            write_atomic(output, json.dumps(content, indent=2) + "\n")
+    if not quiet:
+        for sentence in notes:
+            tell(sentence)
+        if output != "-":
+            wide_console().print(table)
+
+
+def _check(trials: Path, *targets: str | None) -> None:
+    from diarize.core.files import check_target
+
+    for target in targets:
+        if target is not None:
+            check_target(target, inputs=[trials])
+
+
+def _load(embedder: str, device: str) -> Any:
+    from diarize.embedding.embedders import load_embedder
+
+    return load_embedder(embedder, device=device)
+
+
+def _utterances(folder: Path, split: str | None, tell: Any) -> list[Any]:
+    from encoder.data.corpora import read_corpus
+    from encoder.errors import ConfigError
+
+    utterances = read_corpus(folder, on_warning=tell)
+    chosen = [u for u in utterances if split is None or u.split == split]
+    if not chosen:
+        known = ", ".join(sorted({u.split for u in utterances}))
+        raise ConfigError(f"{str(folder)!r} has no split {split!r}: choose from {known}")
+    return chosen
+
+
+def _verification_table(name: str, score: VerificationScore) -> Table:
+    table = _two_columns(name)
+    table.add_row("equal error rate", _percent(score.eer, score.intervals.get("eer")))
+    table.add_row("  at the score", f"{score.threshold:.4f}")
+    for prior, cost in score.min_dcf.items():
+        between = _between(score.intervals.get(f"min_dcf {prior}"), 1)
+        table.add_row(f"minDCF, target prior {prior:g}", f"{cost:.3f}{between}")
+    if score.cllr is not None:
+        table.add_row("Cllr, bits", f"{score.cllr:.3f}")
+    table.add_row("least Cllr, bits", f"{score.min_cllr:.3f}")
+    table.add_row("trials, of one speaker", f"{score.trials}, {score.of_one_speaker}")
+    if score.speakers is not None:
+        table.add_row("speakers", str(score.speakers))
+    table.caption = f"95 % intervals over drawn {score.drawn}"
+    return table
+
+
+def _corpus_table(name: str, measures: dict[str, Measures], config: Any) -> Table:
+    from rich.table import Table
+
+    table = Table(title=f"{_escaped(name)}, top-1 and equal error rate in %")
+    table.add_column("data set")
+    candidates = 1 + config.negatives
+    titles = [f"1 of {candidates}, K={k}" for k in config.enrolments]
+    for title in (
+        *titles,
+        f"all, K={config.closed_enrolment}",
+        "top-5",
+        "speakers",
+        "tests",
+        "EER",
+    ):
+        table.add_column(title, justify="right")
+    for dataset, part in measures.items():
+        cells = [
+            _percent(part.accuracy[k], part.intervals.get(f"accuracy {k}"), "")
+            if k in part.accuracy
+            else "-"
+            for k in config.enrolments
+        ]
+        told = part.closed_set
+        if told is None:
+            cells += ["-"] * 4
+        else:
+            cells.append(_percent(told.top1, part.intervals.get("top1"), ""))
+            cells.append("-" if told.top5 is None else f"{100 * told.top5:.1f}")
+            cells += [str(told.speakers), str(told.tests)]
+        cells.append(f"{100 * part.eer:.1f}")
+        if len(measures) > 2 or dataset != "mean":  # of one data set it says the same again
+            table.add_row(_escaped(dataset), *cells)
+    table.caption = (
+        "K utterances enrol; - where there are too few; 95 % intervals over drawn speakers"
+    )
+    return table
+
+
+def _list_table(name: str, score: ListScore) -> Table:
+    table = _two_columns(name)
+    table.add_row("top-1", _percent(score.top1, score.intervals.get("top1")))
+    if score.top5 is not None:
+        table.add_row("top-5", _percent(score.top5, score.intervals.get("top5")))
+    table.add_row("enrolled speakers", str(score.speakers))
+    table.add_row("tests", str(score.tests))
+    if score.left_out:
+        table.add_row("files left out", str(score.left_out))
+    if score.tests_left_out:
+        table.add_row("tests of nobody enrolled", str(score.tests_left_out))
+    table.caption = "95 % intervals over drawn speakers"
+    return table
+
+
+def _two_columns(name: str) -> Table:
+    from rich.table import Table
+
+    table = Table(title=_escaped(name), show_header=False)
+    table.add_column()
+    table.add_column(justify="right")
+    return table
+
+
+def _escaped(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)
+
+
+def _percent(share: float, interval: Interval | None, unit: str = " %") -> str:
+    return f"{100 * share:.1f}{unit}{_between(interval, 100)}"
+
+
+def _between(interval: Interval | None, scale: float) -> str:
+    if interval is None:
+        return ""
+    digits = 1 if scale == 100 else 3
+    return f" ({scale * interval.low:.{digits}f}-{scale * interval.high:.{digits}f})"

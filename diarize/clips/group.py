@@ -1,0 +1,198 @@
+"""A folder of clips, grouped by speaker: the natural path from files to a table.
+
+groups = group_clips(["clips/"])
+for row in groups.rows:
+    print(row.path, row.speaker)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from diarize.clips.cache import ClipCache, default_cache
+from diarize.clips.cluster import (
+    Clip,
+    cluster_clips,
+    embed_clips,
+    find_clips,
+    least_similarity,
+    pick_clusterer,
+)
+from diarize.clustering.api import SpeakerCount
+from diarize.embedding.clip_embedding import VoiceConfig, Voices
+from diarize.embedding.embedders import load_embedder
+from diarize.formats.clip_table import ClipRow, plural, rows_as_json, speaker_groups
+from diarize.pipeline.config import build_backend
+from diarize.pipeline.result import package_version
+from diarize.segmentation import SEGMENTERS
+from encoder.calibration.score_calibration import find_calibration
+from encoder.common.config import to_mapping
+from encoder.errors import ConfigError, CorpusError, StoreError
+
+__all__ = ["ClipGroups", "ClipsConfig", "group_clips"]
+
+
+@dataclass(frozen=True)
+class ClipsConfig:
+    """Every knob of `diarize cluster`. Settings of a backend are a group under its own name."""
+
+    segmenter: str = field(default="silero", metadata={"help": "finds the speech"})
+    segmentation: dict[str, Any] = field(
+        default_factory=dict, metadata={"help": "settings by segmenter name"}
+    )
+    voice: VoiceConfig = field(default_factory=VoiceConfig)
+    embedder: str = field(default="deepspeaker-small", metadata={"help": "name or path; onnx:..."})
+    device: str = field(default="auto", metadata={"help": "cpu, cuda or auto"})
+    clusterer: str = field(
+        default="", metadata={"help": "groups clips by speaker; empty: by their number"}
+    )
+    clustering: dict[str, Any] = field(
+        default_factory=dict, metadata={"help": "settings by clusterer name"}
+    )
+    min_probability: float = field(
+        default=0.6,  # the best mean pairwise F over validation speakers' data sets, two embedders
+        metadata={"help": "clips are one speaker's from this P(same speaker) on, on average"},
+    )
+    min_similarity: float | None = field(
+        default=None, metadata={"help": "or from this cosine on; instead of the probability"}
+    )
+
+    def __post_init__(self) -> None:
+        if not 0 < self.min_probability < 1:
+            raise ConfigError(
+                f"min_probability is {self.min_probability}: give more than 0 and less than 1"
+            )
+        if self.min_similarity is not None and not -1 <= self.min_similarity <= 1:
+            raise ConfigError(f"min_similarity is {self.min_similarity}: give -1 to 1")
+
+
+@dataclass(frozen=True, eq=False)
+class ClipGroups:
+    """What `group_clips` found: `clips` and their `rows`, in one order.
+
+    min_similarity: the threshold that was used. warnings: a sentence for everything odd.
+    """
+
+    clips: list[Clip]
+    rows: list[ClipRow]
+    min_similarity: float
+    fingerprint: str
+    count: SpeakerCount
+    config: ClipsConfig
+    warnings: list[str] = field(default_factory=list)
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Rows, speakers, counts and provenance as plain values."""
+        from_cache = sum(clip.from_cache for clip in self.clips)
+        readable = sum(clip.readable for clip in self.clips)
+        voiced = sum(clip.vector is not None for clip in self.clips)
+        groups = speaker_groups(self.rows)
+        return {
+            "clips": rows_as_json(self.rows),
+            "speakers": [
+                {
+                    "speaker": speaker,
+                    "clips": clips,
+                    "speech_s": round(speech_s, 3),
+                    "similarity": None if near is None else round(near, 4),
+                }
+                for speaker, clips, speech_s, near in groups
+            ],
+            "counts": {
+                "clips": len(self.clips),
+                "with_voice": voiced,
+                "without_voice": len(self.clips) - voiced,
+                "speakers": len(groups),
+                "unreadable": len(self.clips) - readable,
+                "embedded": readable - from_cache,
+                "from_cache": from_cache,
+            },
+            "min_similarity": round(self.min_similarity, 4),
+            "asked": {"min_speakers": self.count.minimum, "max_speakers": self.count.maximum},
+            "warnings": self.warnings,
+            "encoder_fingerprint": self.fingerprint,
+            "version": package_version(),
+            "config": to_mapping(self.config),
+        }
+
+
+def group_clips(
+    places: Sequence[str | Path],
+    config: ClipsConfig | None = None,
+    count: SpeakerCount | None = None,
+    *,
+    cache: Path | Literal[False] | None = None,
+    on_done: Callable[[str, int, int], None] | None = None,
+) -> ClipGroups:
+    """Group the clips in folders, and files, by speaker.
+
+    cache: the file that remembers clips heard before; None is the one in the user's cache folder,
+    False is none. on_done(what, done, total). ConfigError, CorpusError, StoreError or
+    BackendUnavailable say what cannot be; CorpusError, too, where no clip has a voice.
+    """
+    config, count = config or ClipsConfig(), count or SpeakerCount()
+    files = find_clips([Path(place) for place in places])
+    pick_clusterer(  # says now what would fail when all clips have been heard
+        config.clusterer, len(files), min_similarity=0.5, settings=config.clustering
+    )
+    embedder = load_embedder(config.embedder, device=config.device)
+    calibration = find_calibration(embedder.fingerprint)
+    if config.min_similarity is None:
+        least_similarity([], calibration, config.min_probability)
+    segmenter = build_backend(
+        SEGMENTERS, config.segmenter, config.segmentation, where="segmentation"
+    )
+    voices = Voices(segmenter, embedder, config.voice)
+    warnings: list[str] = []
+    with _cache(cache, voices, warnings.append) as known:
+        clips = embed_clips(
+            files.values(),
+            voices,
+            cache=known,
+            on_done=on_done and (lambda done, total: on_done("hearing clips", done, total)),
+        )
+    voiced = [clip for clip in clips if clip.vector is not None]
+    if not voiced:
+        raise CorpusError(
+            f"none of {plural(len(clips), 'clip')} has a voice, the first for this reason: "
+            f"{clips[0].reason}"
+        )
+    threshold = config.min_similarity
+    if threshold is None:
+        threshold = least_similarity(voiced, calibration, config.min_probability)
+    clusterer = pick_clusterer(
+        config.clusterer,
+        len(voiced),
+        min_similarity=threshold,
+        settings=config.clustering,
+        on_note=warnings.append,
+    )
+    rows = cluster_clips(clips, clusterer, count, names=list(files), calibration=calibration)
+    found = len(speaker_groups(rows))
+    if found < count.minimum:
+        warnings.append(
+            f"{count.minimum} speakers were asked for, but {found} is all that "
+            f"{plural(len(voiced), 'clip')} can hold"
+        )
+    return ClipGroups(clips, rows, threshold, voices.fingerprint, count, config, warnings)
+
+
+@contextmanager
+def _cache(
+    path: Path | Literal[False] | None, voices: Voices, warn: Callable[[str], None]
+) -> Iterator[ClipCache | None]:
+    if path is False:
+        yield None
+        return
+    try:
+        path = path or default_cache()
+    except StoreError as error:
+        warn(f"going on without a cache, for {error}")
+        yield None
+        return
+    with ClipCache.open(path, voices.fingerprint, voices.recipe, warn) as cache:
+        yield cache

@@ -1,0 +1,156 @@
+"""`cluster`: the one door to every clusterer, which owns the corner cases.
+
+Behind it a backend sees only finite unit vectors, N >= 2. The door makes them so, puts very many
+windows into groups first, enforces the speaker count whatever the backend thinks, gives noise a
+label if asked to, and numbers speakers by first appearance.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from diarize.clustering.cannot_link import Pairs, among, checked_pairs, keep_apart
+from diarize.clustering.count_enforcement import enforce_count, join_nearest
+from diarize.clustering.linkage.sparse_linkage import group_means
+from diarize.clustering.pre_clustering import reduce_rows
+from diarize.core.labels import by_first_appearance
+from diarize.core.speaker_count import SpeakerCount
+
+__all__ = ["Clusterer", "SpeakerCount", "cluster"]
+
+Vectors = NDArray[np.floating]
+Labels = NDArray[np.int64]
+Noise = Literal["nearest", "keep", "own"]
+
+MIN_DECIDING = 4  # rows; with fewer, short windows have a say too
+MAX_EXACT = 3_000  # rows or groups of an O(N^2) backend: 4.5 million pairs, twice 36 MB as float64
+BLOCK = 8_192  # rows
+
+
+class Clusterer(Protocol):
+    """A class with a `Config` attribute whose constructor takes one such config.
+
+    A class attribute `scales = True` says that it takes any number of rows: none are merged first.
+    With `groups = True` it takes any number too, with a third argument where there are very many:
+    group (N,), 0..M-1, of rows that are surely one speaker. Others get the groups' means, unit.
+    With `parts = True` it takes the keyword `pairs` (P, 2), rows that are different speakers.
+    """
+
+    @classmethod
+    def for_clips(cls, min_similarity: float) -> Clusterer:
+        """With settings for a folder of clips, where a single clip may be a speaker: about that
+        mean cosine and more is one speaker."""
+        ...
+
+    def fit_predict(self, unit: Vectors, count: SpeakerCount) -> Labels:
+        """Unit vectors (N, D), N >= 2 -> (N,) labels, any integers; -1 for noise."""
+        ...
+
+
+def cluster(
+    embeddings: Vectors,
+    clusterer: Clusterer,
+    count: SpeakerCount | None = None,
+    *,
+    decides: NDArray[np.bool_] | None = None,
+    noise: Noise = "nearest",
+    max_exact: int = MAX_EXACT,
+    cannot_link: ArrayLike | None = None,
+) -> Labels:
+    """Embeddings (N, D) of any norm -> (N,) int64 labels 0..K-1 by first appearance.
+
+    Rows with NaN, infinities or zero norm cannot be compared: they get -1. `decides` (N,) marks the
+    rows that speakers are made of (windows of full length); the others join the nearest speaker,
+    unless too few decide. `noise` says what happens to rows the backend left out: they join the
+    nearest speaker, keep -1, or are speakers of their own (as a clip may be). K obeys `count`,
+    except that there are never more speakers than rows with a label.
+
+    cannot_link (P, 2): pairs of rows that are different speakers. Wherever K allows it no such pair
+    shares a label (surely so where pairs link no more than K rows together). They say nothing of K
+    by themselves. ValueError for pairs that are none.
+
+    A backend without `scales` gets at most `max_exact` rows or groups of rows; more are merged to
+    so many first. Beyond `max_exact` rows the vectors are kept as float32, once.
+    """
+    embeddings = np.asarray(embeddings)
+    count = count or SpeakerCount()
+    labels = np.full(len(embeddings), -1, np.int64)
+    pairs = checked_pairs(cannot_link, len(labels))
+    unit, usable = _unit_rows(embeddings, np.float64 if len(labels) <= max_exact else np.float32)
+    if len(unit):
+        pairs = among(pairs, usable)
+        chosen = np.ones(len(unit), bool) if decides is None else np.asarray(decides, bool)[usable]
+        if chosen.sum() < max(MIN_DECIDING, count.minimum):
+            chosen[:] = True
+        if chosen.all():
+            found = _cluster_unit(unit, clusterer, count, noise, max_exact, pairs)
+        else:
+            found = np.full(len(unit), -1, np.int64)
+            own = among(pairs, chosen)
+            found[chosen] = _cluster_unit(unit[chosen], clusterer, count, noise, max_exact, own)
+            found = np.where(chosen, found, join_nearest(unit, found))
+        if len(pairs):
+            # Who is moved may have been the last one there; a split brings no pair together.
+            found = enforce_count(unit, keep_apart(unit, found, pairs), count.minimum, None)
+        labels[usable] = found
+    return by_first_appearance(labels)
+
+
+def _unit_rows(embeddings: Vectors, dtype: type[np.floating]) -> tuple[Vectors, NDArray[np.bool_]]:
+    """Unit vectors of the rows that can be compared, and which of (N,) these are."""
+    if embeddings.dtype == dtype == np.float32 and _are_unit(embeddings):
+        return embeddings, np.ones(len(embeddings), bool)
+    unit = np.empty(embeddings.shape, dtype)
+    usable = np.zeros(len(embeddings), bool)
+    for start in range(0, len(embeddings), BLOCK):
+        rows = np.asarray(embeddings[start : start + BLOCK], np.float64)
+        norms = np.linalg.norm(rows, axis=1)
+        good = np.isfinite(norms) & (norms > 0)
+        usable[start : start + BLOCK] = good
+        rows = np.where(good[:, None], rows, 0.0)
+        unit[start : start + BLOCK] = rows / np.where(good, norms, 1.0)[:, None]
+    return (unit if usable.all() else unit[usable]), usable
+
+
+def _are_unit(rows: Vectors) -> bool:
+    """As exactly as float32 can tell; then very many rows need no copy."""
+    squared = np.einsum("nd,nd->n", rows, rows)
+    return bool((np.abs(squared - 1) < 1e-6).all())
+
+
+def _cluster_unit(
+    unit: Vectors,
+    clusterer: Clusterer,
+    count: SpeakerCount,
+    noise: Noise,
+    max_exact: int,
+    pairs: Pairs,
+) -> Labels:
+    if len(unit) == 1 or count.maximum == 1:
+        return np.zeros(len(unit), np.int64)
+    labels = np.asarray(_fitted(unit, clusterer, count, max_exact, pairs), np.int64)
+    if noise == "own":
+        alone = np.flatnonzero(labels < 0)
+        labels[alone] = labels.max() + 1 + np.arange(len(alone))
+    elif (labels < 0).all():
+        labels = np.zeros(len(unit), np.int64)  # one speaker looks like nothing but noise
+    elif noise == "nearest":
+        labels = join_nearest(unit, labels)
+    return enforce_count(unit, labels, count.minimum, count.maximum)
+
+
+def _fitted(
+    unit: Vectors, clusterer: Clusterer, count: SpeakerCount, max_exact: int, pairs: Pairs
+) -> Labels:
+    more = {"pairs": pairs} if len(pairs) and getattr(clusterer, "parts", False) else {}
+    if len(unit) <= max_exact or getattr(clusterer, "scales", False):
+        return clusterer.fit_predict(unit, count, **more)
+    group = reduce_rows(unit, max_exact, pairs)
+    if getattr(clusterer, "groups", False):
+        return clusterer.fit_predict(unit, count, group, **more)  # type: ignore[call-arg]
+    means = group_means(unit, group, int(group.max()) + 1)
+    means /= np.linalg.norm(means, axis=1, keepdims=True) + 1e-12
+    return np.asarray(clusterer.fit_predict(means, count), np.int64)[group]

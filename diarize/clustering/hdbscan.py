@@ -1,0 +1,113 @@
+"""HDBSCAN (Campello et al. 2013) on unit vectors.
+
+On unit vectors the euclidean distance is sqrt(2 - 2 cos): it orders pairs as the cosine does.
+
+A folder of clips needs a scale: density alone makes a speaker of any two clips that are lonely
+together, and several of one voice. HDBSCAN's own scale (`cluster_selection_epsilon`) is one of
+single linkage, which chains strangers: at a cosine of 0.45 all of 310 real voices became nine. So
+with `min_similarity` dense groups are taken apart where no chain of such pairs holds them together,
+and joined, with the clips left out, while their mean cosine is that high.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+from hdbscan import HDBSCAN
+from numpy.typing import NDArray
+
+from diarize.clustering.linkage.sparse_linkage import group_means, merge_groups
+from encoder.errors import ConfigError
+
+if TYPE_CHECKING:
+    from diarize.clustering.api import SpeakerCount
+
+__all__ = ["Hdbscan", "HdbscanConfig"]
+
+
+@dataclass(frozen=True)
+class HdbscanConfig:
+    """How dense a speaker must be."""
+
+    min_cluster_share: float = field(
+        default=0.04, metadata={"help": "smallest speaker, as a share of all windows"}
+    )
+    min_cluster_size: int = field(default=5, metadata={"help": "smallest speaker, in windows"})
+    min_samples: int = field(default=3, metadata={"help": "neighbours that make a core point"})
+    min_similarity: float | None = field(
+        default=None,
+        metadata={"help": "groups of at least this mean cosine are one speaker; none left out"},
+    )
+
+    def __post_init__(self) -> None:
+        if self.min_cluster_size < 2 or self.min_samples < 1:
+            raise ConfigError(
+                f"min_cluster_size is {self.min_cluster_size} and min_samples {self.min_samples}: "
+                "give at least 2 and 1"
+            )
+        if self.min_similarity is not None and not -1 <= self.min_similarity <= 1:
+            raise ConfigError(f"min_similarity is {self.min_similarity}: give a cosine, -1 to 1")
+
+
+class Hdbscan:
+    """Finds the number of speakers by itself; rows in no dense place get -1."""
+
+    Config = HdbscanConfig
+
+    def __init__(self, config: HdbscanConfig | None = None) -> None:
+        self.config = config or HdbscanConfig()
+
+    @classmethod
+    def for_clips(cls, min_similarity: float) -> Hdbscan:
+        """For a folder of clips, where a single clip may be a speaker."""
+        return cls(
+            HdbscanConfig(
+                min_cluster_share=0.0,
+                min_cluster_size=2,
+                min_samples=1,
+                min_similarity=min_similarity,
+            )
+        )
+
+    def fit_predict(self, unit: NDArray[np.floating], count: SpeakerCount) -> NDArray[np.int64]:
+        """Unit vectors (N, D) -> (N,) labels, -1 for noise. `count` is enforced by the door."""
+        smallest = max(
+            self.config.min_cluster_size, round(self.config.min_cluster_share * len(unit))
+        )
+        limit = self.config.min_similarity
+        if len(unit) < 2 * smallest and limit is None:
+            return np.zeros(len(unit), np.int64)  # no room for two speakers
+        model = HDBSCAN(
+            min_cluster_size=smallest,
+            min_samples=min(self.config.min_samples, len(unit) - 1),
+            metric="euclidean",
+            core_dist_n_jobs=1,
+        ).fit(np.ascontiguousarray(unit, np.float64))
+        labels = np.asarray(model.labels_, np.int64)
+        if limit is None:
+            return labels
+        chained = model.dbscan_clustering(max(2 - 2 * limit, 0.0) ** 0.5, min_cluster_size=2)
+        return _scaled(unit, labels, np.asarray(chained, np.int64), limit)
+
+
+def _scaled(
+    unit: NDArray[np.floating],
+    labels: NDArray[np.int64],
+    chained: NDArray[np.int64],
+    min_similarity: float,
+) -> NDArray[np.int64]:
+    """Groups (N,) of the rows that both labellings put together, joined while alike enough."""
+    N = len(unit)
+    alone = np.arange(N) + N
+    both = np.where((labels < 0) | (chained < 0), alone, labels) * 2 * N + chained
+    groups = np.unique(both, return_inverse=True)[1].astype(np.int64)
+    K = int(groups.max()) + 1
+    return merge_groups(
+        group_means(unit, groups, K),
+        np.bincount(groups),
+        groups,
+        neighbours=min(K - 1, 64),
+        min_similarity=min_similarity,
+    )

@@ -1,0 +1,148 @@
+"""What a clip says of its speaker: one vector, from the speech in it.
+
+A clip has one expected speaker. Its speech, with a little sound around it and without long
+pauses, is cut into pieces of at most 4 s; the mean of their vectors, made a unit vector, is the
+clip's voice. Of a long file only the first minutes are heard: more would tell no more of one voice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from diarize.audio.level import level_out
+from diarize.core.vectors import unit_rows
+from diarize.embedding.embedders import Embedder
+from diarize.segmentation import Segmenter
+from encoder.audio.load import load_audio
+from encoder.common.units import SAMPLE_RATE, samples_to_seconds, seconds_to_samples
+from encoder.errors import ConfigError
+
+__all__ = ["ClipVoice", "VoiceConfig", "Voices"]
+
+RECIPE = 1  # to be raised whenever a clip's vector is made in another way: caches know it by this
+# Caches hold digests of where a segmenter's class lived when they were first written.
+_FIRST_HOME = {"diarize.segmentation.neural": "diarize.segmentation.neural.segmenter"}
+
+
+@dataclass(frozen=True)
+class VoiceConfig:
+    """Lengths in seconds."""
+
+    piece_s: float = field(default=4.0, metadata={"help": "the longest stretch with one vector"})
+    around_s: float = field(
+        default=0.5, metadata={"help": "sound kept on each side of speech, as training has it"}
+    )
+    pause_s: float = field(default=1.0, metadata={"help": "longer pauses are cut out"})
+    shortest_s: float = field(
+        default=0.5, metadata={"help": "clips with less speech say nothing of a voice"}
+    )
+    longest_s: float = field(default=300.0, metadata={"help": "no more of a file is heard"})
+
+    def __post_init__(self) -> None:
+        if not 0.5 <= self.piece_s <= self.longest_s:
+            raise ConfigError(f"piece_s is {self.piece_s}: give 0.5 to longest_s")
+        if min(self.around_s, self.pause_s, self.shortest_s) < 0:
+            raise ConfigError("around_s, pause_s and shortest_s may not be below 0")
+
+
+@dataclass(frozen=True, eq=False)
+class ClipVoice:
+    """One clip. Without a voice `pieces` is (0, D) and `vector` None.
+
+    pieces: (P, D) unit vectors in time order. vector: (D,) unit. speech_s: seconds of speech that
+    were heard. duration_s: seconds of the clip that were heard. wave: (T,) the speech itself.
+    warnings: what is wrong with the file, without its name.
+    """
+
+    pieces: NDArray[np.float32]
+    vector: NDArray[np.float32] | None
+    speech_s: float
+    duration_s: float
+    wave: torch.Tensor
+    warnings: list[str] = field(default_factory=list)
+
+
+class Voices:
+    """Ready-made parts; call it with one clip after another, from several threads if you like."""
+
+    def __init__(
+        self, segmenter: Segmenter, embedder: Embedder, config: VoiceConfig | None = None
+    ) -> None:
+        self.segmenter = segmenter
+        self.embedder = embedder
+        self.config = config or VoiceConfig()
+        self._segmenting = threading.Lock()  # a segmenter may keep its state in its model
+
+    @property
+    def fingerprint(self) -> str:
+        """Vectors are comparable only between voices of one fingerprint: the embedder's."""
+        return self.embedder.fingerprint
+
+    @property
+    def recipe(self) -> str:
+        """A digest of all that makes the vector but the embedder: equal only for equal vectors."""
+        kind = type(self.segmenter)
+        parts = (
+            RECIPE, self.config, _FIRST_HOME.get(kind.__module__, kind.__module__),
+            kind.__qualname__, getattr(self.segmenter, "config", None),
+        )  # fmt: skip
+        return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+
+    def __call__(self, path: str | Path) -> ClipVoice:
+        """Raises AudioError for a file that cannot be read as sound."""
+        warnings: list[str] = []
+        longest = seconds_to_samples(self.config.longest_s)
+        one_more = samples_to_seconds(longest + 1)  # tells whether the file goes on
+        wave = load_audio(path, duration_s=one_more, on_warning=warnings.append)
+        # What is remembered of a clip must hold under another name, too.
+        warnings = [text.removeprefix(f"{str(path)!r} ") for text in warnings]
+        if len(wave) > longest:
+            wave = wave[:longest]
+            warnings.append(f"heard only the first {self.config.longest_s:g} s")
+        return replace(self.of_wave(wave), warnings=warnings)
+
+    def of_wave(self, wave: torch.Tensor) -> ClipVoice:
+        """The voice in a wave (T,)."""
+        wave = level_out(wave)
+        with self._segmenting:
+            regions = self.segmenter(wave).regions
+        speech_s = samples_to_seconds(int((regions[:, 1] - regions[:, 0]).sum()))
+        duration_s = samples_to_seconds(len(wave))
+        heard = _around(wave, regions, self.config)
+        enough = speech_s >= self.config.shortest_s
+        if not enough or len(heard) < self.embedder.minimum_samples:
+            return ClipVoice(np.zeros((0, 0), np.float32), None, speech_s, duration_s, heard[:0])
+        pieces = self.embedder.embed_windows(heard, _pieces(len(heard), self.config))
+        return ClipVoice(pieces, unit_rows(pieces.mean(axis=0)), speech_s, duration_s, heard)
+
+
+def _around(wave: torch.Tensor, regions: NDArray[np.int64], config: VoiceConfig) -> torch.Tensor:
+    """The regions with their surroundings, joined; pauses up to `pause_s` between them stay."""
+    around, pause = seconds_to_samples(config.around_s), seconds_to_samples(config.pause_s)
+    spans: list[list[int]] = []
+    for start, end in regions.tolist():
+        start, end = max(0, start - around), min(len(wave), end + around)
+        if spans and start - spans[-1][1] <= pause:
+            spans[-1][1] = end
+        else:
+            spans.append([start, end])
+    return torch.cat([wave[start:end] for start, end in spans]) if spans else wave[:0]
+
+
+def _pieces(length: int, config: VoiceConfig) -> NDArray[np.int64]:
+    """Bounds (P, 2) of equal, half overlapping pieces; a short clip is one, of whole tenths of a
+    second where it can be, because every new length costs a convolution's set-up."""
+    size = seconds_to_samples(config.piece_s)
+    if length <= size:
+        tenth = SAMPLE_RATE // 10
+        return np.array([[0, length // tenth * tenth or length]], np.int64)
+    count = 1 + -(-(length - size) // (size // 2))
+    starts = np.round(np.linspace(0, length - size, count)).astype(np.int64)
+    return np.stack([starts, starts + size], axis=1)

@@ -1,0 +1,68 @@
+"""The windows of a recording, embedded stretch by stretch while its sound goes by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import pairwise
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from diarize.embedding.embedders import Embedder
+from diarize.embedding.windows import Windows
+from encoder.inference.window_embedder import Stretch
+
+__all__ = ["TOGETHER", "embed_recording", "runs"]
+
+TOGETHER = 64  # windows: 27 s
+
+
+def embed_recording(
+    blocks: Iterable[Tensor],
+    windows: Windows,
+    embedder: Embedder,
+    *,
+    on_done: Callable[[int, int], None] | None = None,
+) -> NDArray[np.float32]:
+    """The recording that `blocks` (T,) make up and its N windows -> (N, D) unit vectors.
+
+    Only the sound of a few stretches is held at a time. How it is cut into blocks changes nothing.
+    on_done: is given the number of windows that are done, and of all.
+    """
+    none = embedder.embed_windows(torch.zeros(0), windows.bounds[:0])  # (0, D)
+    # Made at once: many small arrays among the passing blocks of sound would scatter the free
+    # memory so that new blocks find no room in it.
+    out = np.empty((len(windows), none.shape[1]), np.float32)
+    done = 0
+    for vectors in embedder.embed_stretches(_cut(blocks, windows)):
+        out[done : done + len(vectors)] = vectors
+        done += len(vectors)
+        if on_done:
+            on_done(done, len(windows))
+    return out
+
+
+def runs(windows: Windows) -> Iterator[slice]:
+    """Which windows make up each stretch, in order: all those of a region, or, of a long region,
+    runs of about equal size with at most `TOGETHER`."""
+    first = 0
+    for count in np.bincount(windows.region).tolist():
+        pieces = -(-count // TOGETHER)
+        edges = [first + count * piece // pieces for piece in range(pieces + 1)] if count else []
+        yield from (slice(a, b) for a, b in pairwise(edges))
+        first += count
+
+
+def _cut(blocks: Iterable[Tensor], windows: Windows) -> Iterator[Stretch]:
+    held, begin = torch.zeros(0), 0  # held[0] is sample `begin` of the recording
+    source = iter(blocks)
+    for run in runs(windows):
+        bounds = windows.bounds[run]
+        start, end = int(bounds[0, 0]), int(bounds[-1, 1])
+        while begin + len(held) < end:
+            gone = min(max(0, start - begin), len(held))
+            held = torch.cat([held[gone:], next(source)])
+            begin += gone
+        yield Stretch(held[start - begin : end - begin], bounds - start)

@@ -1,0 +1,100 @@
+"""Cutting regions into overlapping windows, each with the territory it speaks for.
+
+A window is long enough for a good embedding; its territory is the exclusive stretch around its
+centre. The territories of a region tile it, so that every sample of speech gets one label.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from encoder.common.units import SAMPLE_RATE, seconds_to_samples
+from encoder.errors import ConfigError
+
+__all__ = ["WindowConfig", "Windows", "cut_windows"]
+
+
+@dataclass(frozen=True)
+class WindowConfig:
+    """Lengths in seconds."""
+
+    window_s: float = field(default=1.6, metadata={"help": "length of a window"})
+    step_s: float = field(default=0.4, metadata={"help": "between the starts of two windows"})
+    min_window_s: float = field(
+        default=0.6, metadata={"help": "windows of shorter regions are widened to this"}
+    )
+    deciding_s: float = field(
+        default=1.0, metadata={"help": "shorter windows get a speaker but do not make one"}
+    )
+
+    def __post_init__(self) -> None:
+        if not 0 < self.step_s <= self.window_s:
+            raise ConfigError(f"step_s is {self.step_s}: give more than 0 and at most window_s")
+        if not 0.2 <= self.min_window_s <= self.window_s:
+            raise ConfigError(f"min_window_s is {self.min_window_s}: give 0.2 to window_s")
+
+
+@dataclass(frozen=True)
+class Windows:
+    """N windows in time order, all arrays int64 in samples.
+
+    bounds (N, 2): what is embedded; territory (N, 2): what the label is for; region (N,): the
+    number of the region each belongs to.
+    """
+
+    bounds: NDArray[np.int64]
+    territory: NDArray[np.int64]
+    region: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.bounds)
+
+    @property
+    def lengths_s(self) -> NDArray[np.float64]:
+        """(N,) seconds of each window."""
+        return (self.bounds[:, 1] - self.bounds[:, 0]) / SAMPLE_RATE
+
+
+def cut_windows(
+    regions: NDArray[np.int64], *, length: int, config: WindowConfig | None = None
+) -> Windows:
+    """Regions (R, 2), sorted and disjoint, of a recording of `length` samples -> Windows.
+
+    A region shorter than a window gets one window, widened to `min_window_s` (within the recording)
+    if it is very short. In a longer region windows start every `step_s`, the last one ends with the
+    region, and borders of territories lie midway between the centres of neighbours.
+    """
+    config = config or WindowConfig()
+    bounds: list[NDArray[np.int64]] = []
+    territory: list[NDArray[np.int64]] = []
+    for start, end in regions:
+        windows = _cover(int(start), int(end), length, config)
+        centres = windows.sum(axis=1)
+        borders = (centres[:-1] + centres[1:]) // 4
+        edges = np.concatenate([[start], borders, [end]])
+        bounds.append(windows)
+        territory.append(np.stack([edges[:-1], edges[1:]], axis=1))
+    counts = [len(b) for b in bounds]
+    empty = np.zeros((0, 2), np.int64)
+    return Windows(
+        bounds=np.concatenate([empty, *bounds]),
+        territory=np.concatenate([empty, *territory]),
+        region=np.repeat(np.arange(len(counts)), counts).astype(np.int64),
+    )
+
+
+def _cover(start: int, end: int, length: int, config: WindowConfig) -> NDArray[np.int64]:
+    """Windows (n, 2) for one region, n >= 1."""
+    window, step = seconds_to_samples(config.window_s), seconds_to_samples(config.step_s)
+    if end - start > window:
+        starts = np.arange(start, end - window, step, dtype=np.int64)
+        starts = np.append(starts, end - window)
+        if len(starts) > 2 and starts[-1] - starts[-2] < step // 2:
+            starts = np.delete(starts, -2)  # the last window covers what this one would add
+        return np.stack([starts, starts + window], axis=1)
+    wanted = min(max(end - start, seconds_to_samples(config.min_window_s)), length)
+    first = min(max(0, (start + end - wanted) // 2), length - wanted)
+    return np.array([[first, first + wanted]], np.int64)

@@ -1,0 +1,352 @@
+"""The gallery: known voices in one SQLite file.
+
+A person has up to 20 exemplars, unit vectors of different stretches of speech. They came from
+sounds, each of which is taken once; the speech itself is kept only where the user said so. Vectors
+of two encoders are never compared: every exemplar carries the fingerprint of its own.
+
+    with Gallery.open(default_gallery(), create=True) as gallery:
+        gallery.enroll("Anna", [sound], fingerprint=..., embedder="deepspeaker-small")
+        gallery.people(fingerprint, embedder="deepspeaker-small")
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from diarize.core.sqlite_file import Database, damaged, open_database
+from diarize.gallery import schema as rows
+from diarize.gallery.names import clean_name, fold_name, nearest_names, shown, stranger_name
+from diarize.gallery.schema import MOST_EXEMPLARS, SCHEMA, Person, Sound
+from encoder.errors import ConfigError, StoreError
+from encoder.hub.paths import user_data
+
+__all__ = [
+    "MOST_EXEMPLARS",
+    "Exchanged",
+    "Gallery",
+    "KeptSound",
+    "Person",
+    "Sound",
+    "default_gallery",
+]
+
+APPLICATION_ID = 0x44474C59  # "DGLY"
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class KeptSound:
+    """One stored sound (FLAC) and whose it is."""
+
+    id: int
+    name: str
+    source: str
+    content: bytes
+
+
+@dataclass(frozen=True)
+class Exchanged:
+    """What became of voices of another encoder, by name.
+
+    done: they have new vectors. lost: how many sounds of theirs went, since they were not kept (a
+    part of those in `done`). left: they keep the vectors they had, as no sound was kept at all.
+    """
+
+    done: list[str]
+    lost: dict[str, int]
+    left: list[str]
+
+
+def default_gallery() -> Path:
+    """The user's own gallery. ConfigError for a user without a home."""
+    try:
+        return user_data() / "gallery.sqlite"
+    except RuntimeError:
+        raise ConfigError("there is no home folder for a gallery: give --gallery FILE") from None
+
+
+class Gallery:
+    """An open gallery; see `Gallery.open`. Every method does all or nothing, and several do when
+    they are called within `with gallery.changing():`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._inside: sqlite3.Connection | None = None
+
+    @classmethod
+    @contextmanager
+    def open(
+        cls, path: str | Path, *, create: bool, timeout_s: float | None = None
+    ) -> Iterator[Gallery]:
+        """The gallery in a file, which may be read-only for a reader. StoreError says what is
+        wrong with it; without `create` it must exist. If the block fails, a gallery that was made
+        for it and holds nobody is removed again."""
+        path = Path(path)
+        made = _absent(path) if create else []
+        extra = {} if timeout_s is None else {"timeout_s": timeout_s}
+        with open_database(
+            path,
+            application_id=APPLICATION_ID,
+            version=VERSION,
+            schema=SCHEMA,
+            what="gallery",
+            create=create,
+            missing="enroll somebody first with `diarize enroll NAME FILE`, or check the path",
+            **extra,  # type: ignore[arg-type]
+        ) as database:
+            with database.reading() as sql:  # who is forgotten shall not be found in free pages
+                sql.execute("PRAGMA secure_delete = ON")
+            gallery = cls(database)
+            try:
+                yield gallery
+            except BaseException:
+                if made:
+                    gallery._remove_if_empty(made)
+                raise
+
+    @property
+    def path(self) -> Path:
+        """Its file."""
+        return self._database.path
+
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """What is read and written in the block is one change, with no other process between."""
+        with self._writing():
+            yield
+
+    def check_writable(self) -> None:
+        """The StoreError that a change would meet now. The file stays as it is."""
+        self._database.check_writable()
+
+    # Reading.
+
+    def people(self, fingerprint: str | None = None, *, embedder: str = "") -> list[Person]:
+        """Everybody, by name. With a fingerprint StoreError if any voice is of another encoder;
+        `embedder` is what the sentence calls the one in use."""
+        with self._reading() as sql:
+            if fingerprint is not None:
+                self._check_fingerprint(sql, fingerprint, embedder)
+            found = sql.execute("SELECT id FROM person ORDER BY folded").fetchall()
+            return [rows.read_person(sql, person) for (person,) in found]
+
+    def called(self, name: str) -> str:
+        """The stored spelling of a name; ConfigError with the nearest ones if nobody has it."""
+        with self._reading() as sql:
+            return self._known(sql, name)[1]
+
+    def fingerprints(self) -> dict[str, str]:
+        """Fingerprint -> name of the embedders whose vectors are held."""
+        with self._reading() as sql:
+            found = sql.execute("SELECT DISTINCT fingerprint, embedder FROM exemplar")
+            return dict(rows.checked(found, str, str))
+
+    def kept_sounds(self) -> list[int]:
+        """The numbers of the sounds that `kept_sound` gives."""
+        with self._reading() as sql:
+            found = sql.execute("SELECT id FROM sound WHERE kept IS NOT NULL ORDER BY person, id")
+            return [number for (number,) in rows.checked(found, int)]
+
+    def sounds_of_another(self, fingerprint: str) -> list[int]:
+        """Those `kept_sounds` whose people have vectors of another encoder."""
+        with self._reading() as sql:
+            return [number for number, _ in rows.kept_of_another(sql, fingerprint)]
+
+    def kept_sound(self, number: int) -> KeptSound:
+        """One of `kept_sounds`; StoreError if it was forgotten meanwhile."""
+        with self._reading() as sql:
+            found = sql.execute(
+                "SELECT sound.id, name, source, kept FROM sound JOIN person ON person.id = person"
+                " WHERE sound.id = ? AND kept IS NOT NULL",
+                (number,),
+            )
+            kept = [KeptSound(*row) for row in rows.checked(found, int, str, str, bytes)]
+        if not kept:
+            raise self._changed()
+        return kept[0]
+
+    # Writing.
+
+    def enroll(self, name: str, sounds: Iterable[Sound], *, fingerprint: str, embedder: str) -> int:
+        """Add sounds to a person, who may be new; the number of them that were.
+
+        A sound the person has already is not added again. Beyond 20 exemplars those that are
+        nearest to another go. ConfigError for a name that cannot be one, StoreError for vectors of
+        another encoder.
+        """
+        with self._writing() as sql:
+            self._check_fingerprint(sql, fingerprint, embedder)
+            found = rows.find_person(sql, name)
+            person = found[0] if found else rows.make_person(sql, clean_name(name), "named")
+            return rows.add_sounds(sql, person, sounds, fingerprint, embedder)
+
+    def remember_stranger(self, sounds: Iterable[Sound], *, fingerprint: str, embedder: str) -> str:
+        """Make a person of a voice that nobody has named; the name it gets, VOICE_0001 and on.
+        Numbers are not used twice."""
+        with self._writing() as sql:
+            self._check_fingerprint(sql, fingerprint, embedder)
+            sql.execute("UPDATE numbering SET strangers = strangers + 1")
+            found = sql.execute("SELECT strangers FROM numbering")
+            ((number,),) = rows.checked(found, int, count=1)
+            person = rows.make_person(sql, stranger_name(number), "stranger")
+            rows.add_sounds(sql, person, sounds, fingerprint, embedder)
+        return stranger_name(number)
+
+    def forget(self, name: str) -> None:
+        """Erase a person with all vectors and sounds. ConfigError if nobody is called so."""
+        with self._writing() as sql:
+            sql.execute("DELETE FROM person WHERE id = ?", (self._known(sql, name)[0],))
+
+    def rename(self, old: str, new: str, *, merge: bool = False) -> str:
+        """Give a person another name, which is returned as stored; a stranger becomes named.
+
+        With `merge` both become one if `new` is another person's, else ConfigError.
+        """
+        with self._writing() as sql:
+            person, old_name, _ = self._known(sql, old)
+            found = rows.find_person(sql, new)
+            if found is None or found[0] == person:
+                name = clean_name(new)
+                sql.execute(
+                    "UPDATE person SET name = ?, folded = ?, kind = 'named' WHERE id = ?",
+                    (name, fold_name(name), person),
+                )
+                return name
+            other, name, _ = found
+            if not merge:
+                raise ConfigError(
+                    f"{shown(name)} is in the gallery already: add --merge if {shown(old_name)} is "
+                    "the same person, or choose another name"
+                )
+            self._check_one_space(sql, person, other)
+            rows.keep_of_both(sql, person, other)
+            sql.execute("UPDATE OR IGNORE sound SET person = ? WHERE person = ?", (other, person))
+            sql.execute("DELETE FROM person WHERE id = ?", (person,))  # and sounds both had
+            rows.thin_person(sql, other)
+            return name
+
+    def replace_exemplars(
+        self, made: dict[int, Sound], *, fingerprint: str, embedder: str
+    ) -> Exchanged:
+        """Put in vectors of this encoder for those of another: `made`, from `sounds_of_another`
+        (their number -> Sound).
+
+        Vectors that are of this encoder stay. Of whoever has a kept sound the others go, and so do
+        the sounds that were not kept and have no vectors then. StoreError if `made` is not all of
+        `sounds_of_another`, because somebody enrolled meanwhile.
+        """
+        with self._writing() as sql:
+            kept = rows.kept_of_another(sql, fingerprint)
+            if {number for number, _ in kept} != set(made):
+                raise self._changed()
+            people = {person for _, person in kept}
+            gone = {
+                person: rows.drop_vectors_of_another(sql, person, fingerprint) for person in people
+            }
+            for number, person in kept:
+                rows.insert_exemplars(sql, number, made[number], fingerprint, embedder)
+                rows.thin_person(sql, person)
+            found = sql.execute("SELECT id, name FROM person ORDER BY folded")
+            named = rows.checked(found, int, str)
+            return Exchanged(
+                done=[name for person, name in named if person in people],
+                lost={name: gone[person] for person, name in named if gone.get(person)},
+                left=rows.people_of_another(sql, fingerprint),
+            )
+
+    # Within.
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        if self._inside is not None:
+            yield self._inside
+            return
+        with self._database.writing() as sql:
+            self._inside = sql
+            try:
+                yield sql
+            except sqlite3.IntegrityError as error:  # nothing here breaks a rule of a sound file
+                raise damaged(self.path, "gallery", error) from error
+            finally:
+                self._inside = None
+
+    def _remove_if_empty(self, made: list[Path]) -> None:
+        with contextlib.suppress(StoreError, OSError), self._writing() as sql:
+            if sql.execute("SELECT count(*) FROM person").fetchone() == (0,):
+                self.path.unlink()
+                for folder in made[1:]:
+                    folder.rmdir()
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        with contextlib.ExitStack() as stack:
+            yield self._inside or stack.enter_context(self._database.reading())
+
+    def _known(self, sql: sqlite3.Connection, name: str) -> tuple[int, str, str]:
+        found = rows.find_person(sql, name)
+        if found is not None:
+            return found
+        names = [known for (known,) in rows.checked(sql.execute("SELECT name FROM person"), str)]
+        near = " or ".join(shown(known) for known in nearest_names(name, names))
+        step = f"did you mean {near}?" if near else "`diarize gallery` lists who is there"
+        raise ConfigError(f"nobody in the gallery is called {shown(name)}: {step}")
+
+    def _changed(self) -> StoreError:
+        return StoreError(
+            f"the gallery {str(self.path)!r} was changed by another program meanwhile: try again"
+        )
+
+    def _check_fingerprint(self, sql: sqlite3.Connection, fingerprint: str, embedder: str) -> None:
+        others = rows.people_of_another(sql, fingerprint)
+        if not others:
+            return
+        found = sql.execute(
+            "SELECT embedder, fingerprint FROM exemplar WHERE fingerprint != ? LIMIT 1",
+            (fingerprint,),
+        )
+        ((known, old),) = rows.checked(found, str, str, count=1)
+        steps = []
+        kept = {
+            name
+            for (name,) in sql.execute(
+                "SELECT name FROM person WHERE id IN"
+                " (SELECT person FROM sound WHERE kept IS NOT NULL)"
+            )
+        }
+        lost = [name for name in others if name not in kept]
+        if len(lost) < len(others):
+            steps.append("make them anew with `diarize gallery --reembed`")
+        if lost:
+            who = ", ".join(map(shown, lost[:3])) + (", ..." if len(lost) > 3 else "")
+            steps.append(f"forget and enroll again {who}, of whom no sound was kept")
+        if known != embedder:
+            steps.append(f"use `--embedder {known}`")
+        raise StoreError(
+            f"the gallery {str(self.path)!r} holds voices of the embedder {known!r} ({old}) and "
+            f"{embedder or 'the one'!r} ({fingerprint}) is in use: {', or '.join(steps)}"
+        )
+
+    def _check_one_space(self, sql: sqlite3.Connection, *people: int) -> None:
+        found = sql.execute(
+            "SELECT DISTINCT fingerprint FROM exemplar JOIN sound ON sound.id = sound"
+            f" WHERE person IN ({', '.join('?' * len(people))})",
+            people,
+        ).fetchall()
+        if len(found) > 1:
+            raise StoreError(
+                f"their voices in the gallery {str(self.path)!r} are of two embedders "
+                f"({', '.join(sorted(str(f) for (f,) in found))}): forget one of them"
+            )
+
+
+def _absent(path: Path) -> list[Path]:
+    """The file and those folders above it that are not there, the deepest first."""
+    try:
+        return [place for place in (path, *path.parents) if not place.exists()]
+    except (OSError, ValueError):
+        return []

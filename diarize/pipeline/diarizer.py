@@ -1,0 +1,283 @@
+"""The main path: sound -> regions -> windows -> vectors -> labels -> turns.
+
+Where the segmenter tells speakers apart, the labels stitch its chunks together, so that turns begin
+and end where it says and may overlap. Nothing goes back, and no stage knows its neighbours, only
+the arrays between them. Sound goes by in blocks, so memory grows with the windows (about 1 KB each)
+and not with the samples.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from diarize.audio.recording import Recording, open_recording
+from diarize.clustering import CLUSTERERS
+from diarize.clustering.api import Clusterer, SpeakerCount, cluster
+from diarize.embedding.embedders import Embedder, load_embedder
+from diarize.embedding.extraction import embed_recording
+from diarize.embedding.windows import Windows, cut_windows
+from diarize.pipeline.config import DiarizeConfig, build_backend, load_config
+from diarize.pipeline.result import DiarizationResult
+from diarize.postprocessing.aggregation import by_first_heard, heard_regions
+from diarize.postprocessing.resegmentation import resegment
+from diarize.segmentation import SEGMENTERS, Segmentation, Segmenter
+from encoder.audio.load import probe_duration, samples_to_seconds, seconds_to_samples
+from encoder.calibration.score_calibration import Calibration, find_calibration
+from encoder.errors import ConfigError
+
+__all__ = ["Diarizer", "OnStage", "Prepared"]
+
+# on_stage(stage, done, total): called when "read", "segment", "embed" and "cluster" begin, and as
+# they go on; total is None where it is not known.
+OnStage = Callable[[str, float, float | None], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """What was heard in a recording of `length` samples: all that is needed to say who spoke when.
+
+    embeddings (N, D) unit vectors of the N windows, from the embedder of that fingerprint.
+    """
+
+    uri: str
+    length: int
+    channel: int | None
+    segmentation: Segmentation
+    windows: Windows
+    embeddings: NDArray[np.float32]
+    fingerprint: str
+    seconds_by_stage: dict[str, float]
+    warnings: tuple[str, ...]
+
+
+class Diarizer:
+    """Ready-made stages; call it with one recording after another."""
+
+    def __init__(
+        self,
+        config: DiarizeConfig,
+        segmenter: Segmenter,
+        embedder: Embedder,
+        clusterer: Clusterer,
+        calibration: Calibration | None = None,
+    ) -> None:
+        self.config = config
+        self.segmenter = segmenter
+        self.embedder = embedder
+        self.clusterer = clusterer
+        self.calibration = calibration
+        if config.min_confidence > 0 and (calibration is None or calibration.turns is None):
+            raise ConfigError(
+                f"min_confidence is {config.min_confidence}, but nobody has measured how sure the "
+                f"embedder {config.embedder!r} is: run `make calibrate` and `make calibrate-turns` "
+                "for it, or leave min_confidence out"
+            )
+        if seconds_to_samples(config.window.min_window_s) < embedder.minimum_samples:
+            raise ConfigError(
+                f"window.min_window_s is {config.window.min_window_s}: this embedder needs "
+                f"{samples_to_seconds(embedder.minimum_samples)} s or more"
+            )
+
+    @classmethod
+    def from_config(cls, config: DiarizeConfig | str | Path | None = None) -> Diarizer:
+        """From a config, the path of a TOML file, or nothing for the defaults."""
+        if not isinstance(config, DiarizeConfig):
+            config = load_config(config)
+        segmenter = build_backend(
+            SEGMENTERS, config.segmenter, config.segmentation, where="segmentation"
+        )
+        clusterer = build_backend(
+            CLUSTERERS, config.clusterer, config.clustering, where="clustering"
+        )
+        embedder = load_embedder(config.embedder, device=config.device)
+        calibration = find_calibration(embedder.fingerprint)
+        return cls(config, segmenter, embedder, clusterer, calibration)
+
+    def __call__(
+        self,
+        audio: str | Path | Tensor | Recording,
+        *,
+        speakers: int | None = None,
+        min_speakers: int | None = None,
+        max_speakers: int | None = None,
+        channel: int | None = None,
+        uri: str | None = None,
+        on_stage: OnStage | None = None,
+    ) -> DiarizationResult:
+        """Diarize a media file, "-" for standard input, a wave (T,) at 16 kHz, or a `Recording`.
+
+        The counts bound the number of speakers. No speech gives no turns. Raises AudioError for
+        sound that cannot be read and ConfigError for counts that contradict each other.
+        """
+        SpeakerCount.of(speakers, min_speakers, max_speakers)  # refused before the sound is read
+        return self.decide(
+            self.prepare(audio, channel=channel, uri=uri, on_stage=on_stage),
+            speakers=speakers,
+            min_speakers=min_speakers,
+            max_speakers=max_speakers,
+            on_stage=on_stage,
+        )
+
+    def prepare(
+        self,
+        audio: str | Path | Tensor | Recording,
+        *,
+        channel: int | None = None,
+        uri: str | None = None,
+        on_stage: OnStage | None = None,
+    ) -> Prepared:
+        """The first half: everything that needs the sound. Arguments as in a call."""
+        report = on_stage or _unreported
+        clock = _Clock()
+        warnings: list[str] = []
+        clock.start("read")
+        claimed_s = probe_duration(audio) if isinstance(audio, (str, Path)) else None
+        report("read", 0, claimed_s)
+        with open_recording(
+            audio,
+            channel=channel,
+            on_warning=warnings.append,
+            on_progress=lambda read_s: report("read", read_s, claimed_s),
+        ) as recording:
+            clock.start("segment")
+            segmentation, windows = self._speech(recording, report, warnings.append)
+            clock.start("embed")
+            embeddings = self._voices(recording, windows, report)
+        clock.stop()
+        return Prepared(
+            uri=uri or _uri(audio),
+            length=recording.length,
+            channel=channel,
+            segmentation=segmentation,
+            windows=windows,
+            embeddings=embeddings,
+            fingerprint=self.embedder.fingerprint,
+            seconds_by_stage=clock.seconds,
+            warnings=tuple(warnings),
+        )
+
+    def decide(
+        self,
+        prepared: Prepared,
+        *,
+        speakers: int | None = None,
+        min_speakers: int | None = None,
+        max_speakers: int | None = None,
+        on_stage: OnStage | None = None,
+    ) -> DiarizationResult:
+        """The second half: who is who. `prepared` stays as it is and serves other settings of
+        clustering, resegmentation and stitching as well; ValueError for another embedder's."""
+        if prepared.fingerprint != self.embedder.fingerprint:
+            other, own = prepared.fingerprint, self.embedder.fingerprint
+            raise ValueError(f"prepared with the embedder {other}, not with {own}")
+        count = SpeakerCount.of(speakers, min_speakers, max_speakers)
+        windows, embeddings = prepared.windows, prepared.embeddings
+        warnings = [*prepared.warnings]
+        clock = _Clock()
+        clock.start("cluster")
+        (on_stage or _unreported)("cluster", 0, None)
+        labels = cluster(
+            embeddings,
+            self.clusterer,
+            count,
+            decides=windows.lengths_s >= self.config.window.deciding_s,
+        )
+        if self.config.resegment:
+            labels = resegment(
+                embeddings, windows, labels, self.config.resegmentation, minimum=count.minimum
+            )
+        heard = heard_regions(
+            prepared.segmentation,
+            windows,
+            embeddings,
+            labels,
+            length=prepared.length,
+            config=self.config.stitch,
+        )
+        if heard is not None:
+            labels, heard = by_first_heard(labels, heard)
+        clock.stop()
+        if 0 < (found := int(labels.max(initial=-1)) + 1) < count.minimum:
+            warnings.append(
+                f"{count.minimum} speakers were asked for, but {found} is all that "
+                f"{len(windows)} windows of speech can hold"
+            )
+        return DiarizationResult(
+            uri=prepared.uri,
+            duration_s=samples_to_seconds(prepared.length),
+            embeddings=embeddings,
+            windows=windows,
+            labels=labels,
+            heard=heard,
+            calibration=self.calibration,
+            config=self.config,
+            fingerprint=prepared.fingerprint,
+            seconds_by_stage={**prepared.seconds_by_stage, **clock.seconds},
+            asked={
+                "speakers": speakers,
+                "min_speakers": min_speakers,
+                "max_speakers": max_speakers,
+                "channel": prepared.channel,
+            },
+            warnings=warnings,
+        )
+
+    def _speech(
+        self, recording: Recording, report: OnStage, warn: Callable[[str], None]
+    ) -> tuple[Segmentation, Windows]:
+        length, length_s = recording.length, samples_to_seconds(recording.length)
+        report("segment", 0, length_s)
+        segmentation = self.segmenter.segment(
+            recording.blocks(lambda done: report("segment", samples_to_seconds(done), length_s))
+        )
+        regions = segmentation.regions
+        if len(regions) and length < self.embedder.minimum_samples:
+            warn(f"{length_s:.3f} s are too short to tell who")
+            regions = regions[:0]
+        return segmentation, cut_windows(regions, length=length, config=self.config.window)
+
+    def _voices(
+        self, recording: Recording, windows: Windows, report: OnStage
+    ) -> NDArray[np.float32]:
+        report("embed", 0, len(windows))
+        return embed_recording(
+            recording.blocks(),
+            windows,
+            self.embedder,
+            on_done=lambda done, total: report("embed", done, total),
+        )
+
+
+def _unreported(stage: str, done: float, total: float | None) -> None:
+    """Where nobody wants to know."""
+
+
+class _Clock:
+    """Wall seconds by stage; each ends where the next one starts."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._now: str | None = None
+        self._begin = 0.0
+
+    def start(self, stage: str) -> None:
+        self.stop()
+        self._now, self._begin = stage, time.perf_counter()
+
+    def stop(self) -> None:
+        if self._now is not None:
+            self.seconds[self._now] = time.perf_counter() - self._begin
+        self._now = None
+
+
+def _uri(audio: str | Path | Tensor | Recording) -> str:
+    if not isinstance(audio, (str, Path)):
+        return "wave"
+    return "stdin" if str(audio) == "-" else Path(audio).stem

@@ -1,0 +1,199 @@
+"""What a diarization gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diarize.core.files import write_atomic
+from diarize.core.turns import UNKNOWN, Turn, speaking_time, to_annotation
+from diarize.embedding.windows import Windows
+from diarize.formats.json_text import format_json
+from diarize.formats.rttm import format_rttm
+from diarize.formats.text_lines import to_ms
+from diarize.gallery.identification import Naming
+from diarize.pipeline.config import DiarizeConfig
+from diarize.postprocessing.confidence import leave_doubtful, turn_confidence
+from diarize.postprocessing.turns import (
+    assemble,
+    assemble_regions,
+    speaker_names,
+    turn_numbers,
+    turn_numbers_of_regions,
+    united,
+)
+from encoder.calibration.score_calibration import Calibration
+from encoder.common.config import to_mapping
+
+if TYPE_CHECKING:
+    from pyannote.core import Annotation
+
+__all__ = ["DiarizationResult", "package_version"]
+
+
+def package_version() -> str:
+    """The installed version, or "unknown" when run from a bare checkout."""
+    try:
+        return version("deepspeaker-diarize")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+@dataclass(frozen=True, eq=False)
+class DiarizationResult:
+    """What was found in a recording, as turns and as what they are made of.
+
+    embeddings (N, D) unit vectors and labels (N,) belong to the N windows; names: what the speakers
+    0..K-1 are called; naming: how they came by names of a gallery. heard: for each label the
+    regions (n, 2) in samples where that speaker is heard, which may overlap; None where only the
+    territories of windows are known. `asked` holds what the caller said of speakers and channel,
+    `warnings` a sentence for everything odd.
+    """
+
+    uri: str
+    duration_s: float
+    embeddings: NDArray[np.float32]
+    windows: Windows
+    labels: NDArray[np.int64]
+    config: DiarizeConfig
+    fingerprint: str
+    seconds_by_stage: dict[str, float]
+    calibration: Calibration | None = None
+    names: Sequence[str] | None = None
+    naming: Naming | None = None
+    heard: Sequence[NDArray[np.int64]] | None = None
+    asked: dict[str, int | None] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+    @cached_property
+    def turns(self) -> list[Turn]:
+        """Turns in time order; the doubtful ones are of UNKNOWN where `min_confidence` says so."""
+        return leave_doubtful(self._turns, self.confidence, self.config.min_confidence)
+
+    @cached_property
+    def _turns(self) -> list[Turn]:
+        if self.heard is None:
+            return assemble(self.windows, self.labels, names=self.names)
+        names = speaker_names(self.labels) if self.names is None else self.names
+        return assemble_regions(self.heard, names=names)
+
+    @cached_property
+    def confidence(self) -> NDArray[np.float64]:
+        """P(right speaker) of each turn, (len(turns),); NaN where nobody has measured it."""
+        return turn_confidence(
+            self.windows,
+            self.embeddings,
+            self.labels,
+            self.window_turns,
+            self.calibration,
+            lengths_s=np.array([turn.end_s - turn.start_s for turn in self._turns]),
+        )
+
+    @cached_property
+    def window_turns(self) -> NDArray[np.int64]:
+        """The number of the turn that each window (N,) is in; -1 for windows in none."""
+        if self.heard is None:
+            return turn_numbers(self.windows, self.labels)
+        return turn_numbers_of_regions(self.windows, self.labels, self.heard)
+
+    @cached_property
+    def annotation(self) -> Annotation:
+        """The turns as pyannote's Annotation, which notebooks draw as a timeline."""
+        return to_annotation(self.turns, self.uri)
+
+    @property
+    def speakers(self) -> dict[str, float]:
+        """Seconds of speech by speaker, in order of first appearance; UNKNOWN is none."""
+        return speaking_time(turn for turn in self.turns if turn.speaker != UNKNOWN)
+
+    def named(self, naming: Naming) -> DiarizationResult:
+        """The result with the names that `naming` has for its labels 0..K-1.
+
+        Labels of one name become one speaker; the unnamed keep their SPEAKER_NN.
+        """
+        own = speaker_names(self.labels)
+        by_label = [name or own[label] for label, name in enumerate(naming.names)]
+        names = list(dict.fromkeys(by_label))
+        joined = np.array([*(names.index(name) for name in by_label), -1], np.int64)
+        heard = self.heard
+        if heard is not None:
+            heard = [
+                united([own for own, to in zip(heard, joined, strict=False) if to == number])
+                for number in range(len(names))
+            ]
+        return replace(self, labels=joined[self.labels], names=names, naming=naming, heard=heard)
+
+    def to_rttm(self) -> str:
+        """The turns as RTTM text."""
+        return format_rttm({self.uri: self.turns})
+
+    def to_json(self) -> str:
+        """Everything but the vectors as JSON text."""
+        return format_json(self.to_mapping())
+
+    def write_rttm(self, path: str | Path) -> None:
+        """Write RTTM, whole or not at all; "-" is standard output."""
+        write_atomic(path, self.to_rttm())
+
+    def write_json(self, path: str | Path) -> None:
+        """Write JSON, whole or not at all; "-" is standard output."""
+        write_atomic(path, self.to_json())
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Turns, speakers and provenance as plain values, times in seconds.
+
+        A speaker's `share` is of all speech, with that of UNKNOWN (`unknown_s`).
+        """
+        seconds = self.speakers
+        total = sum(speaking_time(self.turns).values())
+        return {
+            "uri": self.uri,
+            "duration_s": round(self.duration_s, 3),
+            "speakers": [
+                {"speaker": name, "speech_s": round(s, 3), "share": round(s / total, 4)}
+                for name, s in seconds.items()
+            ],
+            **({} if self.naming is None else {"voices": _voices(self.naming)}),
+            "unknown_s": round(speaking_time(self.turns).get(UNKNOWN, 0.0), 3),
+            "turns": [
+                {
+                    "start_s": to_ms(t.start_s) / 1000,  # as RTTM rounds them
+                    "end_s": to_ms(t.end_s) / 1000,
+                    "speaker": None if t.speaker == UNKNOWN else t.speaker,
+                    "confidence": None if np.isnan(sure) else round(float(sure), 3),
+                }
+                for t, sure in zip(self.turns, self.confidence, strict=True)
+            ],
+            "warnings": self.warnings,
+            "asked": self.asked,
+            "encoder_fingerprint": self.fingerprint,
+            "version": package_version(),
+            "config": to_mapping(self.config),
+        }
+
+
+def _voices(naming: Naming) -> list[dict[str, Any]]:
+    """A row for every voice that the clusterer found: its name, or who was nearest and why not."""
+    rows = []
+    for label, name in enumerate(naming.names):
+        match = naming.matches[label]
+        row: dict[str, Any] = {"voice": f"SPEAKER_{label:02d}", "name": name}
+        if match is not None:
+            row |= {
+                "nearest": match.name,
+                "similarity": round(match.similarity, 4),
+                "probability": None if match.probability is None else round(match.probability, 4),
+                "lead": None if match.lead is None else round(match.lead, 4),
+                "runner_up": match.runner_up,
+            }
+        if name is None:
+            row["unnamed_because"] = naming.reasons[label]
+        rows.append(row)
+    return rows

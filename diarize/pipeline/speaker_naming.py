@@ -1,0 +1,63 @@
+"""Giving the speakers of a recording the names of a gallery."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from diarize.gallery.gallery import Gallery
+from diarize.gallery.identification import NamingConfig, name_speakers, speaker_vectors
+from diarize.gallery.schema import Person
+from diarize.gallery.unknown_speakers import LinkConfig, link_strangers
+from diarize.pipeline.result import DiarizationResult
+from encoder.common.units import SAMPLE_RATE
+
+__all__ = ["recognise"]
+
+
+def recognise(
+    result: DiarizationResult,
+    people: Sequence[Person],
+    *,
+    link: Gallery | None = None,
+    rule: NamingConfig | None = None,
+    link_rule: LinkConfig | None = None,
+) -> DiarizationResult:
+    """The result with the names of those `people` who speak in it; the others stay SPEAKER_NN.
+
+    Vectors of the people must be of the result's embedder (`Gallery.people` checks it). Labels that
+    are one person become one speaker, unless a number of speakers was asked for. link: a gallery in
+    which the voices without a name are remembered. ConfigError without a calibration, unless the
+    rule gives a similarity; StoreError if the gallery cannot be written.
+    """
+    rule = rule or result.config.naming
+    windows = result.windows
+    seconds = (windows.territory[:, 1] - windows.territory[:, 0]) / SAMPLE_RATE
+    deciding = windows.lengths_s >= result.config.window.deciding_s
+    asked = [result.asked.get(key) for key in ("speakers", "min_speakers")]
+    naming = name_speakers(
+        result.embeddings,
+        result.labels,
+        seconds,
+        deciding,
+        people,
+        result.calibration,
+        rule,
+        minimum_speakers=max(1, *(count or 1 for count in asked)),
+    )
+    if link is not None:
+        vectors, speech_s = speaker_vectors(result.embeddings, result.labels, seconds, deciding)
+        naming = link_strangers(
+            link,
+            naming,
+            np.asarray(vectors, np.float32),
+            speech_s,
+            result.uri,
+            fingerprint=result.fingerprint,
+            embedder=result.config.embedder,
+            calibration=result.calibration,
+            rule=rule,
+            config=link_rule,
+        )
+    return result.named(naming)

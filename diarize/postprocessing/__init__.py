@@ -1,0 +1,3 @@
+"""Labels of windows (N,) to turns: resegmentation, aggregation of chunks, confidence."""
+
+__all__: list[str] = []

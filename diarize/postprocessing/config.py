@@ -1,0 +1,42 @@
+"""Settings of `diarize.postprocessing.aggregation`, apart from it so that reading them imports
+nothing heavy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from encoder.errors import ConfigError
+
+__all__ = ["StitchConfig"]
+
+
+@dataclass(frozen=True)
+class StitchConfig:
+    """How frames become turns; ConfigError if it makes no sense."""
+
+    overlap: float = field(
+        default=0.5,
+        metadata={"help": "by how much more than one is expected to speak if two do (0 to 1)"},
+    )
+    voices: float = field(
+        default=0.6,
+        metadata={"help": "weight of the windows' voices; the rest is that of the chunks (0 to 1)"},
+    )
+    sharpness: float = field(
+        default=10.0, metadata={"help": "what cosines to the speakers are multiplied by"}
+    )
+    min_turn_s: float = field(default=0.1, metadata={"help": "drop turns shorter than this"})
+    min_gap_s: float = field(
+        default=0.2, metadata={"help": "close gaps of one speaker shorter than this"}
+    )
+    exclusive: bool = field(
+        default=False, metadata={"help": "one speaker at a time: whoever is heard most"}
+    )
+
+    def __post_init__(self) -> None:
+        if not 0 < self.overlap <= 1:
+            raise ConfigError(f"overlap is {self.overlap}: give more than 0 and at most 1")
+        if not 0 <= self.voices <= 1:
+            raise ConfigError(f"voices is {self.voices}: give a weight, 0 to 1")
+        if not self.sharpness >= 0:
+            raise ConfigError(f"sharpness is {self.sharpness}: give 0 or more")

@@ -1,0 +1,85 @@
+"""Which speaker of the recording each local speaker of a chunk is.
+
+Segmentation tells who is who within a chunk, clustering of windows over the whole recording. A
+local speaker is whoever the windows sound like in which that one is alone; different local speakers
+of a chunk are different speakers, as long as there are enough.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+
+from diarize.clustering.linkage.sparse_linkage import group_means
+from diarize.core.vectors import unit_rows
+from diarize.embedding.windows import Windows
+from diarize.segmentation import Segmentation
+
+__all__ = ["centroids", "local_labels"]
+
+ACTIVE = 0.5  # activity from which a local speaker speaks
+
+
+def centroids(embeddings: NDArray[np.float32], labels: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Unit vectors (N, D), labels (N,) in -1..K-1 -> the speakers' unit means (K, D)."""
+    known = labels >= 0
+    means = group_means(embeddings[known], labels[known], int(labels.max(initial=-1)) + 1)
+    return np.asarray(unit_rows(means), np.float32)
+
+
+def local_labels(
+    segmentation: Segmentation,
+    windows: Windows,
+    embeddings: NDArray[np.float32],
+    labels: NDArray[np.int64],
+) -> NDArray[np.int64]:
+    """(C, S) the speaker 0..K-1 that each local speaker is; -1 for those who never speak.
+
+    embeddings (N, D) unit vectors and labels (N,) of the windows. ValueError for a segmentation
+    without local speakers.
+    """
+    activity, starts, hop = segmentation.activity, segmentation.chunk_starts, segmentation.frame_hop
+    if activity is None or starts is None or hop is None:
+        raise ValueError("this segmenter does not tell speakers apart")
+    voices = centroids(embeddings, labels)
+    out = np.full((activity.shape[0], activity.shape[2]), -1, np.int64)
+    if len(voices) == 0:
+        return out
+    bounds = windows.bounds // hop
+    for c, (chunk, start) in enumerate(zip(activity, (starts // hop).tolist(), strict=True)):
+        speaks = chunk >= ACTIVE
+        present = np.flatnonzero(speaks.any(axis=0))
+        if len(present) == 0:
+            continue
+        alone = speaks & (speaks.sum(axis=1, keepdims=True) == 1)
+        # Windows of a recording are sorted by their ends as well.
+        some = slice(
+            int(np.searchsorted(bounds[:, 1], start, side="right")),
+            int(np.searchsorted(bounds[:, 0], start + len(chunk))),
+        )
+        inside = np.clip(bounds[some] - start, 0, len(chunk))
+        weights = _purity(alone, inside)
+        never = ~weights.any(axis=0)
+        weights[:, never] = _purity(speaks[:, never], inside)
+        likeness = unit_rows(weights[:, present].T @ embeddings[some]) @ voices.T
+        likeness *= np.sqrt(np.maximum(alone[:, present].sum(axis=0), 1))[:, None]
+        out[c, present] = _placed(likeness)
+    return out
+
+
+def _purity(speaks: NDArray[np.bool_], inside: NDArray[np.int64]) -> NDArray[np.float64]:
+    """(F, S) and windows (n, 2) in frames -> (n, S): how long each speaks in each window, times the
+    share of the window that this is."""
+    sums = np.concatenate([np.zeros((1, speaks.shape[1])), np.cumsum(speaks, axis=0)])
+    frames = sums[inside[:, 1]] - sums[inside[:, 0]]
+    size = np.maximum(inside[:, 1:] - inside[:, :1], 1)
+    return np.asarray(frames * frames / size)
+
+
+def _placed(likeness: NDArray[np.floating]) -> NDArray[np.int64]:
+    """(n, K) -> (n,) different columns with the largest sum; the rest, if n > K, the best one."""
+    chosen = likeness.argmax(axis=1)
+    rows, columns = linear_sum_assignment(likeness, maximize=True)
+    chosen[rows] = columns
+    return np.asarray(chosen, np.int64)

@@ -1,0 +1,111 @@
+"""From labelled windows, or from regions of each speaker, to turns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diarize.core.turns import Turn
+from diarize.embedding.windows import Windows
+from encoder.common.units import samples_to_seconds
+
+__all__ = [
+    "assemble",
+    "assemble_regions",
+    "speaker_names",
+    "turn_numbers",
+    "turn_numbers_of_regions",
+    "united",
+]
+
+Regions = Sequence[NDArray[np.int64]]
+
+
+def speaker_names(labels: NDArray[np.int64]) -> list[str]:
+    """SPEAKER_00, SPEAKER_01, ... for labels 0..K-1."""
+    K = int(labels.max(initial=-1)) + 1
+    return [f"SPEAKER_{k:02d}" for k in range(K)]
+
+
+def turn_numbers(windows: Windows, labels: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The turn (N,) that each window is in, from 0 in time order; -1 for windows of label -1.
+
+    Windows follow each other in time, so a turn goes on while speaker and territory do.
+    """
+    spoken = labels >= 0
+    starts = spoken.copy()
+    goes_on = (labels[1:] == labels[:-1]) & (windows.territory[1:, 0] == windows.territory[:-1, 1])
+    starts[1:] &= ~goes_on
+    return np.where(spoken, np.cumsum(starts) - 1, -1)
+
+
+def assemble(
+    windows: Windows, labels: NDArray[np.int64], *, names: Sequence[str] | None = None
+) -> list[Turn]:
+    """Windows and their labels (N,) -> turns in time order; label -1 stays silent.
+
+    Each window's territory goes to its speaker; touching territories of one speaker are one turn.
+    names: what the speakers 0..K-1 are called; `speaker_names` if not given.
+    """
+    names = speaker_names(labels) if names is None else names
+    turns = turn_numbers(windows, labels)
+    inside = np.flatnonzero(turns >= 0)
+    _, first = np.unique(turns[inside], return_index=True)
+    last = np.append(first, len(inside))[1:] - 1
+    return [
+        Turn(
+            samples_to_seconds(int(windows.territory[inside[a], 0])),
+            samples_to_seconds(int(windows.territory[inside[b], 1])),
+            names[labels[inside[a]]],
+        )
+        for a, b in zip(first, last, strict=True)
+    ]
+
+
+def assemble_regions(regions: Regions, *, names: Sequence[str]) -> list[Turn]:
+    """The regions (n, 2) in samples of each of K speakers -> turns in time order, which may
+    overlap."""
+    return [
+        Turn(samples_to_seconds(start), samples_to_seconds(end), names[speaker])
+        for start, end, speaker in _in_order(regions).tolist()
+    ]
+
+
+def turn_numbers_of_regions(
+    windows: Windows, labels: NDArray[np.int64], regions: Regions
+) -> NDArray[np.int64]:
+    """The turn (N,) of `assemble_regions` in which the middle of each window's territory lies and
+    whose speaker the window has; -1 for windows in none."""
+    found = np.full(len(windows), -1, np.int64)
+    order = _in_order(regions)
+    middle = windows.territory.sum(axis=1) // 2
+    for speaker in range(len(regions)):
+        own = np.flatnonzero(order[:, 2] == speaker)
+        some = np.flatnonzero(labels == speaker)
+        if len(own) == 0 or len(some) == 0:
+            continue
+        at = np.searchsorted(order[own, 0], middle[some], side="right") - 1
+        inside = (at >= 0) & (middle[some] < order[own[np.maximum(at, 0)], 1])
+        found[some[inside]] = own[at[inside]]
+    return found
+
+
+def united(regions: Regions) -> NDArray[np.int64]:
+    """The regions (n, 2) of several speakers as those of one, sorted and not touching."""
+    spans = np.concatenate([np.zeros((0, 2), np.int64), *regions])
+    spans = spans[np.argsort(spans[:, 0], kind="stable")]
+    ends = np.maximum.accumulate(spans[:, 1])
+    begins = np.concatenate([[True], spans[1:, 0] > ends[:-1]])[: len(spans)]
+    last = np.concatenate([begins[1:], [True]])[: len(spans)]
+    return np.stack([spans[begins, 0], ends[last]], axis=1)
+
+
+def _in_order(regions: Regions) -> NDArray[np.int64]:
+    """(n, 3) start, end and speaker of each turn, by start."""
+    rows = [
+        np.column_stack([own, np.full(len(own), speaker)]) for speaker, own in enumerate(regions)
+    ]
+    turns = np.concatenate([np.zeros((0, 3), np.int64), *rows])
+    return turns[np.lexsort((turns[:, 2], turns[:, 1], turns[:, 0]))]

@@ -1,0 +1,128 @@
+"""The local segmentation network: who speaks in each frame of a chunk.
+
+    log-mel (B, F, M), 10 ms -> three convolutions that halve the rate -> LSTM in both directions
+    and attention at 80 ms -> back to 20 ms, beside what the first convolution heard -> one of 7
+    classes a frame
+
+The LSTMs learn what a voice is like, and attention compares voices over the whole chunk. For that
+80 ms are fine enough, at a quarter of the cost; the edges of speech come from the first
+convolution.
+
+Each frame is seen twice: at its level, so that a quiet chunk stays quiet (recordings are brought to
+one level first), and without the chunk's mean of each band, so that the microphone matters less.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import Literal, cast, overload
+
+import torch
+from torch import Tensor, nn
+
+from diarize.segmentation.network.powerset import Powerset
+from encoder.errors import ConfigError
+
+__all__ = ["COARSE", "SegmentationNetwork", "SegmentationNetworkConfig"]
+
+# Of log-mel power in speech at the level of all recordings: about its mean, and its deviation.
+LEVEL, SPREAD = -5.0, 4.0
+COARSE = 4  # frames of 20 ms in one of 80 ms
+
+
+@dataclass(frozen=True)
+class SegmentationNetworkConfig:
+    """Shape of `SegmentationNetwork`."""
+
+    n_mels: int = field(default=64, metadata={"help": "mel bands (M) it hears"})
+    width: int = field(default=128, metadata={"help": "channels of the convolutions"})
+    layers: int = field(default=3, metadata={"help": "LSTMs on top of each other"})
+    hidden: int = field(default=112, metadata={"help": "units of an LSTM in each direction"})
+    heads: int = field(default=4, metadata={"help": "of attention after the LSTMs; 0: none"})
+    edges: int = field(default=64, metadata={"help": "channels of the last layer, at 20 ms"})
+    dropout: float = field(default=0.1, metadata={"help": "between layers, in training"})
+    speakers: int = field(default=3, metadata={"help": "local speakers (S)"})
+    at_once: int = field(default=2, metadata={"help": "local speakers at one time"})
+
+    def __post_init__(self) -> None:
+        for knob in fields(self):
+            value = getattr(self, knob.name)
+            if knob.name not in ("dropout", "heads") and value < 1:
+                raise ConfigError(f"{knob.name} is {value}: give 1 or more")
+        if not 0 <= self.dropout < 1:
+            raise ConfigError(f"dropout is {self.dropout}: give 0 or more, less than 1")
+        if self.heads < 0 or (self.heads and (2 * self.hidden) % self.heads):
+            raise ConfigError(
+                f"heads is {self.heads}: give 0, or what divides twice hidden ({self.hidden})"
+            )
+        if self.at_once > self.speakers:
+            raise ConfigError(f"at_once is {self.at_once}: give at most speakers ({self.speakers})")
+
+
+class SegmentationNetwork(nn.Module):
+    """(B, F, M) log-mel, not normalised -> (B, ceil(F / 2), Q) log-probabilities of classes.
+
+    What a chunk gets does not depend on the others of its batch.
+    """
+
+    Config = SegmentationNetworkConfig
+
+    def __init__(self, config: SegmentationNetworkConfig | None = None) -> None:
+        super().__init__()
+        c = self.config = config or SegmentationNetworkConfig()
+        self.first = nn.Conv1d(2 * c.n_mels, c.width, 5, stride=2, padding=2)
+        self.first_norm = nn.LayerNorm(c.width)
+        self.second = nn.Conv1d(c.width, c.width, 3, stride=2, padding=1)
+        self.second_norm = nn.LayerNorm(c.width)
+        self.third = nn.Conv1d(c.width, c.width, 3, stride=2, padding=1)
+        self.third_norm = nn.LayerNorm(c.width)
+        self.lstm = nn.LSTM(
+            c.width,
+            c.hidden,
+            c.layers,
+            batch_first=True,
+            bidirectional=True,
+            dropout=c.dropout if c.layers > 1 else 0.0,
+        )
+        D = 2 * c.hidden
+        if c.heads:
+            self.attention_norm = nn.LayerNorm(D)
+            self.attention = nn.Linear(D, 3 * D)
+            self.attended = nn.Linear(D, D)
+        self.dropout = nn.Dropout(c.dropout)
+        self.finer = nn.Linear(D, COARSE * c.edges)
+        self.beside = nn.Linear(c.width, c.edges)
+        self.classes = nn.Linear(c.edges, len(Powerset(c.speakers, c.at_once)))
+
+    @overload
+    def forward(self, features: Tensor) -> Tensor: ...
+    @overload
+    def forward(self, features: Tensor, *, heard: Literal[True]) -> tuple[Tensor, Tensor]: ...
+
+    def forward(self, features: Tensor, *, heard: bool = False) -> Tensor | tuple[Tensor, Tensor]:
+        """heard: give (B, ceil(F / 8), 2 hidden) too, what the LSTMs say of each 80 ms."""
+        seen = torch.cat([features - LEVEL, features - features.mean(dim=1, keepdim=True)], dim=2)
+        edges = _convolved(seen / SPREAD, self.first, self.first_norm)  # (B, F2, width)
+        coarse = _convolved(edges, self.second, self.second_norm)
+        coarse = _convolved(coarse, self.third, self.third_norm)  # (B, F8, width)
+        voices, _ = self.lstm(self.dropout(coarse))  # (B, F8, 2 hidden)
+        context = voices + self._compared(voices) if self.config.heads else voices
+        B, F8, _ = context.shape
+        fine = self.finer(self.dropout(context)).reshape(B, COARSE * F8, -1)[:, : edges.shape[1]]
+        both = nn.functional.gelu(fine + self.beside(edges))
+        classes = torch.log_softmax(self.classes(both), dim=2)
+        return (classes, voices) if heard else classes
+
+    def _compared(self, context: Tensor) -> Tensor:
+        """What each frame (B, F, D) takes from all frames of the chunk."""
+        B, F, _ = context.shape
+        three = self.attention(self.attention_norm(context))
+        three = three.reshape(B, F, 3, self.config.heads, -1).permute(2, 0, 3, 1, 4)
+        taken = nn.functional.scaled_dot_product_attention(three[0], three[1], three[2])
+        return cast(Tensor, self.attended(self.dropout(taken.transpose(1, 2).reshape(B, F, -1))))
+
+
+def _convolved(values: Tensor, convolution: nn.Conv1d, norm: nn.LayerNorm) -> Tensor:
+    """(B, F, n) -> (B, ceil(F / 2), width)."""
+    out = convolution(values.transpose(1, 2)).transpose(1, 2)
+    return nn.functional.gelu(norm(out))

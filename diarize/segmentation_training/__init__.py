@@ -1,0 +1,3 @@
+"""Training of the segmentation network on simulated conversations."""
+
+__all__: list[str] = []

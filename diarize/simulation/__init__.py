@@ -1,0 +1,3 @@
+"""Conversations made of single utterances: turn taking, rooms, noise, channels."""
+
+__all__: list[str] = []

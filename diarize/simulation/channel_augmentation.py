@@ -1,0 +1,107 @@
+"""What makes the speakers of a made-up conversation alike but for their voices.
+
+Each voice was recorded somewhere else, so a network could tell voices by their microphones and
+never listen to them; in real conversations everybody shares one. Training therefore gives turns a
+colour of their own, whoever speaks, and lets all pass one narrow band or drown in one hiss. Nor is
+everybody equally loud.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass, field, fields
+
+import numpy as np
+import scipy.fft
+from numpy.typing import NDArray
+
+from encoder.common.units import SAMPLE_RATE
+from encoder.errors import ConfigError
+
+__all__ = ["Disguise", "coloured", "narrowed"]
+
+_LOWEST_HZ = 60.0
+_RINGS = SAMPLE_RATE // 100  # samples that a filter rings on
+
+
+@dataclass(frozen=True)
+class Disguise:
+    """How much is done; nothing by default. ConfigError for what cannot be."""
+
+    colour: float = field(
+        default=0.0, metadata={"help": "probability that a turn gets a colour of its own"}
+    )
+    narrow: float = field(
+        default=0.0, metadata={"help": "probability that all pass one band of 3.2 to 7 kHz"}
+    )
+    hiss: float = field(default=0.0, metadata={"help": "probability of a loud hiss behind all"})
+    uneven: float = field(
+        default=0.0,
+        metadata={"help": "probability of little noise, and levels as uneven as of many headsets"},
+    )
+    colour_db: float = field(
+        default=6.0, metadata={"help": "deviation of a colour's gains, an octave apart, in dB"}
+    )
+    hiss_db: tuple[float, float] = field(
+        default=(6.0, 20.0), metadata={"help": "speech over that hiss, range in dB"}
+    )
+
+    uneven_db: float = field(
+        default=8.0, metadata={"help": "deviation of the speakers' levels then, in dB"}
+    )
+
+    def __post_init__(self) -> None:
+        for knob in fields(self)[:4]:
+            value = getattr(self, knob.name)
+            if not 0 <= value <= 1:
+                raise ConfigError(f"{knob.name} is {value}: give a probability, 0 to 1")
+        for name in ("colour_db", "uneven_db"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"{name} is {getattr(self, name)}: give zero or more decibels")
+        if self.hiss_db[0] > self.hiss_db[1]:
+            raise ConfigError(f"hiss_db is {self.hiss_db}: give the smaller number first")
+
+
+def coloured(
+    wave: NDArray[np.float32], deviation_db: float, rng: np.random.Generator
+) -> NDArray[np.float32]:
+    """A turn (T,) through a filter drawn for it, as loud as before."""
+    n = _size(len(wave))
+    octave, beyond = _octaves(n)
+    gains = (10 ** (rng.normal(0, deviation_db, int(octave.max()) + 2) / 20)).astype(np.float32)
+    out = _filtered(wave, gains[octave] * (1 - beyond) + gains[octave + 1] * beyond, n)
+    before, after = float(np.dot(wave, wave)), float(np.dot(out, out))
+    return out * np.float32(np.sqrt(before / after)) if after > 0 else out
+
+
+def narrowed(wave: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+    """(T,) without what lies above some 3.2 to 7 kHz, and perhaps below some 50 to 350 Hz."""
+    high = float(np.exp(rng.uniform(np.log(3200), np.log(7000))))
+    low = float(rng.uniform(50, 350)) if rng.random() < 0.5 else 1.0
+    n = _size(len(wave))
+    hertz = _hertz(n)
+    below, above = 1 + (low / np.maximum(hertz, 1)) ** 8, 1 + (hertz / high) ** 32
+    return _filtered(wave, 1 / np.sqrt(below * above), n)
+
+
+def _size(samples: int) -> int:
+    """Of the transform; one of few, so that what depends on it alone is kept."""
+    return -(-(samples + _RINGS) // SAMPLE_RATE) * SAMPLE_RATE
+
+
+def _hertz(n: int) -> NDArray[np.float32]:
+    return np.arange(n // 2 + 1, dtype=np.float32) * np.float32(SAMPLE_RATE / n)
+
+
+@functools.lru_cache(maxsize=16)
+def _octaves(n: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Of each frequency, the whole octaves above the lowest, and how far beyond it lies."""
+    octaves = np.log2(np.maximum(_hertz(n), _LOWEST_HZ) / _LOWEST_HZ)
+    whole = octaves.astype(np.int64)
+    return whole, (octaves - whole).astype(np.float32)
+
+
+def _filtered(wave: NDArray[np.float32], gain: NDArray[np.floating], n: int) -> NDArray[np.float32]:
+    spectrum = scipy.fft.rfft(wave, n)
+    spectrum *= gain.astype(np.float32)
+    return np.asarray(scipy.fft.irfft(spectrum, n)[: len(wave)], np.float32)

@@ -1,0 +1,214 @@
+"""Sound in: any media file to a wave, mono float32 in [-1, 1] at 16 kHz.
+
+Sample i of a wave is what a player plays i/16000 s after it starts the file. So an encoder's
+warm-up is removed, sound that starts after the picture has silence before it, a hole in the
+timestamps becomes silence, and stretches that the timestamps lay over each other are played
+once. Between such jumps samples are counted, not timestamps followed: a container that rounds
+its times to a millisecond does not make the clock tremble, and two hours do not drift.
+
+Channels are mixed by their plain mean, whatever their places; FFmpeg's own mix would weigh them.
+
+    file -> decode -> mix and place on the timeline -> resample -> cut -> blocks
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import os
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from fractions import Fraction
+from operator import itemgetter
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from encoder.audio.container import open_media, resample
+from encoder.audio.sources import Source, reopenable
+from encoder.audio.timestamps import Notes, play
+from encoder.common.units import SAMPLE_RATE, samples_to_seconds, seconds_to_samples
+from encoder.errors import AudioError, ConfigError
+
+__all__ = [
+    "SAMPLE_RATE",
+    "AudioWarning",
+    "load_audio",
+    "probe_duration",
+    "reopenable",
+    "samples_to_seconds",
+    "seconds_to_samples",
+    "stream_audio",
+]
+
+
+class AudioWarning(UserWarning):
+    """A media file that could be used, but not as it claims to be."""
+
+
+def load_audio(
+    source: Source,
+    *,
+    channel: int | None = None,
+    start_s: float = 0.0,
+    duration_s: float | None = None,
+    on_warning: Callable[[str], None] | None = None,
+    on_progress: Callable[[float], None] | None = None,
+) -> torch.Tensor:
+    """Read a media file into one wave (T,); see `stream_audio` for arguments and errors.
+
+    on_progress: is given the seconds read so far, block by block.
+    """
+    samples = bytearray()  # grows in place: the wave is never held twice
+    for block in stream_audio(
+        source, channel=channel, start_s=start_s, duration_s=duration_s, on_warning=on_warning
+    ):
+        samples += block.numpy().data.cast("B")
+        if on_progress:
+            on_progress(samples_to_seconds(len(samples) // 4))
+    return torch.frombuffer(samples, dtype=torch.float32)
+
+
+def stream_audio(
+    source: Source,
+    *,
+    block_s: float = 30.0,
+    channel: int | None = None,
+    start_s: float = 0.0,
+    duration_s: float | None = None,
+    on_warning: Callable[[str], None] | None = None,
+) -> Iterator[torch.Tensor]:
+    """Read a media file as consecutive blocks (T,) of one wave, in bounded memory.
+
+    source: a path, "-" for standard input, or a binary file object (read from its beginning).
+    block_s: length of every block but the last.
+    channel: take this one, counted from 0, instead of the mean of all.
+    start_s, duration_s: the part wanted, to the sample; less if the file ends before it does.
+    on_warning: is given a sentence for damage, holes and files cut off; by default each becomes
+        an `AudioWarning`.
+
+    Raises ConfigError at once for settings that cannot be used; AudioError at the first block
+    for a source that is missing, unreadable, not media, without sound or without that channel,
+    and where it ends before `start_s`.
+    """
+    if channel is not None and channel < 0:
+        raise ConfigError(f"channel {channel} cannot be: channels are counted from 0")
+    if not (math.isfinite(start_s) and start_s >= 0):
+        raise ConfigError(f"start_s {start_s} cannot be: give the seconds to leave out, 0 or more")
+    for name, length_s in (("block_s", block_s), ("duration_s", duration_s)):
+        if length_s is None:
+            continue
+        if not math.isfinite(length_s) or seconds_to_samples(length_s) < 1:
+            raise ConfigError(f"{name} {length_s} cannot be: give more than 0 seconds")
+    start = seconds_to_samples(start_s)
+    stop = None if duration_s is None else start + seconds_to_samples(duration_s)
+    return _stream(source, seconds_to_samples(block_s), channel, start, stop, on_warning or _warn)
+
+
+def probe_duration(source: Source) -> float | None:
+    """Seconds that the container's header claims, for progress bars; None where it is silent.
+
+    Not to be relied on: it may be an estimate, and a damaged file may hold less. A pipe is left
+    untouched and gives None. Raises AudioError as `stream_audio` does.
+    """
+    if isinstance(source, (str, os.PathLike)):
+        try:
+            is_pipe = source == "-" or Path(source).is_fifo()
+        except OSError:
+            is_pipe = False  # opening it will say what is wrong
+    else:
+        is_pipe = not source.seekable()
+    if is_pipe:
+        return None
+    with open_media(source) as media:
+        return media.length_s
+
+
+def _stream(
+    source: Source,
+    block: int,
+    channel: int | None,
+    start: int,
+    stop: int | None,
+    on_warning: Callable[[str], None],
+) -> Iterator[torch.Tensor]:
+    with open_media(source) as media:
+        notes = Notes(media.name)
+        wave = _at_house_rate(play(media, channel, notes))
+        for samples in _rechunk(_cut(wave, start, stop, media.name), block):
+            yield torch.from_numpy(samples)
+    for sentence in notes.sentences():
+        on_warning(sentence)
+
+
+def _warn(sentence: str) -> None:
+    warnings.warn(sentence, AudioWarning, stacklevel=2)
+
+
+def _at_house_rate(pieces: Iterable[tuple[np.ndarray, int]]) -> Iterator[np.ndarray]:
+    """Resample each run of one rate to 16 kHz and clip; after n seconds it has given 16000 n."""
+    due, made = Fraction(0), 0
+    for rate, run in itertools.groupby(pieces, key=itemgetter(1)):
+        counter = _Counter(wave for wave, _ in run)
+        held = np.zeros(0, np.float32)
+        # The filter's last few samples are held back until it is known how many belong here.
+        for wave in resample(_rechunk(counter, rate), rate, SAMPLE_RATE):
+            yield np.clip(held, -1.0, 1.0)
+            made += held.size
+            held = wave
+        due += Fraction(counter.samples * SAMPLE_RATE, rate)
+        rest = max(0, math.floor(due + Fraction(1, 2)) - made)
+        held = np.pad(held[:rest], (0, max(0, rest - held.size)))
+        yield np.clip(held, -1.0, 1.0)
+        made += rest
+
+
+class _Counter:
+    """Passes waves on and knows how many samples they had."""
+
+    def __init__(self, waves: Iterable[np.ndarray]) -> None:
+        self._waves = waves
+        self.samples = 0
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        for wave in self._waves:
+            self.samples += wave.size
+            yield wave
+
+
+def _cut(
+    waves: Iterable[np.ndarray], start: int, stop: int | None, name: str
+) -> Iterator[np.ndarray]:
+    """Keep the samples start <= i < stop; AudioError where there are none."""
+    at = 0
+    for wave in waves:
+        part = wave[max(0, start - at) : None if stop is None else stop - at]
+        at += wave.size
+        if part.size:
+            yield part
+        if stop is not None and at >= stop:
+            return
+    if at == 0:
+        raise AudioError(f"{name} holds no sound that can be decoded: record or export it again")
+    if at <= start:
+        raise AudioError(
+            f"{name} ends at {samples_to_seconds(at):.3f} s, before the start asked for, "
+            f"{samples_to_seconds(start):.3f} s: give an earlier start"
+        )
+
+
+def _rechunk(waves: Iterable[np.ndarray], size: int) -> Iterator[np.ndarray]:
+    """The same samples in arrays of `size`, the last one shorter."""
+    chunk, filled = np.empty(size, np.float32), 0
+    for wave in waves:
+        at = 0
+        while at < wave.size:
+            part = wave[at : at + size - filled]
+            chunk[filled : filled + part.size] = part
+            filled, at = filled + part.size, at + part.size
+            if filled == size:
+                yield chunk
+                chunk, filled = np.empty(size, np.float32), 0
+    if filled:
+        yield chunk[:filled]

@@ -1,0 +1,65 @@
+"""What a telephone call does to a voice: its band, its codec, and lost packets.
+
+A copy of an utterance as heard through a call belongs to the same speaker; training on both makes
+an embedder indifferent to the line.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from encoder.audio.torchaudio_compat import torchaudio
+from encoder.augmentation.codecs import CODEC_RATE, CODECS, codecs, through_codec
+
+__all__ = ["codec_of", "telephone"]
+
+_RATE = 16_000  # Hz
+_LOW_HZ = (50.0, 350.0)  # where the band's lower edge may lie
+_HIGH_HZ = (3200.0, 3700.0)
+_PEAK_DB = (-26.0, -3.0)  # level at the codec, which decides how coarse it is
+_LOST_S = 0.020  # one packet
+
+
+def codec_of(name: str, *, share: float = 1.0) -> str | None:
+    """The codec of the utterance `name`, from a hash of it; None for all but `share` of them.
+
+    The choice does not depend on order, seed or other utterances.
+    """
+    digest = hashlib.sha256(f"telephone {name}".encode()).digest()
+    if int.from_bytes(digest[:4], "big") >= share * 2**32:
+        return None
+    return codecs()[int.from_bytes(digest[4:8], "big") % len(codecs())]
+
+
+def telephone(wave: Tensor, *, codec: str, rng: np.random.Generator, loss: float = 0.0) -> Tensor:
+    """(T,) wave -> (T,) wave as heard through a call with `codec`, neither late nor longer.
+
+    The band's edges, the level at the codec and its bit rate are drawn from `rng`. loss: share of
+    20 ms packets that fall silent. ConfigError for a codec that is not there.
+    """
+    if len(wave) == 0:
+        return wave
+    narrow = _band(wave, rng.uniform(*_LOW_HZ), rng.uniform(*_HIGH_HZ))
+    narrow = torchaudio().functional.resample(narrow, _RATE, CODEC_RATE)
+    gain = 10 ** (rng.uniform(*_PEAK_DB) / 20) / max(float(narrow.abs().max()), 1e-4)
+    rates = CODECS[codec].bit_rates if codec in CODECS else ()
+    bit_rate = int(rng.choice(rates)) if rates else None
+    heard = through_codec((gain * narrow).numpy(), codec, bit_rate=bit_rate) / gain
+    packets = -(-len(heard) // round(_LOST_S * CODEC_RATE))
+    lost = np.repeat(rng.random(packets) < loss, round(_LOST_S * CODEC_RATE))[: len(heard)]
+    call = torch.from_numpy(np.where(lost, 0, heard).astype(np.float32))
+    return torchaudio().functional.resample(call, CODEC_RATE, _RATE)[: len(wave)]
+
+
+def _band(wave: Tensor, low_hz: float, high_hz: float) -> Tensor:
+    """(T,) -> (T,) without what lies outside the band, by 24 and 96 dB an octave; no delay."""
+    T = len(wave)
+    size = T + _RATE // 10  # room for the filter's ringing, which must not come round to the start
+    hertz = torch.fft.rfftfreq(size, 1 / _RATE)
+    below = 1 + (low_hz / hertz.clamp_min(1.0)) ** 8
+    above = 1 + (hertz / high_hz) ** 32
+    return torch.fft.irfft(torch.fft.rfft(wave, n=size) / (below * above).sqrt(), n=size)[:T]

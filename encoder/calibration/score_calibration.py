@@ -1,0 +1,199 @@
+"""From a similarity to the probability that two sounds are of one speaker.
+
+A cosine means nothing by itself: it depends on the embedder, and short sounds score lower than
+long ones. Logistic calibration (Brummer and du Preez 2006, "Application-independent evaluation of
+speaker detection") makes a probability of it. With seconds a, b of the two sounds
+
+    log odds = slope * similarity + offset + shortness * (1 / a + 1 / b)
+
+because the noise in a vector shrinks with the time it was heard. Even odds are assumed beforehand:
+as many pairs of one speaker as of two.
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from encoder.calibration.metrics import balanced_weights
+from encoder.common.atomic_files import replacing
+from encoder.errors import CheckpointError, ConfigError, CorpusError
+from encoder.hub.paths import calibration_folders
+
+__all__ = [
+    "Calibration",
+    "find_calibration",
+    "fit_calibration",
+    "read_calibration",
+    "write_calibration",
+]
+
+FORMAT = 1
+SHORTEST_S, LONGEST_S = 0.5, 30.0  # beyond them a sound counts as so short or so long
+STEEPEST = 1000.0  # a slope that trials without any doubt lead to
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Holds for one embedder: `fingerprint`. `fitted_on` says in words and numbers what it is from.
+
+    turns: (slope, per_log_second, offset) of `turn_probability`; None where nobody has fitted it.
+    """
+
+    fingerprint: str
+    slope: float
+    offset: float
+    shortness: float = 0.0
+    turns: tuple[float, float, float] | None = None
+    fitted_on: dict[str, Any] = field(default_factory=dict)
+
+    def probability(
+        self, similarity: ArrayLike, a_s: ArrayLike, b_s: ArrayLike
+    ) -> NDArray[np.float64]:
+        """P(same speaker) of similarities between sounds of a_s and b_s seconds; shapes broadcast.
+
+        A similarity that is not a number has probability 0.
+        """
+        odds = self.slope * np.asarray(similarity, np.float64) + self._floor(a_s, b_s)
+        return np.nan_to_num(_sigmoid(odds), nan=0.0)
+
+    def similarity(self, probability: float, a_s: float, b_s: float) -> float:
+        """The similarity that sounds of a_s and b_s seconds need for this probability.
+
+        ConfigError unless 0 < probability < 1.
+        """
+        if not 0 < probability < 1:
+            raise ConfigError(f"the probability is {probability}: give more than 0 and less than 1")
+        odds = np.log(probability / (1 - probability))
+        return float(self.even_odds(a_s, b_s) + odds / self.slope)
+
+    def even_odds(self, a_s: ArrayLike, b_s: ArrayLike) -> NDArray[np.float64]:
+        """The similarity at which sounds of a_s and b_s seconds are as well two speakers' as one's;
+        shapes broadcast."""
+        return -self._floor(a_s, b_s) / self.slope
+
+    def turn_probability(self, margin: ArrayLike, turn_s: ArrayLike) -> NDArray[np.float64]:
+        """P(a turn of turn_s seconds has the right speaker), whose similarity to it is `margin`
+        larger than to the next one; shapes broadcast.
+
+        log odds = slope * margin + per_log_second * ln(seconds) + offset. ConfigError if `turns`
+        is None.
+        """
+        if self.turns is None:
+            raise ConfigError(
+                f"the calibration of {self.fingerprint} says nothing of turns: make one with "
+                "`make calibrate-turns`"
+            )
+        slope, per_log_second, offset = self.turns
+        seconds = np.clip(np.asarray(turn_s, np.float64), SHORTEST_S, LONGEST_S)
+        margin = np.asarray(margin, np.float64)
+        return _sigmoid(slope * margin + per_log_second * np.log(seconds) + offset)
+
+    def _floor(self, a_s: ArrayLike, b_s: ArrayLike) -> NDArray[np.float64]:
+        return self.offset + self.shortness * _shortness(a_s, b_s)
+
+
+def fit_calibration(
+    scores: ArrayLike,
+    is_target: ArrayLike,
+    a_s: ArrayLike,
+    b_s: ArrayLike,
+    *,
+    weights: ArrayLike | None = None,
+    fingerprint: str = "",
+    fitted_on: dict[str, Any] | None = None,
+) -> Calibration:
+    """The slope, offset and shortness that make trials most likely (logistic regression).
+
+    scores: (N,) similarities; is_target: (N,) whether it is one speaker; a_s, b_s: (N,) seconds of
+    the two sounds; weights: (N,), None makes both kinds of trial weigh the same.
+
+    CorpusError for trials of one kind only, and where they do not say how sure one can be: no
+    trial is in doubt, or a larger similarity is no better.
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    values, truth = np.asarray(scores, np.float64), np.asarray(is_target, bool)
+    weighing = balanced_weights(truth)  # refuses trials of one kind
+    weighing = weighing if weights is None else np.asarray(weights, np.float64)
+    known = np.stack([values, np.broadcast_to(_shortness(a_s, b_s), values.shape)], axis=1)
+    constant = np.ptp(known[:, 1]) < 1e-9  # sounds of one length say nothing of other lengths
+    model = LogisticRegression(C=1e12, solver="newton-cholesky", tol=1e-10, max_iter=200)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what does not converge is refused below, in our words
+        model.fit(known[:, :1] if constant else known, truth, weighing * len(truth))
+    slope, shortness = (*model.coef_[0].tolist(), 0.0)[:2]
+    if not 0 < slope < STEEPEST:
+        raise CorpusError(
+            f"{len(truth)} trials give a calibration of slope {slope:.3g}, which cannot be: give "
+            "more speakers, so that some pairs are in doubt"
+        )
+    return Calibration(
+        fingerprint, slope, float(model.intercept_[0]), shortness, None, fitted_on or {}
+    )
+
+
+def find_calibration(fingerprint: str) -> Calibration | None:
+    """The calibration of the embedder with that fingerprint: the user's own, else the packaged one.
+
+    None if there is none; CheckpointError for a file that is damaged.
+    """
+    for folder in calibration_folders():
+        path = folder / file_name(fingerprint)
+        if path.is_file():
+            found = read_calibration(path)
+            if found.fingerprint == fingerprint:
+                return found
+    return None
+
+
+def file_name(fingerprint: str) -> str:
+    """What the file of a calibration is called."""
+    return f"calibration-{fingerprint}.json"
+
+
+def read_calibration(path: Path) -> Calibration:
+    """CheckpointError names a file that `write_calibration` did not write."""
+    try:
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        if stored.pop("format") != FORMAT:
+            raise ValueError("of another version")
+        stored["turns"] = tuple(stored["turns"]) if stored["turns"] else None
+        found = Calibration(**stored)
+        numbers = (found.slope, found.offset, found.shortness, *(found.turns or (0.0,) * 3))
+        if not (len(numbers) == 6 and np.isfinite(numbers).all() and found.slope > 0):
+            raise ValueError("its numbers cannot be")
+    except OSError as error:
+        raise CheckpointError(
+            f"cannot read the calibration {str(path)!r} ({error.strerror}): make it again with "
+            "`make calibrate`"
+        ) from error
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise CheckpointError(
+            f"{str(path)!r} is not a calibration ({error}): make it again with `make calibrate`"
+        ) from error
+    return found
+
+
+def write_calibration(calibration: Calibration, folder: Path) -> Path:
+    """Write `folder/calibration-FINGERPRINT.json` whole or not at all; StoreError if it cannot."""
+    path = folder / file_name(calibration.fingerprint)
+    content = json.dumps({"format": FORMAT, **asdict(calibration)}, indent=1) + "\n"
+    with replacing(path, what="the calibration ") as partial:
+        partial.write_text(content, encoding="utf-8")
+    return path
+
+
+def _shortness(a_s: ArrayLike, b_s: ArrayLike) -> NDArray[np.float64]:
+    a, b = (np.clip(np.asarray(s, np.float64), SHORTEST_S, LONGEST_S) for s in (a_s, b_s))
+    return np.asarray(1 / a + 1 / b)
+
+
+def _sigmoid(odds: NDArray[np.float64]) -> NDArray[np.float64]:
+    return 0.5 * (1 + np.tanh(odds / 2))  # no overflow at either end

@@ -1,0 +1,69 @@
+"""Sounds that are not voices: noise, music and measured room impulse responses.
+
+A folder has either `acoustics.tsv` (columns kind, set, path, seconds) or the plain folders
+`noise/`, `music/` and `rir/`.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+from encoder.audio.media_files import folders_in, media_below
+from encoder.data.manifest import Utterance
+from encoder.errors import CorpusError, FormatError
+
+__all__ = ["read_acoustics"]
+
+_KINDS = ("noise", "music", "rir")
+_COLUMNS = ("kind", "set", "path", "seconds")
+
+
+def read_acoustics(
+    folder: str | Path, *, kinds: Sequence[str] = ("noise", "music")
+) -> list[Utterance]:
+    """The sounds of these kinds; none if the folder has neither the table nor the folders.
+
+    `speaker` is the kind, `dataset` the set and `split` always "noise"; `seconds` is 0 for plain
+    folders. CorpusError if the folder is not there, FormatError for a broken table.
+    """
+    folder = Path(folder)
+    folders = {path.name: path for path in folders_in(folder)}
+    table = folder / "acoustics.tsv"
+    if table.is_file():
+        return [u for u in _read_table(table) if u.speaker in kinds]
+    found = []
+    for kind in (k for k in _KINDS if k in kinds and k in folders):
+        for path in media_below(folders[kind]):
+            name = path.relative_to(folder).as_posix()
+            sets = path.relative_to(folders[kind]).parts[:-1]
+            found.append(Utterance(path, kind, sets[0] if sets else kind, "noise", name, 0.0, name))
+    return found
+
+
+def _read_table(table: Path) -> list[Utterance]:
+    found = []
+    try:
+        with table.open(newline="", encoding="utf-8") as handle:
+            for line, row in enumerate(csv.DictReader(handle, delimiter="\t"), start=2):
+                at = f"line {line} of the table {str(table)!r}"
+                absent = [name for name in _COLUMNS if row.get(name) is None]
+                if absent:
+                    needed = ", ".join(_COLUMNS)
+                    raise FormatError(f"{at} lacks the column {absent[0]!r}: it needs {needed}")
+                kind, dataset, path, seconds = (row[name] for name in _COLUMNS)
+                try:
+                    length_s = float(seconds)
+                except ValueError:
+                    raise FormatError(f"{at} has {seconds!r} for seconds: give a number") from None
+                found.append(
+                    Utterance(table.parent / path, kind, dataset, "noise", path, length_s, path)
+                )
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise FormatError(f"the table {str(table)!r} is not UTF-8 text: {error}") from error
+    except OSError as error:
+        raise CorpusError(
+            f"the table {str(table)!r} cannot be read ({error.strerror}): check that you may"
+        ) from error
+    return found

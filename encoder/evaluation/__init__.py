@@ -1,0 +1,3 @@
+"""EER, minDCF and identification of any embedder on a list of utterances, with intervals."""
+
+__all__: list[str] = []

@@ -1,0 +1,128 @@
+"""Log-mel features as in Deep Speaker (Li et al. 2017, arXiv 1705.02304, section 2.1).
+
+64 mel bands of 25 ms windows every 10 ms, natural logarithm, then zero mean and unit variance.
+The paper normalises whole utterances; here each crop or window is normalised on its own (per band
+mean, and one variance), so that a window's embedding does not depend on what surrounds it; in a
+stretch of overlapping windows that go through the network at once, each frame by those around it.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from encoder.audio.torchaudio_compat import torchaudio
+
+__all__ = ["FeatureConfig", "LogMel", "normalise", "normalise_moving"]
+
+LEAST_DEVIATION = 1e-3  # silence stays finite
+
+
+@dataclass(frozen=True)
+class FeatureConfig:
+    """What the network hears; part of the encoder's fingerprint."""
+
+    sample_rate: int = field(default=16_000, metadata={"help": "Hz"})
+    n_mels: int = field(default=64, metadata={"help": "mel bands (M)"})
+    window_s: float = field(default=0.025, metadata={"help": "length of an analysis window"})
+    hop_s: float = field(default=0.010, metadata={"help": "time between analysis windows"})
+    n_fft: int = field(default=512, metadata={"help": "FFT points"})
+    f_min: float = field(default=20.0, metadata={"help": "lower edge of the mel bank, Hz"})
+    f_max: float = field(default=7_600.0, metadata={"help": "upper edge of the mel bank, Hz"})
+    floor: float = field(
+        default=1e-6, metadata={"help": "added to mel power before the logarithm (-60 dB)"}
+    )
+
+    @property
+    def window(self) -> int:
+        """Samples in an analysis window."""
+        return round(self.window_s * self.sample_rate)
+
+    @property
+    def hop(self) -> int:
+        """Samples between analysis windows."""
+        return round(self.hop_s * self.sample_rate)
+
+    def frames(self, samples: int) -> int:
+        """F for a wave of `samples`: only windows that fit whole are taken; 0 if none does."""
+        return max(0, (samples - self.window) // self.hop + 1)
+
+    def samples(self, frames: int) -> int:
+        """The fewest samples that give `frames` frames (frames >= 1)."""
+        return (frames - 1) * self.hop + self.window
+
+
+class LogMel(nn.Module):
+    """(B, T) or (T,) wave in [-1, 1] -> (B, F, M) or (F, M) natural-log mel power, not normalised.
+
+    Frame f covers samples [f * hop, f * hop + window): no padding at the ends, so a slice of the
+    features is the features of the slice. F is `config.frames(T)`.
+    """
+
+    window: Tensor
+    bank: Tensor
+
+    def __init__(self, config: FeatureConfig | None = None) -> None:
+        super().__init__()
+        self.config = config or FeatureConfig()
+        window, bank = _window_and_bank(self.config)
+        self.register_buffer("window", window, persistent=False)
+        self.register_buffer("bank", bank, persistent=False)
+
+    def forward(self, wave: Tensor) -> Tensor:
+        c = self.config
+        if wave.shape[-1] < c.window:
+            return wave.new_zeros(*wave.shape[:-1], 0, c.n_mels)
+        frames = wave.unfold(-1, c.window, c.hop) * self.window
+        power = torch.fft.rfft(frames, n=c.n_fft).abs().square()
+        return torch.log(power @ self.bank + c.floor)
+
+
+def normalise(features: Tensor) -> Tensor:
+    """(..., F, M) log-mel -> the same shape with zero mean per band and unit overall variance.
+
+    Taking each band's own mean removes the channel (microphone, telephone line); one common
+    variance keeps the bands' relative spread, which tells voices apart.
+    """
+    centred = features - features.mean(dim=-2, keepdim=True)
+    deviation = centred.square().mean(dim=(-2, -1), keepdim=True).sqrt()
+    return centred / (deviation + LEAST_DEVIATION)
+
+
+def normalise_moving(features: Tensor, frames: int) -> Tensor:
+    """(F, M) log-mel -> (F, M), each frame normalised by the `frames` frames around it.
+
+    Near an end these are the first or last `frames`; where there are no more than `frames` in all,
+    this is `normalise`. So a frame looks about as it would in a window of that length.
+    """
+    F = len(features)
+    if frames >= F:
+        return normalise(features)
+    first = (torch.arange(F, device=features.device) - frames // 2).clamp(0, F - frames)
+    centred = features - _means_from(first, features, frames)
+    deviation = _means_from(first, centred.square().mean(dim=1, keepdim=True), frames).sqrt()
+    return centred / (deviation + LEAST_DEVIATION)
+
+
+def _means_from(first: Tensor, values: Tensor, frames: int) -> Tensor:
+    """Mean of `values` (F, n) over `frames` frames from each of `first` (N,) on: (N, n)."""
+    sums = nn.functional.pad(values.double().cumsum(dim=0), (0, 0, 1, 0))
+    return ((sums[first + frames] - sums[first]) / frames).to(values.dtype)
+
+
+@functools.cache
+def _window_and_bank(config: FeatureConfig) -> tuple[Tensor, Tensor]:
+    """Hamming window (T_window,) and mel bank (n_fft // 2 + 1, M)."""
+    bank = torchaudio().functional.melscale_fbanks(
+        n_freqs=config.n_fft // 2 + 1,
+        f_min=config.f_min,
+        f_max=config.f_max,
+        n_mels=config.n_mels,
+        sample_rate=config.sample_rate,
+        norm=None,
+        mel_scale="htk",
+    )
+    return torch.hamming_window(config.window, periodic=False), bank

@@ -1,0 +1,119 @@
+"""What a training run depends on: one TOML file, read into these groups.
+
+Two phases, as in the paper: pre-training as a classifier of the training speakers, then triplets. A
+third may settle the network on milder augmentation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from encoder.augmentation.spectral import AugmentConfig
+from encoder.common.config import from_mapping
+from encoder.data.batch_sampler import SamplerConfig
+from encoder.errors import ConfigError
+from encoder.losses.mining import Strategy
+from encoder.models import ARCHITECTURES
+from encoder.training.distributed import EngineConfig
+from encoder.training.loop import FitConfig
+
+__all__ = ["Phase", "SoftmaxPhase", "TrainPlan", "TripletPhase", "model_config"]
+
+
+@dataclass(frozen=True)
+class Phase:
+    """What every phase has."""
+
+    epochs: float = field(
+        default=0.0, metadata={"help": "instead of fit.steps: how often each utterance is drawn"}
+    )
+    teacher_weight: float = field(default=0.0, metadata={"help": "of 1 - cosine to the teacher"})
+    relation_weight: float = field(
+        default=0.0, metadata={"help": "of the difference from the teacher's similarities"}
+    )
+    augmentation: AugmentConfig | None = field(
+        default=None, metadata={"help": "of this phase alone; the plan's if it is not given"}
+    )
+    sampler: SamplerConfig = field(default_factory=SamplerConfig)
+    fit: FitConfig = field(default_factory=FitConfig)
+
+
+@dataclass(frozen=True)
+class SoftmaxPhase(Phase):
+    """Pre-training as a classifier of the training speakers."""
+
+    scale: float = field(default=30.0, metadata={"help": "multiplies cosines before the softmax"})
+    margin: float = field(default=0.2, metadata={"help": "taken from the true speaker's cosine"})
+    sampler: SamplerConfig = field(default_factory=lambda: SamplerConfig(speakers=64, utterances=1))
+
+
+@dataclass(frozen=True)
+class TripletPhase(Phase):
+    """Triplets from the pre-trained weights."""
+
+    margin: float = field(default=0.1, metadata={"help": "of the triplet loss; the paper's 0.1"})
+    strategy: Strategy = field(default="hard", metadata={"help": "which negatives"})
+    softmax_weight: float = field(default=0.0, metadata={"help": "keeps the classifier on"})
+    history: int = field(
+        default=0, metadata={"help": "past embeddings that are negatives too; 0: none"}
+    )
+    hard_speakers: int = field(
+        default=0, metadata={"help": "speakers of a batch chosen as hard for each other; 0: none"}
+    )
+    sampler: SamplerConfig = field(default_factory=lambda: SamplerConfig(speakers=48, utterances=2))
+
+
+@dataclass(frozen=True)
+class TrainPlan:
+    """Everything a training run depends on, but the data."""
+
+    seed: int = field(default=1, metadata={"help": "of weights, batches and augmentation"})
+    threads: int = field(default=2, metadata={"help": "CPU threads of a worker"})
+    architecture: str = field(
+        default="rescnn", metadata={"help": f"one of {', '.join(ARCHITECTURES.names())}"}
+    )
+    model: dict[str, Any] = field(
+        default_factory=dict, metadata={"help": "shape of the network: fields of its Config"}
+    )
+    init: str = field(
+        default="", metadata={"help": "weights to go on from, a name or a path; empty: from chance"}
+    )
+    validation_share: float = field(
+        default=0.04, metadata={"help": "share of the training speakers kept for validation"}
+    )
+    speeds: tuple[float, ...] = field(
+        default=(1.0,), metadata={"help": "copies in the bank; each other than 1 is a new speaker"}
+    )
+    one_copy: bool = field(
+        default=False, metadata={"help": "each speaker has one of the other speeds, not all"}
+    )
+    telephone: float = field(
+        default=0.0, metadata={"help": "share of the utterances with a telephone copy in the bank"}
+    )
+    teacher: str = field(
+        default="", metadata={"help": "npz of prepare_teacher.py; empty: no teacher"}
+    )
+    ship: Literal["last", "best"] = field(
+        default="last",
+        metadata={"help": "which of the averaged weights: the last, or the best validated"},
+    )
+    augmentation: AugmentConfig = field(default_factory=AugmentConfig)
+    engine: EngineConfig = field(default_factory=EngineConfig)
+    softmax: SoftmaxPhase = field(default_factory=SoftmaxPhase)
+    triplet: TripletPhase = field(default_factory=TripletPhase)
+    settle: TripletPhase | None = field(
+        default=None,
+        metadata={"help": "more triplets at the end, closer to clean speech; none if not given"},
+    )
+
+
+def model_config(plan: TrainPlan) -> Any:
+    """The `Config` of the plan's architecture with the plan's values; ConfigError if they clash."""
+    config = ARCHITECTURES.load(plan.architecture).Config
+    if plan.init and plan.model:
+        raise ConfigError(
+            f"init is {plan.init!r} and [model] is given: take [model] out, it comes with the "
+            "weights"
+        )
+    return from_mapping(config, plan.model, where="model.")

@@ -1,0 +1,171 @@
+"""Diarize the development conversations and score them: errors, speaker counts, speed, memory.
+
+    python -m recipes.evaluate.diarization --data ../shared/corpus [--set clusterer=hdbscan]
+
+The number of speakers is never told. Scored within each recording's UEM where there is one, else
+over its whole length. Each embedder has a run of its own, in a process of its own (so that memory
+is its own, too), with the same settings but for its own counting threshold. Writes
+results/conversations.json.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import resource
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, Optional
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from diarize.cli.score import score_table
+from diarize.core.files import write_atomic
+from diarize.pipeline.config import DiarizeConfig, load_config
+from diarize.pipeline.diarizer import Diarizer
+from diarize.scoring.report import RecordingScore, ScoreReport, score_recording
+from encoder.common.config import to_mapping
+from encoder.errors import ToolkitError
+from recipes.shared.conversations import SETTINGS, Conversation, conversations_in
+from recipes.shared.embedders import (
+    REFERENCE,
+    CorpusFolder,
+    ResultsFolder,
+    Saving,
+    each_embedder,
+    results_folder,
+    stop,
+)
+
+
+@dataclass(frozen=True)
+class Run:
+    """The scores of one embedder and what they cost. Times are seconds for an hour of sound."""
+
+    config: DiarizeConfig
+    fingerprint: str
+    report: ScoreReport
+    trusted: ScoreReport
+    per_hour: dict[str, Any]
+    peak_mb: float
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "name": self.config.embedder,
+            "fingerprint": self.fingerprint,
+            "config": to_mapping(self.config),
+            "per_hour_of_sound": self.per_hour,
+            "peak_memory_mb": self.peak_mb,
+            "cores": os.cpu_count(),
+            "all": self.report.to_json(),
+            "trusted": self.trusted.to_json()["total"],
+        }
+
+
+def main(
+    data: CorpusFolder,
+    embedder: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option(help=f"name or file; repeatable (default: the config's, and {REFERENCE})"),
+    ] = None,
+    settings: Annotated[Optional[list[str]], typer.Option("--set", help="a.b=c")] = None,  # noqa: UP045
+    results: ResultsFolder = None,
+    save: Saving = True,
+) -> None:
+    """Score the pipeline on every recording of the manifest."""
+    try:
+        if (recordings := conversations_in(data)) is None:
+            return
+        config = load_config(None, settings or [])
+        # Settings that name an embedder are about that one.
+        named = config.embedder != DiarizeConfig().embedder
+        default = [config.embedder] if named else [config.embedder, REFERENCE]
+        runs = each_embedder(
+            embedder, lambda name: _run(recordings, name, settings or []), default=default
+        )
+        _totals(runs)
+        if save and (folder := results_folder(results, embedder or settings)) is not None:
+            stored = {"runs": [run.to_json() for run in runs]}
+            write_atomic(folder / "conversations.json", json.dumps(stored, indent=1) + "\n")
+    except ToolkitError as error:
+        raise stop(error) from None
+
+
+def _run(recordings: list[Conversation], name: str, settings: list[str]) -> Run:
+    fitted = load_config(None, [*SETTINGS.get(name, []), *settings])
+    run = _alone(recordings, replace(fitted, embedder=name))
+    _show(run)
+    return run
+
+
+def _alone(recordings: list[Conversation], config: DiarizeConfig) -> Run:
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=context) as pool:
+        return pool.submit(_score, recordings, config).result()
+
+
+def _score(recordings: list[Conversation], config: DiarizeConfig) -> Run:
+    diarizer = Diarizer.from_config(config)
+    diarizer(recordings[0].path)  # first call: warms caches up, not timed
+    stages: dict[str, float] = {}
+    seconds, wall, cpu = 0.0, time.perf_counter(), time.process_time()
+    scores: list[RecordingScore] = []
+    for recording in recordings:
+        result = diarizer(recording.path)
+        for stage, took in result.seconds_by_stage.items():
+            stages[stage] = stages.get(stage, 0.0) + took
+        seconds += result.duration_s
+        scored = [(0.0, result.duration_s)] if recording.uem is None else recording.uem
+        scores.append(
+            score_recording(recording.name, recording.reference, result.turns, uem=scored)
+        )
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    trusted = {recording.name for recording in recordings if recording.trusted}
+    per_hour = {
+        "wall_s": wall / seconds * 3600,
+        "cpu_s": cpu / seconds * 3600,
+        "stages": {stage: took / seconds * 3600 for stage, took in stages.items()},
+    }
+    unit = 1 << 20 if sys.platform == "darwin" else 1 << 10
+    return Run(
+        config,
+        diarizer.embedder.fingerprint,
+        ScoreReport(tuple(scores)),
+        ScoreReport(tuple(s for s in scores if s.uri in trusted)),
+        per_hour,
+        resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit,
+    )
+
+
+def _show(run: Run) -> None:
+    print(f"{run.config.embedder} ({run.fingerprint})")
+    score_table(run.report)
+    stages = ", ".join(f"{k} {v:.1f}" for k, v in run.per_hour["stages"].items())
+    print(
+        f"per hour of sound: {run.per_hour['wall_s']:.1f} s wall, {run.per_hour['cpu_s']:.1f} s "
+        f"CPU ({stages}); peak memory {run.peak_mb:.0f} MB; {os.cpu_count()} cores"
+    )
+
+
+def _totals(runs: list[Run]) -> None:
+    table = Table(title="totals weighted by time, full protocol, %")
+    for title in ("embedder, recordings", "DER", "missed", "false al.", "confus.", "counts right"):
+        table.add_column(title, justify="left" if title.startswith("embedder") else "right")
+    for run in runs:
+        for name, part in (("all", run.report), ("trusted references", run.trusted)):
+            full = part.der["full"]
+            parts = (full.error_s, full.missed_s, full.false_alarm_s, full.confusion_s)
+            cells = [f"{100 * p / max(full.reference_s, 1e-9):.1f}" for p in parts]
+            right = f"{part.speaker_count_right} of {len(part.recordings)}"
+            title = f"{run.config.embedder}, {name} ({len(part.recordings)})"
+            table.add_row(title, *cells, right)
+    Console(width=100).print(table)
+
+
+if __name__ == "__main__":
+    typer.run(main)

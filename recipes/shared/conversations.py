@@ -1,0 +1,63 @@
+"""The development conversations with their references; imported by recipes only."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from diarize.core.turns import Turn
+from diarize.formats.rttm import read_rttm
+from diarize.formats.uem import read_uem
+from encoder.errors import CorpusError
+
+# CAM++'s vectors of different voices lie closer together; chosen, as our default, on these
+# recordings.
+SETTINGS = {"onnx:campplus": ["clustering.agglomerative.twin_ratio=0.85"]}
+
+
+class Conversation(NamedTuple):
+    """A recording, who speaks when, and the stretches that are scored (None: all of it)."""
+
+    name: str
+    path: Path
+    reference: list[Turn]
+    uem: list[tuple[float, float]] | None
+    trusted: bool
+
+
+def read_conversations(folder: Path) -> list[Conversation]:
+    """All of `folder/manifest.tsv`; CorpusError for a reference of another recording."""
+    with (folder / "manifest.tsv").open(newline="", encoding="utf-8") as handle:
+        rows = list(csv.DictReader(handle, delimiter="\t"))
+    return [_conversation(folder, row) for row in rows]
+
+
+def conversations_in(data: Path) -> list[Conversation] | None:
+    """Those of the corpus; None, with a sentence on standard output, if it has no such folder."""
+    folder = data / "conversations"
+    if (folder / "manifest.tsv").exists():
+        return read_conversations(folder)
+    print(f"skipped: there are no conversations in {str(data)!r}; give DATA=folder")
+    return None
+
+
+def _conversation(folder: Path, row: dict[str, str]) -> Conversation:
+    name = row["recording"]
+    uem = folder / f"{name}.uem"
+    return Conversation(
+        name,
+        folder / row["file"],
+        _entries(read_rttm, folder / f"{name}.rttm", name),
+        _entries(read_uem, uem, name) if uem.exists() else None,
+        row["trust"] == "high",
+    )
+
+
+def _entries(read: Callable[[Path], dict[str, list]], path: Path, name: str) -> list:
+    """What the file says of this recording; nothing only if it says nothing at all."""
+    found = read(path)
+    if found and name not in found:
+        raise CorpusError(f"{str(path)!r} speaks of {min(found)!r}, not of {name!r}: correct it")
+    return found.get(name, [])

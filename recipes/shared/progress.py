@@ -1,0 +1,53 @@
+"""What the recipes show while they run; imported by recipes only."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+_SHOWN = {
+    "loss": "loss {:.3f}",
+    "accuracy": "accuracy {:.0%}",
+    "violating": "hard {:.0%}",
+    "crops_per_s": "{:.0f} crops/s",
+}
+
+
+class Terminal:
+    """Sentences and bars on standard error (an `encoder.speaker_training.train.Reporter`)."""
+
+    def __init__(self) -> None:
+        first = os.environ.get("LOCAL_RANK", "0") == "0"  # one of several workers speaks
+        self.console = Console(stderr=True, quiet=not first)
+
+    def say(self, sentence: str) -> None:
+        self.console.print(sentence, highlight=False, markup=False)
+
+    def warn(self, sentence: str) -> None:
+        self.console.print(f"warning: {sentence}", style="yellow", highlight=False, markup=False)
+
+    def fail(self, error: Exception) -> None:
+        self.console.print(f"error: {error}", style="red", highlight=False, markup=False)
+
+    @contextlib.contextmanager
+    def bar(self, title: str, total: int) -> Iterator[Callable[[int, dict[str, float]], None]]:
+        """A bar with the latest of the measurements that a user watches."""
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[shown]}"),
+            TimeRemainingColumn(),
+        )
+        with Progress(*columns, console=self.console) as progress:
+            task = progress.add_task(title, total=total, shown="")
+
+            def moved(done: int, measured: dict[str, float]) -> None:
+                shown = [text.format(measured[k]) for k, text in _SHOWN.items() if k in measured]
+                progress.update(task, completed=done, shown="  ".join(shown))
+
+            yield moved

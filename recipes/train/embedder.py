@@ -1,0 +1,46 @@
+"""Train a Deep Speaker embedder: softmax pre-training, then triplets with mined negatives.
+
+    python -m recipes.train.embedder --config recipes/configs/embedder/small.toml
+        --data CORPUS --out runs/small
+
+The same command goes on after a stop, with the losses of an undisturbed run. Speakers of the splits
+`heldout` and `eval` are never read; validation uses a fixed share of the `train` speakers that
+training leaves out. On several GPUs or machines: `--set engine.devices=4` (see
+`encoder.training.distributed`).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+
+from encoder.common.config import apply_overrides, from_mapping, read_toml
+from encoder.errors import ToolkitError
+from encoder.speaker_training.config import TrainPlan
+from encoder.speaker_training.train import train
+from recipes.shared.progress import Terminal
+
+
+def main(
+    config: Annotated[Path, typer.Option(help="TOML file")],
+    data: Annotated[Path, typer.Option(help="corpus folder")],
+    out: Annotated[Path, typer.Option(help="checkpoints, metrics and weights go here")],
+    cache: Annotated[Path, typer.Option(help="feature banks are kept here")] = Path("cache/banks"),
+    settings: Annotated[Optional[list[str]], typer.Option("--set", help="a.b=c")] = None,  # noqa: UP045
+) -> None:
+    """Train, validate and write weights."""
+    report = Terminal()
+    try:
+        plan = from_mapping(TrainPlan, apply_overrides(read_toml(config), settings or []))
+        name = f"deepspeaker-{config.stem}"
+        path = train(plan, data, out, cache=cache, name=name, report=report)
+    except ToolkitError as error:
+        report.fail(error)
+        raise typer.Exit(2) from None
+    report.say(f"wrote {path}")
+
+
+if __name__ == "__main__":
+    typer.run(main)

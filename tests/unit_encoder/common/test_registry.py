@@ -1,0 +1,46 @@
+"""A backend is imported when chosen, and its absence is a sentence."""
+
+import sys
+
+import pytest
+
+from encoder.common.registry import Registry
+from encoder.errors import BackendUnavailable, ConfigError
+from encoder.models import ARCHITECTURES
+from encoder.models.rescnn import ResCNN, ResCNNConfig
+
+FAMILY = Registry(
+    "colour",
+    {"red": "colorsys:rgb_to_hls", "gone": "no_such_package_xyz.red:Red", "blue": "queue:Queue"},
+)
+
+
+def test_order_and_lazy_import():
+    assert FAMILY.names() == ["red", "gone", "blue"]
+    sys.modules.pop("colorsys", None)
+    FAMILY.check("red")
+    assert "colorsys" not in sys.modules
+    assert FAMILY.load("red").__name__ == "rgb_to_hls"
+
+
+@pytest.mark.parametrize("method", [FAMILY.check, FAMILY.load])
+def test_unknown_name_lists_the_known(method):
+    with pytest.raises(ConfigError, match="unknown colour 'green': choose one of red, gone, blue"):
+        method("green")
+
+
+def test_missing_package_names_it_and_the_others():
+    with pytest.raises(BackendUnavailable, match=r"'gone'.*no_such_package_xyz.*one of red, blue"):
+        FAMILY.load("gone")
+
+
+def test_a_library_that_does_not_load(tmp_path, monkeypatch):
+    (tmp_path / "broken_so_xyz.py").write_text("raise OSError('libcudart.so.13: no such file')")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(BackendUnavailable, match=r"libcudart.*install it$"):
+        Registry("colour", {"only": "broken_so_xyz:A"}).load("only")
+
+
+def test_architectures_carry_their_config():
+    assert ARCHITECTURES.load("rescnn") is ResCNN
+    assert ResCNN.Config is ResCNNConfig

@@ -1,0 +1,171 @@
+"""Weights survive the disk, and anything else that lies there is refused with its reason."""
+
+import hashlib
+import json
+
+import pytest
+import torch
+from safetensors.torch import save
+
+from encoder.errors import CheckpointError, StoreError
+from encoder.features.log_mel import FeatureConfig
+from encoder.hub.weights_file import load_weights, save_weights
+from encoder.models.rescnn import ResCNN, ResCNNConfig
+
+CONFIG = ResCNNConfig(channels=(4, 6), blocks=1, embedding_size=5, n_mels=8)
+FEATURES = FeatureConfig(n_mels=8, f_max=7000.0)
+
+
+def model_of(seed=0):
+    torch.manual_seed(seed)
+    model = ResCNN(CONFIG)
+    model(torch.randn(4, 20, 8))  # in training mode: moves the norms' statistics
+    return model.eval()
+
+
+@pytest.fixture
+def saved(tmp_path):
+    return save_weights(model_of(), FEATURES, tmp_path / "new" / "folder", name="tiny-model")
+
+
+def test_round_trip(saved):
+    loaded, model = load_weights(saved), model_of()
+    assert loaded.model.config == CONFIG
+    assert loaded.features == FEATURES
+    assert not loaded.model.training
+    for name, value in model.state_dict().items():
+        got = loaded.model.state_dict()[name]
+        assert got.dtype == value.dtype
+        torch.testing.assert_close(got, value, rtol=1e-3, atol=1e-6)
+    x = torch.randn(3, 20, 8)
+    assert (loaded.model(x) - model(x)).abs().max() < 1e-2
+    assert sorted(p.name for p in saved.parent.iterdir()) == [saved.name]
+
+
+def test_the_name_ends_in_the_hash_and_the_fingerprint_is_it(saved):
+    digest = hashlib.sha256(saved.read_bytes()).hexdigest()[:8]
+    assert saved.name == f"tiny-model-{digest}.safetensors"
+    assert load_weights(saved).fingerprint == digest
+
+
+def test_the_fingerprint_follows_weights_and_features(tmp_path, saved):
+    def fingerprint(model, features):
+        return load_weights(save_weights(model, features, tmp_path, name="x")).fingerprint
+
+    assert fingerprint(model_of(), FEATURES) == load_weights(saved).fingerprint
+    assert fingerprint(model_of(1), FEATURES) != load_weights(saved).fingerprint
+    louder = FeatureConfig(n_mels=8, f_max=7000.0, floor=1e-5)
+    assert fingerprint(model_of(), louder) != load_weights(saved).fingerprint
+
+
+def test_channels_last_weights_are_the_same_file(tmp_path, saved):
+    model = model_of().to(memory_format=torch.channels_last)
+    assert save_weights(model, FEATURES, tmp_path, name="tiny-model").name == saved.name
+
+
+def test_values_too_large_for_float16_are_kept(tmp_path):
+    model = model_of()
+    model.trunk[0].norm.running_var.fill_(1e6)
+    path = save_weights(model, FEATURES, tmp_path, name="x")
+    assert load_weights(path).model.trunk[0].norm.running_var.tolist() == [1e6] * 4
+
+
+def test_nan_weights_are_not_written(tmp_path):
+    model = model_of()
+    model.affine.bias.data[2] = torch.nan
+    with pytest.raises(CheckpointError, match=r"'affine\.bias' hold values that are not numbers"):
+        save_weights(model, FEATURES, tmp_path, name="x")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("share", [0.0, 0.02, 0.5, 0.999])
+def test_one_flipped_byte_names_both_hashes(saved, share):
+    content = bytearray(saved.read_bytes())
+    content[int(share * len(content))] ^= 1
+    saved.write_bytes(content)
+    now, then = hashlib.sha256(content).hexdigest()[:8], saved.stem[-8:]
+    with pytest.raises(CheckpointError, match=f"has the hash {now}, their name says {then}"):
+        load_weights(saved)
+
+
+def test_a_cut_file_without_a_hash_in_its_name(saved, tmp_path):
+    path = tmp_path / "mine.safetensors"
+    path.write_bytes(saved.read_bytes())
+    assert load_weights(path).fingerprint == saved.stem[-8:]
+    path.write_bytes(saved.read_bytes()[:-10])
+    with pytest.raises(CheckpointError, match="not a weights file of this toolkit"):
+        load_weights(path)
+
+
+def changed(tmp_path, tensors=None, metadata=True, **description):
+    """A file like a good one, but for what is given."""
+    full = {
+        "format": 1, "architecture": "rescnn", "features": vars(FEATURES),
+        "model": {"channels": [4, 6], "blocks": 1, "embedding_size": 5, "n_mels": 8},
+        **description,
+    }  # fmt: skip
+    tensors = tensors or {k: v.contiguous() for k, v in model_of().state_dict().items()}
+    path = tmp_path / "changed.safetensors"
+    header = {"deepspeaker": json.dumps(full)} if metadata is True else metadata
+    path.write_bytes(save(tensors, metadata=header))
+    return path
+
+
+def test_the_helper_makes_a_good_file(tmp_path):
+    load_weights(changed(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"architecture": "gru9"}, "unknown architecture 'gru9': choose one of"),
+        ({"format": 2}, "have format 2, this version reads 1"),
+        ({"metadata": None}, "not a weights file of this toolkit"),
+        ({"metadata": {"deepspeaker": "{"}}, "not a weights file of this toolkit"),
+        ({"metadata": {"deepspeaker": "[1]"}}, "have format None"),
+        ({"model": {"chanels": [4, 6]}}, "unknown setting 'chanels': allowed here are blocks"),
+        ({"model": {"channels": 4}}, "'channels' is 4"),
+        ({"model": None}, "do not fit the architecture"),
+        ({"features": {"n_mel": 8}}, "unknown setting 'n_mel'"),
+        ({"model": {"channels": [4, 7], "blocks": 1, "embedding_size": 5, "n_mels": 8}},
+         r"size mismatch for trunk\.1\.down\.weight"),
+        ({"model": {"channels": [4, 6], "blocks": 2, "embedding_size": 5, "n_mels": 8}},
+         r"Missing key.*trunk\.0\.blocks\.1"),
+        ({"tensors": {"extra": torch.zeros(1)}}, "Missing key"),
+    ],
+)  # fmt: skip
+def test_other_files_are_refused_with_a_reason(tmp_path, change, words):
+    path = changed(tmp_path, **change)
+    with pytest.raises(CheckpointError, match=words) as caught:
+        load_weights(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_extra_key_is_refused(tmp_path):
+    tensors = {k: v.contiguous() for k, v in model_of().state_dict().items()}
+    with pytest.raises(CheckpointError, match=r"Unexpected key.*extra"):
+        load_weights(changed(tmp_path, {**tensors, "extra": torch.zeros(1)}))
+
+
+NOT_SAFETENSORS = {"empty": b"", "text": b"hello", "pickle": b"\x80\x02}q\x00."}
+
+
+@pytest.mark.parametrize("content", NOT_SAFETENSORS.values(), ids=NOT_SAFETENSORS.keys())
+def test_no_safetensors(tmp_path, content):
+    path = tmp_path / "x.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match="not a weights file of this toolkit"):
+        load_weights(path)
+
+
+@pytest.mark.parametrize("name", ["absent.safetensors", "."])
+def test_missing(tmp_path, name):
+    with pytest.raises(CheckpointError, match=r"cannot read the weights .*give the path"):
+        load_weights(tmp_path / name)
+
+
+def test_a_folder_that_is_a_file(tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(StoreError, match="cannot write the weights"):
+        save_weights(model_of(), FEATURES, tmp_path / "file", name="x")
