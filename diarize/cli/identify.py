@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from diarize.cli.gallery import Files, GalleryPath, Output, check_files, models
+from diarize.cli.gallery import Files, GalleryPath, Output
+from diarize.cli.models import check_files, models
 from diarize.cli.options import EmbedderName, OptionalFloat, Quiet, SegmenterName
 from diarize.gallery.gallery import Gallery, default_gallery
 from encoder.errors import AudioError, ConfigError, StoreError
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from diarize.embedding.clip_embedding import ClipVoice
-    from diarize.gallery.identification import NamingConfig
+    from diarize.gallery.config import NamingConfig
     from diarize.gallery.schema import Person
     from encoder.calibration.score_calibration import Calibration
 
@@ -48,7 +49,7 @@ def identify(
     from diarize.cli.console import interruptible, tell
     from diarize.core.files import check_target, write_atomic
     from diarize.formats.json_text import format_json
-    from diarize.gallery.identification import NamingConfig
+    from diarize.gallery.config import NamingConfig
 
     if top < 1:
         raise ConfigError(f"--top is {top}: give 1 or more")

@@ -10,33 +10,23 @@ Unlike in a recording, a clip that is like no other may well be a speaker, seen 
 
 from __future__ import annotations
 
-import os
-from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from diarize.clips.cache import ClipCache, ClipKey, Heard
+from diarize.clips.embed import Clip
 from diarize.clustering import CLUSTERERS
-from diarize.clustering.api import Clusterer, SpeakerCount, cluster
-from diarize.embedding.clip_embedding import Voices
+from diarize.clustering.api import SpeakerCount, cluster
+from diarize.clustering.base import Clusterer
 from diarize.formats.clip_table import ClipRow
-from encoder.audio.media_files import media_below
 from encoder.calibration.score_calibration import Calibration
 from encoder.common.config import from_mapping, to_mapping
-from encoder.errors import AudioError, ConfigError, CorpusError
+from encoder.errors import ConfigError
 
 __all__ = [
-    "Clip",
     "cluster_clips",
-    "embed_clips",
-    "find_clips",
     "least_similarity",
     "pick_clusterer",
 ]
@@ -44,107 +34,6 @@ __all__ = [
 EXACT_CLIPS = 10_000  # above, a clusterer of all pairs is replaced by a graph of neighbours
 MOST_EXACT = 30_000  # above, all pairs would not fit into the memory of an ordinary machine
 LARGE = "graph"
-WAITING = 4  # clips in work for each thread: more would only hold more sound in memory
-
-
-@dataclass(frozen=True, eq=False)
-class Clip:
-    """One file. vector: (D,) unit, or None and the `reason`; seconds of it and of speech in it."""
-
-    path: Path
-    vector: NDArray[np.float32] | None
-    speech_s: float
-    duration_s: float
-    reason: str = ""
-    warnings: tuple[str, ...] = ()
-    readable: bool = True
-    from_cache: bool = False
-
-
-def find_clips(places: Iterable[Path]) -> dict[str, Path]:
-    """Media files at any depth of the folders, and the files given, each once, sorted.
-
-    Keys are what tables call them: the path from the folder that all places are in, with "/".
-    CorpusError where a place does not exist, or all of them hold no clip or only one file is given.
-    """
-    places = list(places)
-    found: set[Path] = set()
-    roots = []
-    for place in places:
-        try:
-            is_folder, exists = place.is_dir(), os.path.lexists(place)
-        except (OSError, ValueError) as error:  # a name that no disk can have
-            raise CorpusError(
-                f"there can be no {str(place)!r} ({error}): check the path"
-            ) from error
-        if not exists:
-            raise CorpusError(f"there is no {str(place)!r}: check the path")
-        root = (place if is_folder else place.parent).resolve()
-        if is_folder:
-            found.update(root / path.relative_to(place) for path in media_below(place))
-        else:
-            found.add(root / place.name)
-        roots.append(root)
-    if not found:
-        raise CorpusError(
-            f"there is no sound or film in {', '.join(repr(str(p)) for p in places)}: "
-            "give the folder that the clips are in"
-        )
-    if len(places) == 1 and not is_folder:
-        raise CorpusError(f"{str(places[0])!r} is one file: give a folder of clips or several")
-    common = _common(roots)
-    clips = sorted(found, key=lambda path: path.parts)
-    return {_name(path, common): path for path in clips}
-
-
-def embed_clips(
-    paths: Iterable[Path],
-    voices: Voices,
-    *,
-    cache: ClipCache | None = None,
-    workers: int | None = None,
-    on_done: Callable[[int, int], None] | None = None,
-) -> list[Clip]:
-    """Hear each file, in order; what `cache` knows is not heard again, and what is new is kept.
-
-    workers: threads that decode and embed; as many as torch uses if None. Files that cannot be read
-    become clips with the reason. on_done(done, total).
-    """
-    paths = list(paths)
-    clips: list[Clip | None] = [None] * len(paths)
-    working: deque[tuple[int, ClipKey | None, Future[tuple[Heard, bool]]]] = deque()
-    done = 0
-
-    def finish(row: int, clip: Clip) -> None:
-        nonlocal done
-        clips[row] = clip
-        done += 1
-        if on_done:
-            on_done(done, len(paths))
-
-    def finish_oldest() -> None:
-        row, key, future = working.popleft()
-        heard, readable = future.result()
-        if cache and key and readable:
-            cache.keep(key, heard)
-        finish(row, Clip(paths[row], **vars(heard), readable=readable))
-
-    threads = workers or torch.get_num_threads()
-    pool = ThreadPoolExecutor(threads, thread_name_prefix="clip")
-    try:
-        for row, path in enumerate(paths):
-            key, known = _look_up(cache, path)
-            if known:
-                finish(row, Clip(path, **vars(known), from_cache=True))
-                continue
-            working.append((row, key, pool.submit(_hear, path, voices)))
-            while working and (working[0][2].done() or len(working) >= WAITING * threads):
-                finish_oldest()
-        while working:
-            finish_oldest()
-    finally:
-        pool.shutdown(cancel_futures=True)
-    return [clip for clip in clips if clip is not None]
 
 
 def least_similarity(
@@ -255,32 +144,6 @@ def cluster_clips(
     return rows
 
 
-def _look_up(cache: ClipCache | None, path: Path) -> tuple[ClipKey | None, Heard | None]:
-    try:
-        return cache.look_up(path) if cache and path.is_file() else (None, None)
-    except OSError:
-        return None, None  # whoever decodes it will say why
-
-
-def _hear(path: Path, voices: Voices) -> tuple[Heard, bool]:
-    """(what it gave, whether it could be read)."""
-    try:
-        if path.exists() and not path.is_file():  # a pipe would be waited for
-            raise AudioError(f"{str(path)!r} is no file: leave it out")
-        voice = voices(path)
-    except OSError as error:  # of `exists`, where the folder does not let look
-        return Heard(None, 0.0, 0.0, f"{str(path)!r} cannot be read ({error.strerror})"), False
-    except AudioError as error:
-        return Heard(None, 0.0, 0.0, str(error)), False
-    vector, reason = voice.vector, ""
-    if vector is not None and not np.linalg.norm(vector) > 0.5:  # zeros, or not numbers
-        vector, reason = None, "no voice that can be compared"
-    elif vector is None:
-        heard = f"only {voice.speech_s:.1f} s of speech" if voice.speech_s else "no speech"
-        reason = f"{heard} in {voice.duration_s:.1f} s"
-    return Heard(vector, voice.speech_s, voice.duration_s, reason, tuple(voice.warnings)), True
-
-
 def _to_the_others(unit: NDArray[np.float32], labels: NDArray[np.int64]) -> NDArray[np.float64]:
     """Cosine of each row (N, D) to the mean of the other rows of its label; NaN for one-offs."""
     sums = np.zeros((labels.max() + 1, unit.shape[1]))
@@ -299,14 +162,3 @@ def _speech_of_others(
 ) -> NDArray[np.float64]:
     own = np.array([clips[row].speech_s for row in rows])
     return np.bincount(labels, weights=own)[labels] - own
-
-
-def _common(folders: Sequence[Path]) -> Path | None:
-    try:
-        return Path(os.path.commonpath(folders))
-    except ValueError:  # on two drives
-        return None
-
-
-def _name(path: Path, common: Path | None) -> str:
-    return (path.relative_to(common) if common else path).as_posix()

@@ -14,20 +14,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from diarize.clips.cache import ClipCache, default_cache
-from diarize.clips.cluster import (
-    Clip,
-    cluster_clips,
-    embed_clips,
-    find_clips,
-    least_similarity,
-    pick_clusterer,
-)
+from diarize.clips.cluster import cluster_clips, least_similarity, pick_clusterer
+from diarize.clips.embed import Clip, embed_clips
+from diarize.clips.find import find_clips
 from diarize.clustering.api import SpeakerCount
+from diarize.core.version import package_version
 from diarize.embedding.clip_embedding import VoiceConfig, Voices
 from diarize.embedding.embedders import load_embedder
 from diarize.formats.clip_table import ClipRow, plural, rows_as_json, speaker_groups
-from diarize.pipeline.config import build_backend
-from diarize.pipeline.result import package_version
 from diarize.segmentation import SEGMENTERS
 from encoder.calibration.score_calibration import find_calibration
 from encoder.common.config import to_mapping
@@ -143,9 +137,7 @@ def group_clips(
     calibration = find_calibration(embedder.fingerprint)
     if config.min_similarity is None:
         least_similarity([], calibration, config.min_probability)
-    segmenter = build_backend(
-        SEGMENTERS, config.segmenter, config.segmentation, where="segmentation"
-    )
+    segmenter = SEGMENTERS.build(config.segmenter, config.segmentation, where="segmentation")
     voices = Voices(segmenter, embedder, config.voice)
     warnings: list[str] = []
     with _cache(cache, voices, warnings.append) as known:

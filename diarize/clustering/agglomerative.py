@@ -22,7 +22,7 @@ from diarize.clustering.count_estimation import (
     pair_threshold,
 )
 from diarize.clustering.linkage.average_linkage import average_tree, cut_tree
-from diarize.clustering.linkage.sparse_linkage import group_means
+from diarize.core.vectors import group_means
 from encoder.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -7,47 +7,25 @@ label if asked to, and numbers speakers by first appearance.
 
 from __future__ import annotations
 
-from typing import Literal, Protocol
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from diarize.clustering.base import Clusterer
 from diarize.clustering.cannot_link import Pairs, among, checked_pairs, keep_apart
 from diarize.clustering.count_enforcement import enforce_count, join_nearest
-from diarize.clustering.linkage.sparse_linkage import group_means
 from diarize.clustering.pre_clustering import reduce_rows
 from diarize.core.labels import by_first_appearance
 from diarize.core.speaker_count import SpeakerCount
+from diarize.core.vectors import Labels, Vectors, group_means
 
-__all__ = ["Clusterer", "SpeakerCount", "cluster"]
+__all__ = ["Labels", "SpeakerCount", "Vectors", "cluster"]
 
-Vectors = NDArray[np.floating]
-Labels = NDArray[np.int64]
 Noise = Literal["nearest", "keep", "own"]
-
 MIN_DECIDING = 4  # rows; with fewer, short windows have a say too
 MAX_EXACT = 3_000  # rows or groups of an O(N^2) backend: 4.5 million pairs, twice 36 MB as float64
 BLOCK = 8_192  # rows
-
-
-class Clusterer(Protocol):
-    """A class with a `Config` attribute whose constructor takes one such config.
-
-    A class attribute `scales = True` says that it takes any number of rows: none are merged first.
-    With `groups = True` it takes any number too, with a third argument where there are very many:
-    group (N,), 0..M-1, of rows that are surely one speaker. Others get the groups' means, unit.
-    With `parts = True` it takes the keyword `pairs` (P, 2), rows that are different speakers.
-    """
-
-    @classmethod
-    def for_clips(cls, min_similarity: float) -> Clusterer:
-        """With settings for a folder of clips, where a single clip may be a speaker: about that
-        mean cosine and more is one speaker."""
-        ...
-
-    def fit_predict(self, unit: Vectors, count: SpeakerCount) -> Labels:
-        """Unit vectors (N, D), N >= 2 -> (N,) labels, any integers; -1 for noise."""
-        ...
 
 
 def cluster(

@@ -13,12 +13,10 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import connected_components
 
-from diarize.clustering.linkage.sparse_linkage import group_means
+from diarize.core.vectors import Labels, Vectors, group_means
 
 __all__ = ["among", "as_matrix", "between_groups", "checked_pairs", "keep_apart"]
 
-Vectors = NDArray[np.floating]
-Labels = NDArray[np.int64]
 Pairs = NDArray[np.int64]
 
 

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from diarize.clustering.cannot_link import Pairs, as_matrix, between_groups
-from diarize.clustering.linkage.sparse_linkage import group_means, merge_groups
+from diarize.clustering.linkage.sparse_linkage import merge_groups
 from diarize.clustering.splitting import split_clusters
+from diarize.core.vectors import Labels, Vectors, group_means
 
 __all__ = ["dissolve", "enforce_count", "join_nearest", "merge_alike"]
 
-Vectors = NDArray[np.floating]
-Labels = NDArray[np.int64]
 
 MAX_COMPARED = 2_000  # clusters that are all compared with one another
 FEWER_COMPARED = 32  # of many clusters, each with so many nearest ones

@@ -20,7 +20,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from diarize.clustering.linkage.sparse_linkage import group_means
+from diarize.core.vectors import group_means
 
 __all__ = ["count_by_eigengap", "count_by_silhouette", "pair_threshold", "silhouettes"]
 

@@ -18,7 +18,8 @@ import numpy as np
 from hdbscan import HDBSCAN
 from numpy.typing import NDArray
 
-from diarize.clustering.linkage.sparse_linkage import group_means, merge_groups
+from diarize.clustering.linkage.sparse_linkage import merge_groups
+from diarize.core.vectors import group_means
 from encoder.errors import ConfigError
 
 if TYPE_CHECKING:

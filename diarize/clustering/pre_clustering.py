@@ -16,13 +16,11 @@ from numpy.typing import NDArray
 from diarize.clustering.cannot_link import Pairs, as_matrix, between_groups
 from diarize.clustering.count_estimation import pair_threshold
 from diarize.clustering.linkage.average_linkage import average_tree, cut_tree
-from diarize.clustering.linkage.sparse_linkage import group_means
 from diarize.core.labels import by_first_appearance
+from diarize.core.vectors import Labels, Vectors, group_means
 
 __all__ = ["reduce_rows"]
 
-Vectors = NDArray[np.floating]
-Labels = NDArray[np.int64]
 
 BLOCK = 500
 TOO_FEW = 0.1  # of the groups merged: nearly nothing sure is left

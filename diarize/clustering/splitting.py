@@ -6,17 +6,14 @@ import heapq
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.cluster.hierarchy import leaves_list
 
 from diarize.clustering.linkage.average_linkage import average_tree
-from diarize.clustering.linkage.sparse_linkage import group_means
 from diarize.clustering.pre_clustering import reduce_rows
+from diarize.core.vectors import Labels, Vectors, group_means
 
 __all__ = ["split_clusters"]
 
-Vectors = NDArray[np.floating]
-Labels = NDArray[np.int64]
 
 MAX_ROWS = 3_000  # that average linkage gets at most
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from diarize.audio.level import level_out
 from diarize.core.vectors import unit_rows
 from diarize.embedding.embedders import Embedder
-from diarize.segmentation import Segmenter
+from diarize.segmentation.base import Segmenter
 from encoder.audio.load import load_audio
 from encoder.common.units import SAMPLE_RATE, samples_to_seconds, seconds_to_samples
 from encoder.errors import ConfigError

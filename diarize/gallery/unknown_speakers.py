@@ -8,15 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from diarize.gallery.config import NamingConfig
 from diarize.gallery.gallery import Gallery
-from diarize.gallery.identification import (
-    UNLIKE,
-    Naming,
-    NamingConfig,
-    Seconds,
-    Vectors,
-    judge_voices,
-)
+from diarize.gallery.identification import UNLIKE, Naming, Seconds, Vectors, judge_voices
 from diarize.gallery.schema import Person, Sound
 
 if TYPE_CHECKING:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from diarize.embedding.windows import WindowConfig
-from diarize.gallery.identification import NamingConfig
-from diarize.postprocessing.config import StitchConfig
-from diarize.postprocessing.resegmentation import ResegmentationConfig
+from diarize.gallery.config import NamingConfig
+from diarize.postprocessing.config import ResegmentationConfig, StitchConfig
 from encoder.common.config import apply_overrides, from_mapping, read_toml
-from encoder.common.registry import Registry
 from encoder.errors import ConfigError
 
-__all__ = ["DiarizeConfig", "build_backend", "load_config"]
+__all__ = ["DiarizeConfig", "load_config"]
 
 
 @dataclass(frozen=True)
@@ -57,17 +55,3 @@ def load_config(path: str | Path | None = None, settings: Iterable[str] = ()) ->
     """Defaults, then a TOML file, then `a.b=c` settings; ConfigError names what cannot be used."""
     values = read_toml(path) if path is not None else {}
     return from_mapping(DiarizeConfig, apply_overrides(values, settings))
-
-
-def build_backend(registry: Registry, name: str, settings: dict[str, Any], *, where: str) -> Any:
-    """Make the backend `name` with its own group of `settings`, whose keys are checked."""
-    backend = registry.load(name)
-    for group, values in settings.items():
-        registry.check(group)
-        if not isinstance(values, Mapping):
-            raise ConfigError(
-                f"'{where}.{group}' is a group of settings, not {values!r}: "
-                f"write {where}.{group}.NAME=value"
-            )
-    config = from_mapping(backend.Config, settings.get(name, {}), where=f"{where}.{name}.")
-    return backend(config)

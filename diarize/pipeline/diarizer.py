@@ -19,15 +19,17 @@ from torch import Tensor
 
 from diarize.audio.recording import Recording, open_recording
 from diarize.clustering import CLUSTERERS
-from diarize.clustering.api import Clusterer, SpeakerCount, cluster
+from diarize.clustering.api import SpeakerCount, cluster
+from diarize.clustering.base import Clusterer
 from diarize.embedding.embedders import Embedder, load_embedder
 from diarize.embedding.extraction import embed_recording
 from diarize.embedding.windows import Windows, cut_windows
-from diarize.pipeline.config import DiarizeConfig, build_backend, load_config
+from diarize.pipeline.config import DiarizeConfig, load_config
 from diarize.pipeline.result import DiarizationResult
 from diarize.postprocessing.aggregation import by_first_heard, heard_regions
 from diarize.postprocessing.resegmentation import resegment
-from diarize.segmentation import SEGMENTERS, Segmentation, Segmenter
+from diarize.segmentation import SEGMENTERS
+from diarize.segmentation.base import Segmentation, Segmenter
 from encoder.audio.load import probe_duration, samples_to_seconds, seconds_to_samples
 from encoder.calibration.score_calibration import Calibration, find_calibration
 from encoder.errors import ConfigError
@@ -90,12 +92,8 @@ class Diarizer:
         """From a config, the path of a TOML file, or nothing for the defaults."""
         if not isinstance(config, DiarizeConfig):
             config = load_config(config)
-        segmenter = build_backend(
-            SEGMENTERS, config.segmenter, config.segmentation, where="segmentation"
-        )
-        clusterer = build_backend(
-            CLUSTERERS, config.clusterer, config.clustering, where="clustering"
-        )
+        segmenter = SEGMENTERS.build(config.segmenter, config.segmentation, where="segmentation")
+        clusterer = CLUSTERERS.build(config.clusterer, config.clustering, where="clustering")
         embedder = load_embedder(config.embedder, device=config.device)
         calibration = find_calibration(embedder.fingerprint)
         return cls(config, segmenter, embedder, clusterer, calibration)

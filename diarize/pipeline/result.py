@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diarize.core.files import write_atomic
+from diarize.core.regions import united
 from diarize.core.turns import UNKNOWN, Turn, speaking_time, to_annotation
+from diarize.core.version import package_version
 from diarize.embedding.windows import Windows
 from diarize.formats.json_text import format_json
 from diarize.formats.rttm import format_rttm
@@ -27,7 +28,6 @@ from diarize.postprocessing.turns import (
     speaker_names,
     turn_numbers,
     turn_numbers_of_regions,
-    united,
 )
 from encoder.calibration.score_calibration import Calibration
 from encoder.common.config import to_mapping
@@ -35,15 +35,7 @@ from encoder.common.config import to_mapping
 if TYPE_CHECKING:
     from pyannote.core import Annotation
 
-__all__ = ["DiarizationResult", "package_version"]
-
-
-def package_version() -> str:
-    """The installed version, or "unknown" when run from a bare checkout."""
-    try:
-        return version("deepspeaker-diarize")
-    except PackageNotFoundError:
-        return "unknown"
+__all__ = ["DiarizationResult"]
 
 
 @dataclass(frozen=True, eq=False)

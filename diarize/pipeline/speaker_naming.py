@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from diarize.gallery.config import NamingConfig
 from diarize.gallery.gallery import Gallery
-from diarize.gallery.identification import NamingConfig, name_speakers, speaker_vectors
+from diarize.gallery.identification import name_speakers, speaker_vectors
 from diarize.gallery.schema import Person
 from diarize.gallery.unknown_speakers import LinkConfig, link_strangers
 from diarize.pipeline.result import DiarizationResult

@@ -14,11 +14,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from diarize.core.regions import united
 from diarize.embedding.windows import Windows
 from diarize.postprocessing.config import StitchConfig
 from diarize.postprocessing.speaker_mapping import centroids, local_labels
-from diarize.postprocessing.turns import united
-from diarize.segmentation import Segmentation
+from diarize.segmentation.base import Segmentation
 from diarize.segmentation.hysteresis import HysteresisConfig, binarize
 
 __all__ = ["Voices", "by_first_heard", "heard_regions", "speaker_regions", "stitch", "voices_of"]

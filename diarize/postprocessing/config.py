@@ -3,11 +3,11 @@ nothing heavy."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from encoder.errors import ConfigError
 
-__all__ = ["StitchConfig"]
+__all__ = ["ResegmentationConfig", "StitchConfig"]
 
 
 @dataclass(frozen=True)
@@ -40,3 +40,25 @@ class StitchConfig:
             raise ConfigError(f"voices is {self.voices}: give a weight, 0 to 1")
         if not self.sharpness >= 0:
             raise ConfigError(f"sharpness is {self.sharpness}: give 0 or more")
+
+
+@dataclass(frozen=True)
+class ResegmentationConfig:
+    """What is expected of speakers. The same values suit two very different embedders."""
+
+    concentration: float = field(
+        default=100.0, metadata={"help": "nats that a second of speech says per unit of cosine"}
+    )
+    spread: float = field(
+        default=0.35,
+        metadata={"help": "squared distance expected of a speaker's mean from the recording's"},
+    )
+    prior_s: float = field(
+        default=8.0, metadata={"help": "seconds of speech that outweigh this expectation"}
+    )
+    turn_s: float = field(default=4.0, metadata={"help": "how long somebody speaks at a time"})
+
+    def __post_init__(self) -> None:
+        for knob in fields(self):
+            if not 0 < (value := getattr(self, knob.name)) < float("inf"):
+                raise ConfigError(f"{knob.name} is {value}: give a number above 0")

@@ -12,50 +12,24 @@ of the recording. Beliefs in means and states are improved by turns (variational
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
-
 import numpy as np
 from numpy.typing import NDArray
 
 from diarize.core.labels import by_first_appearance
+from diarize.core.vectors import Labels, Vectors
 from diarize.embedding.windows import Windows
+from diarize.postprocessing.config import ResegmentationConfig
 from encoder.common.units import SAMPLE_RATE
-from encoder.errors import ConfigError
 
-__all__ = ["ResegmentationConfig", "resegment"]
+__all__ = ["resegment"]
 
-Vectors = NDArray[np.floating]
-Labels = NDArray[np.int64]
 Beliefs = NDArray[np.float64]
-
 NEW_S = 0.4  # windows overlap: a vector counts for its territory, but for no more seconds than this
 GONE = 1e-3  # a speaker who begins so small a part of an equal share of the turns is none
 SURE = 1 - 1e-9  # that nobody else speaks: no more, or what is impossible would stay so
 ROUNDS, SETTLED = 50, 1e-3  # at most so many, until no belief changes by more
 HALVINGS = 6  # of `prior_s`, to keep the speakers that must stay
 PIECE = 512  # windows: longer chains are cut, so that all pieces are gone through at once
-
-
-@dataclass(frozen=True)
-class ResegmentationConfig:
-    """What is expected of speakers. The same values suit two very different embedders."""
-
-    concentration: float = field(
-        default=100.0, metadata={"help": "nats that a second of speech says per unit of cosine"}
-    )
-    spread: float = field(
-        default=0.35,
-        metadata={"help": "squared distance expected of a speaker's mean from the recording's"},
-    )
-    prior_s: float = field(
-        default=8.0, metadata={"help": "seconds of speech that outweigh this expectation"}
-    )
-    turn_s: float = field(default=4.0, metadata={"help": "how long somebody speaks at a time"})
-
-    def __post_init__(self) -> None:
-        for knob in fields(self):
-            if not 0 < (value := getattr(self, knob.name)) < float("inf"):
-                raise ConfigError(f"{knob.name} is {value}: give a number above 0")
 
 
 def resegment(

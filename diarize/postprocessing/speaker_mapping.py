@@ -11,10 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from diarize.clustering.linkage.sparse_linkage import group_means
-from diarize.core.vectors import unit_rows
+from diarize.core.vectors import group_means, unit_rows
 from diarize.embedding.windows import Windows
-from diarize.segmentation import Segmentation
+from diarize.segmentation.base import Segmentation
 
 __all__ = ["centroids", "local_labels"]
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from diarize.core.regions import Regions
 from diarize.core.turns import Turn
 from diarize.embedding.windows import Windows
 from encoder.common.units import samples_to_seconds
@@ -17,10 +18,7 @@ __all__ = [
     "speaker_names",
     "turn_numbers",
     "turn_numbers_of_regions",
-    "united",
 ]
-
-Regions = Sequence[NDArray[np.int64]]
 
 
 def speaker_names(labels: NDArray[np.int64]) -> list[str]:
@@ -90,16 +88,6 @@ def turn_numbers_of_regions(
         inside = (at >= 0) & (middle[some] < order[own[np.maximum(at, 0)], 1])
         found[some[inside]] = own[at[inside]]
     return found
-
-
-def united(regions: Regions) -> NDArray[np.int64]:
-    """The regions (n, 2) of several speakers as those of one, sorted and not touching."""
-    spans = np.concatenate([np.zeros((0, 2), np.int64), *regions])
-    spans = spans[np.argsort(spans[:, 0], kind="stable")]
-    ends = np.maximum.accumulate(spans[:, 1])
-    begins = np.concatenate([[True], spans[1:, 0] > ends[:-1]])[: len(spans)]
-    last = np.concatenate([begins[1:], [True]])[: len(spans)]
-    return np.stack([spans[begins, 0], ends[last]], axis=1)
 
 
 def _in_order(regions: Regions) -> NDArray[np.int64]:

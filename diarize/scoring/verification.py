@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from diarize.formats.trial_lists import Trials
 from encoder.errors import CorpusError
 from encoder.evaluation.bootstrap import Interval, interval_of, resample_trials
-from encoder.evaluation.metrics import eer, min_dcf, pair_similarities
+from encoder.evaluation.metrics import eer, min_dcf
+from encoder.evaluation.trials import pair_similarities
 
 if TYPE_CHECKING:
     from encoder.inference.extraction import CropVectors, WindowEmbedder

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from diarize.segmentation import Segmentation
+from diarize.segmentation.base import Segmentation
 from diarize.segmentation.chunk_stream import Chunk, mean_over_chunks
 from diarize.segmentation.hysteresis import HysteresisConfig, binarize
 from encoder.common.parallel import in_threads

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from diarize.segmentation import recut
+from diarize.segmentation.base import recut
 from encoder.features.log_mel import LogMel
 
 __all__ = ["Chunk", "mean_over_chunks", "stream_chunks", "stream_waves"]

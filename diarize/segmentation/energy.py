@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from diarize.segmentation import Segmentation, Segmenter, recut
+from diarize.segmentation.base import Segmentation, Segmenter, recut
 from diarize.segmentation.hysteresis import HysteresisConfig, binarize
 from encoder.common.units import SAMPLE_RATE
 from encoder.errors import ConfigError

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from diarize.segmentation import Segmentation, Segmenter
+from diarize.segmentation.base import Segmentation, Segmenter
 from diarize.segmentation.chunk_inference import CHUNK_S, ChunkedConfig, segment_chunks
 from diarize.segmentation.chunk_stream import Chunk, stream_chunks
 from diarize.segmentation.hysteresis import HysteresisConfig

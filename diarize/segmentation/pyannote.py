@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from diarize.segmentation import Segmentation, Segmenter
+from diarize.segmentation.base import Segmentation, Segmenter
 from diarize.segmentation.chunk_inference import ChunkedConfig, segment_chunks
 from diarize.segmentation.chunk_stream import Chunk, stream_waves
 from diarize.segmentation.onnx_network import CHUNK, FRAME, ChunkNetwork

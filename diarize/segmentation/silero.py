@@ -16,7 +16,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from diarize.segmentation import Segmentation, Segmenter, recut
+from diarize.segmentation.base import Segmentation, Segmenter, recut
 from diarize.segmentation.hysteresis import HysteresisConfig, binarize
 from diarize.segmentation.silero_network import CONTEXT, HOP, fastest_exact
 

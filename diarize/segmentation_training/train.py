@@ -18,22 +18,20 @@ from torch import Tensor
 from diarize.segmentation.network.network import SegmentationNetwork, SegmentationNetworkConfig
 from diarize.segmentation.network.powerset import Powerset
 from diarize.segmentation.network.weights import DEFAULT, load_network, save_network
-from diarize.segmentation_training.batches import (
-    ChunkBatches,
-    PowersetObjective,
-    SegmentationPlan,
-)
+from diarize.segmentation_training.batches import ChunkBatches
+from diarize.segmentation_training.config import SegmentationPlan
+from diarize.segmentation_training.objective import PowersetObjective
 from diarize.segmentation_training.speaker_loss import VoiceTerm
 from diarize.segmentation_training.validation import ReferenceChunk, validate
 from diarize.simulation.labelled_chunk import ChunkSource
 from encoder.common.atomic_files import replacing
 from encoder.common.config import to_mapping
 from encoder.errors import BackendUnavailable, CheckpointError, ConfigError
-from encoder.speaker_training.train import Reporter
 from encoder.training.checkpointing import load_parts, read_checkpoint
 from encoder.training.distributed import make_engine
 from encoder.training.loop import fit
 from encoder.training.plot_curves import draw_curves
+from encoder.training.reporter import Reporter
 
 __all__ = ["checkpoint_network", "powerset_of", "start_network", "train_segmentation"]
 

@@ -19,7 +19,8 @@ from torch import Tensor, nn
 from diarize.audio.level import level_out
 from diarize.core.turns import Turn
 from diarize.segmentation.network.powerset import Powerset
-from diarize.segmentation_training.batches import FRAME, centred
+from diarize.segmentation_training.batches import centred
+from diarize.segmentation_training.config import FRAME
 from encoder.common.units import SAMPLE_RATE, seconds_to_samples
 from encoder.features.log_mel import LogMel
 

@@ -16,7 +16,6 @@ import torch
 from torch import Tensor
 
 from encoder.audio.load import load_audio
-from encoder.data.manifest import Utterance
 from encoder.errors import ToolkitError
 from encoder.features.log_mel import LogMel
 
@@ -48,7 +47,7 @@ def room_kernel(impulse: Tensor, *, frames: int = ROOM_FRAMES) -> Tensor:
 
 
 def measured_rooms(
-    responses: Sequence[Utterance],
+    responses: Sequence[Path],
     *,
     frames: int = ROOM_FRAMES,
     on_left_out: Callable[[str], None] | None = None,
@@ -59,7 +58,7 @@ def measured_rooms(
     cannot be used, and why.
     """
     kernels = []
-    for path in dict.fromkeys(u.path for u in responses):
+    for path in dict.fromkeys(responses):
         found = _kernel_of(path, frames)
         if isinstance(found, Tensor):
             kernels.append(found)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
 from typing import Any
 
+from encoder.common.config import from_mapping
 from encoder.errors import BackendUnavailable, ConfigError
 
 __all__ = ["Registry"]
@@ -55,3 +57,19 @@ class Registry:
                 f"install it{', or choose one of ' + others if others else ''}"
             ) from error
         return getattr(module, class_name)
+
+    def build(self, name: str, groups: Mapping[str, Any], *, where: str) -> Any:
+        """Make the backend `name` with its own group of settings, whose keys are checked.
+
+        groups: settings by backend name, as in `where` of the configuration. Raises as `load` does,
+        and ConfigError for a group or a key that does not exist.
+        """
+        backend = self.load(name)
+        for group, values in groups.items():
+            self.check(group)
+            if not isinstance(values, Mapping):
+                raise ConfigError(
+                    f"'{where}.{group}' is a group of settings, not {values!r}: "
+                    f"write {where}.{group}.NAME=value"
+                )
+        return backend(from_mapping(backend.Config, groups.get(name, {}), where=f"{where}.{name}."))

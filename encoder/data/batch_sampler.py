@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -18,9 +19,18 @@ from encoder.augmentation.spectral import AugmentConfig, augment
 from encoder.data.feature_bank import FeatureBank
 from encoder.errors import CorpusError
 from encoder.features.log_mel import normalise
-from encoder.speaker_training.objectives import Batch
 
-__all__ = ["CropBatches", "SamplerConfig"]
+__all__ = ["Batch", "CropBatches", "SamplerConfig"]
+
+
+class Batch(NamedTuple):
+    """features (B, F, M) normalised log-mel; speakers and takes (B,) int64; teacher (B, D) unit
+    vectors, if there is one."""
+
+    features: Tensor
+    speakers: Tensor
+    takes: Tensor
+    teacher: Tensor | None = None
 
 
 @dataclass(frozen=True)

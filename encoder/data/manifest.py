@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
 from encoder.errors import CorpusError, FormatError
 
-__all__ = ["Utterance", "read_manifest", "split_validation"]
+__all__ = ["Utterance", "read_manifest"]
 
 _COLUMNS = ("path", "speaker", "dataset", "split", "recording", "seconds")
 
@@ -64,19 +63,3 @@ def _utterance(manifest: Path, line: int, row: dict[str, str | None]) -> Utteran
         )
     except ValueError as error:
         raise FormatError(f"{at} has {seconds!r} for seconds: give a number") from error
-
-
-def split_validation(
-    utterances: list[Utterance], *, share: float
-) -> tuple[list[Utterance], list[Utterance]]:
-    """Set aside about `share` of the speakers for validation, by a hash of their name.
-
-    The choice is stable: it does not depend on order, seed or the other speakers.
-    """
-
-    def held_back(speaker: str) -> bool:
-        digest = hashlib.sha256(speaker.encode()).digest()
-        return int.from_bytes(digest[:4], "big") < share * 2**32
-
-    train = [u for u in utterances if not held_back(u.speaker)]
-    return train, [u for u in utterances if held_back(u.speaker)]

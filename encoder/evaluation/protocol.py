@@ -22,13 +22,8 @@ from encoder.errors import CorpusError
 from encoder.evaluation.bootstrap import Interval, interval_of, resample_shares, resample_trials
 from encoder.evaluation.closed_set import ClosedSet, closed_set_ranks, draw_enrolments
 from encoder.evaluation.identification import identification_trials, recognised
-from encoder.evaluation.metrics import (
-    drawn_pairs,
-    eer,
-    min_dcf,
-    pair_similarities,
-    verification_trials,
-)
+from encoder.evaluation.metrics import eer, min_dcf
+from encoder.evaluation.trials import drawn_pairs, pair_similarities, verification_trials
 
 __all__ = [
     "MINIMUM_SPEAKERS",
@@ -106,7 +101,7 @@ def measure_by_dataset(
     """Measures of unit vectors (N, D), one for each of N utterances, by data set, and "mean".
 
     The mean of an accuracy is over the data sets that have it. most_pairs: of a data set with more
-    pairs of utterances, `encoder.evaluation.metrics.drawn_pairs` are the verification trials.
+    pairs of utterances, `encoder.evaluation.trials.drawn_pairs` are the verification trials.
     CorpusError if no data set has enough speakers.
     """
     config = config or ProtocolConfig()

@@ -25,9 +25,10 @@ from encoder.errors import ConfigError, CorpusError
 from encoder.features.log_mel import FeatureConfig
 from encoder.hub.weights_file import save_weights
 from encoder.speaker_training.config import TrainPlan
-from encoder.speaker_training.train import Reporter, load_network, open_corpus, run_phases
+from encoder.speaker_training.train import load_network, open_corpus, run_phases
 from encoder.speaker_training.validation import bank_embeddings, eer_by_dataset
 from encoder.training.distributed import SingleEngine
+from encoder.training.reporter import Reporter
 
 __all__ = ["Candidate", "Finetuned", "best_of", "finetune", "hold_back"]
 

@@ -12,49 +12,25 @@ batch, from the other workers' batches, and from a history of past embeddings, i
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import torch
 from torch import Tensor, nn
 
+from encoder.data.batch_sampler import Batch
 from encoder.errors import ConfigError
 from encoder.losses.distillation import TeacherTerm, relation_loss, teacher_loss, teacher_projection
 from encoder.losses.memory_bank import EmbeddingHistory, select_batch
 from encoder.losses.mining import Strategy, Triplets, mine_triplets
+from encoder.losses.triplet import cosine_triplet_loss
 from encoder.speaker_training.collapse_detector import CollapseWatch
 from encoder.training.distributed import Engine
 
 __all__ = [
-    "Batch",
     "SoftmaxObjective",
     "TripletObjective",
-    "cosine_triplet_loss",
     "relation_loss",
     "teacher_loss",
     "teacher_projection",
 ]
-
-
-class Batch(NamedTuple):
-    """features (B, F, M) normalised log-mel; speakers and takes (B,) int64; teacher (B, D) unit
-    vectors, if there is one."""
-
-    features: Tensor
-    speakers: Tensor
-    takes: Tensor
-    teacher: Tensor | None = None
-
-
-def cosine_triplet_loss(embeddings: Tensor, triplets: Triplets, *, margin: float) -> Tensor:
-    """Mean of max(0, cos(a, n) - cos(a, p) + margin) over the triplets; a scalar.
-
-    embeddings (N, D) of unit norm; with a pool, cat([embeddings, pool]), whose rows the triplets
-    name. No triplets give 0 that still carries a gradient (of zeros).
-    """
-    if len(triplets.anchors) == 0:
-        return embeddings.sum() * 0.0
-    a, p, n = (embeddings[rows] for rows in triplets)
-    return torch.relu((a * n).sum(dim=1) - (a * p).sum(dim=1) + margin).mean()
 
 
 class SoftmaxObjective(nn.Module):

@@ -6,12 +6,10 @@ Into the run's folder go the resolved plan, for each phase its checkpoints and m
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -23,8 +21,9 @@ from encoder.common.config import to_mapping
 from encoder.data.batch_sampler import CropBatches
 from encoder.data.corpora import read_corpus
 from encoder.data.feature_bank import FeatureBank, bank_of
-from encoder.data.manifest import Utterance, split_validation
+from encoder.data.manifest import Utterance
 from encoder.data.noise_corpus import read_acoustics
+from encoder.data.splits import split_validation
 from encoder.errors import BackendUnavailable, ConfigError, CorpusError
 from encoder.features.log_mel import FeatureConfig
 from encoder.hub.paths import find_weights
@@ -38,10 +37,10 @@ from encoder.speaker_training.validation import MINIMUM_SPEAKERS, eer_by_dataset
 from encoder.training.distributed import Engine, make_engine
 from encoder.training.loop import FitConfig, FitResult, fit
 from encoder.training.plot_curves import draw_curves
+from encoder.training.reporter import Reporter
 
 __all__ = [
     "Corpus",
-    "Reporter",
     "load_network",
     "open_corpus",
     "read_teacher",
@@ -50,24 +49,6 @@ __all__ = [
 ]
 
 CROP_FRAMES = 160  # of the validation: 1.6 s, the window of diarization
-
-
-class Reporter(Protocol):
-    """Where a run tells how it goes."""
-
-    def say(self, sentence: str) -> None:
-        """Something the user may want to know."""
-        ...
-
-    def warn(self, sentence: str) -> None:
-        """Something the user should know."""
-        ...
-
-    def bar(
-        self, title: str, total: int
-    ) -> contextlib.AbstractContextManager[Callable[[int, dict[str, float]], None]]:
-        """A bar that is moved by (done, measured)."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -129,7 +110,7 @@ def open_corpus(
     sounds = read_acoustics(data, kinds=("noise", "music", "rir"))
     noises = [sound for sound in sounds if sound.speaker != "rir"]
     responses = [sound for sound in sounds if sound.speaker == "rir"]
-    rooms = measured_rooms(responses, on_left_out=report.say)
+    rooms = measured_rooms([u.path for u in responses], on_left_out=report.say)
     if not noises:
         report.say(f"no background sounds in {str(data)!r}: training without added noise")
     return Corpus(

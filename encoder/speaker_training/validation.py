@@ -13,8 +13,9 @@ from torch import nn
 
 from encoder.data.feature_bank import FeatureBank
 from encoder.errors import CorpusError
-from encoder.evaluation.metrics import eer, verification_trials
+from encoder.evaluation.metrics import eer
 from encoder.evaluation.protocol import MINIMUM_SPEAKERS, large_sets
+from encoder.evaluation.trials import verification_trials
 from encoder.features.log_mel import normalise
 
 __all__ = ["bank_embeddings", "eer_by_dataset"]

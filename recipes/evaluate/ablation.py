@@ -27,8 +27,9 @@ from rich.table import Table
 
 from diarize.core.files import write_atomic
 from diarize.embedding.embedders import load_embedder
-from diarize.pipeline.config import DiarizeConfig, build_backend, load_config
-from diarize.segmentation import SEGMENTERS, Segmenter
+from diarize.pipeline.config import DiarizeConfig, load_config
+from diarize.segmentation import SEGMENTERS
+from diarize.segmentation.base import Segmenter
 from diarize.simulation.conversation_style import STYLES
 from encoder.errors import BackendUnavailable, CheckpointError, ToolkitError
 from recipes.evaluate.ablation_rows import DEFAULT, ROWS, Outcome, Voice, hear, outcome, total
@@ -139,7 +140,7 @@ def _segmenters(
     """One after another; what is not there may be absent, if it was not asked for."""
     for name in asked or [name for name in SEGMENTERS.names() if name != BASELINE]:
         try:
-            built = build_backend(SEGMENTERS, name, plan.segmentation, where="segmentation")
+            built = SEGMENTERS.build(name, plan.segmentation, where="segmentation")
         except (BackendUnavailable, CheckpointError) as error:
             if asked:
                 raise

@@ -13,10 +13,10 @@ from diarize.audio.recording import open_recording
 from diarize.clustering import CLUSTERERS
 from diarize.core.turns import Turn
 from diarize.embedding.embedders import Embedder
-from diarize.pipeline.config import build_backend, load_config
+from diarize.pipeline.config import load_config
 from diarize.pipeline.diarizer import Diarizer, Prepared
 from diarize.scoring.report import RecordingScore, ScoreReport, score_recording
-from diarize.segmentation import Segmentation, Segmenter
+from diarize.segmentation.base import Segmentation, Segmenter
 from encoder.calibration.score_calibration import find_calibration
 from recipes.shared.conversations import Conversation
 
@@ -63,9 +63,7 @@ class Voice:
     def diarizer(self, segmenter: Segmenter, more: Sequence[str] = ()) -> Diarizer:
         """Of those settings and `more`; the embedder is not loaded again."""
         config = replace(load_config(None, [*self.settings, *more]), embedder=self.name)
-        clusterer = build_backend(
-            CLUSTERERS, config.clusterer, config.clustering, where="clustering"
-        )
+        clusterer = CLUSTERERS.build(config.clusterer, config.clustering, where="clustering")
         calibration = find_calibration(self.embedder.fingerprint)
         return Diarizer(config, segmenter, self.embedder, clusterer, calibration)
 

@@ -30,7 +30,6 @@ from encoder.data.corpora import read_corpus
 from encoder.data.manifest import Utterance
 from encoder.errors import CorpusError, ToolkitError
 from encoder.evaluation.det_plot import draw_det
-from encoder.evaluation.metrics import verification_trials
 from encoder.evaluation.protocol import (
     MINIMUM_SPEAKERS,
     Measures,
@@ -38,6 +37,7 @@ from encoder.evaluation.protocol import (
     large_sets,
     measure_by_dataset,
 )
+from encoder.evaluation.trials import verification_trials
 from encoder.inference.extraction import CROPS_S
 from recipes.shared.embedders import (
     CorpusFolder,

@@ -29,10 +29,11 @@ from rich.table import Table
 from diarize.core.files import write_atomic
 from diarize.embedding.clip_embedding import Voices
 from diarize.embedding.embedders import load_embedder
+from diarize.gallery.config import NamingConfig
 from diarize.gallery.enrolment import EnrolmentConfig, clip_sound
-from diarize.gallery.identification import NamingConfig, judge_voices
+from diarize.gallery.identification import judge_voices
 from diarize.gallery.schema import Person, Sound
-from diarize.pipeline.config import DiarizeConfig, build_backend
+from diarize.pipeline.config import DiarizeConfig
 from diarize.segmentation import SEGMENTERS
 from encoder.audio.load import load_audio
 from encoder.calibration.score_calibration import Calibration, find_calibration
@@ -88,7 +89,7 @@ def main(
                 f"there is no calibration of {name!r} ({loaded.fingerprint}): make one with "
                 f"`make calibrate WEIGHTS={name}`"
             )
-        voices = Voices(build_backend(SEGMENTERS, plan.segmenter, {}, where="segmentation"), loaded)
+        voices = Voices(SEGMENTERS.build(plan.segmenter, {}, where="segmentation"), loaded)
         clips, talks = _clips(data, voices), _conversations(data, voices)
         rows = [
             {"min_probability": p, **_score(clips, talks, calibration, p)} for p in PROBABILITIES

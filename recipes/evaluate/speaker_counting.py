@@ -28,12 +28,13 @@ from rich.console import Console
 from rich.table import Table
 
 from diarize.clustering.agglomerative import Agglomerative, AgglomerativeConfig
-from diarize.clustering.api import Clusterer, SpeakerCount, cluster
+from diarize.clustering.api import SpeakerCount, cluster
+from diarize.clustering.base import Clusterer
 from diarize.clustering.count_enforcement import dissolve, merge_alike
 from diarize.clustering.hdbscan import Hdbscan, HdbscanConfig
 from diarize.clustering.linkage.average_linkage import average_tree, cut_tree
-from diarize.clustering.linkage.sparse_linkage import group_means
 from diarize.core.files import write_atomic
+from diarize.core.vectors import group_means
 from diarize.embedding.windows import Windows
 from diarize.pipeline.config import load_config
 from diarize.pipeline.diarizer import Diarizer

@@ -10,7 +10,8 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from encoder.data.manifest import Utterance, split_validation
+from encoder.data.manifest import Utterance
+from encoder.data.splits import split_validation
 from encoder.errors import BackendUnavailable, CheckpointError, ToolkitError
 from encoder.hub.paths import DEFAULT
 from encoder.inference.extraction import LONGEST_S, CropVectors, WindowEmbedder, crop_vectors

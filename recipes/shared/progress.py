@@ -18,7 +18,7 @@ _SHOWN = {
 
 
 class Terminal:
-    """Sentences and bars on standard error (an `encoder.speaker_training.train.Reporter`)."""
+    """Sentences and bars on standard error (an `encoder.training.reporter.Reporter`)."""
 
     def __init__(self) -> None:
         first = os.environ.get("LOCAL_RANK", "0") == "0"  # one of several workers speaks

@@ -16,7 +16,7 @@ import torch
 import typer
 
 from diarize.segmentation.network.weights import save_network
-from diarize.segmentation_training.batches import SegmentationPlan
+from diarize.segmentation_training.config import SegmentationPlan
 from diarize.segmentation_training.train import checkpoint_network, train_segmentation
 from diarize.segmentation_training.validation import ReferenceChunk, cut_chunks
 from diarize.simulation.acoustics import Acoustics

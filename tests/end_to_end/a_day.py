@@ -18,7 +18,7 @@ from diarize.audio.recording import Recording
 from diarize.clustering.agglomerative import Agglomerative
 from diarize.pipeline.config import DiarizeConfig
 from diarize.pipeline.diarizer import Diarizer
-from diarize.segmentation import Segmentation, Segmenter
+from diarize.segmentation.base import Segmentation, Segmenter
 
 BLOCK = 30 * 16_000
 VOICES = np.linalg.qr(np.random.default_rng(0).standard_normal((64, 64)))[0][:12]

@@ -108,7 +108,8 @@ def test_real_voices_are_told_apart_at_the_defaults(tmp_path):
         pytest.skip("the corpus is not beside the repository (../shared/corpus)")
     from diarize.clips.group import group_clips
     from diarize.scoring.clustering_metrics import score_clusters
-    from encoder.data.manifest import read_manifest, split_validation
+    from encoder.data.manifest import read_manifest
+    from encoder.data.splits import split_validation
 
     train = [u for u in read_manifest(CORPUS / "manifest.tsv") if u.split == "train"]
     _, kept = split_validation(train, share=0.04)

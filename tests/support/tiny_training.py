@@ -8,8 +8,9 @@ from dataclasses import replace
 
 import torch
 
+from encoder.data.batch_sampler import Batch
 from encoder.models.rescnn import ResCNN, ResCNNConfig
-from encoder.speaker_training.objectives import Batch, SoftmaxObjective, TripletObjective
+from encoder.speaker_training.objectives import SoftmaxObjective, TripletObjective
 from encoder.training.loop import FitConfig, fit
 
 CONFIG = FitConfig(steps=12, warmup_steps=3, checkpoint_every_s=-1.0, learning_rate=1e-2)

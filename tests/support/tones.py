@@ -17,7 +17,7 @@ import soundfile
 import torch
 
 from diarize.embedding.clip_embedding import VoiceConfig, Voices
-from diarize.segmentation import Segmentation, Segmenter
+from diarize.segmentation.base import Segmentation, Segmenter
 
 __all__ = ["BandEmbedder", "LoudSegmenter", "blocks_of", "tone_voices", "write_tone"]
 

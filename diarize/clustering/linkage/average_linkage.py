@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.cluster.hierarchy import linkage
 
+from diarize.core.vectors import Labels, Vectors
+
 __all__ = ["APART", "average_tree", "cosine_distances", "cut_tree"]
 
-Vectors = NDArray[np.floating]
-Labels = NDArray[np.int64]
 
 BLOCK_ROWS = 256
 APART = 3.0  # is added to the height of a merge that is forbidden: more than any distance

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from diarize.core.vectors import Vectors
 from encoder.errors import BackendUnavailable
 
 __all__ = ["check_neighbours", "nearest_neighbours"]
 
-Vectors = NDArray[np.floating]
 
 EXACT_ROWS = 12_000  # all pairs take two seconds
 BLOCK_ROWS = 1_024

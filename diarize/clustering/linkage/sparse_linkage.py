@@ -19,13 +19,16 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from diarize.clustering.linkage.nearest_neighbours import EXACT_ROWS, nearest_neighbours
+from diarize.core.vectors import Labels, Vectors
 
-__all__ = ["group_means", "merge_graph", "merge_groups"]
+__all__ = [
+    "Labels",
+    "Vectors",
+    "merge_graph",
+    "merge_groups",
+]
 
-Vectors = NDArray[np.floating]
 Similar = NDArray[np.floating]
-Labels = NDArray[np.int64]
-
 LOOKUPS = 20  # of the nearest means, at most
 TOO_FEW = 0.001  # of the groups merged: another lookup is not worth its time
 BLOCK_PAIRS = 16_384
@@ -83,14 +86,6 @@ def _without_copies(unit: Vectors) -> tuple[Vectors, Labels]:
     if len(number) == len(rows):
         return rows, group
     return rows[np.unique(group, return_index=True)[1]], group
-
-
-def group_means(unit: Vectors, labels: Labels, K: int) -> Vectors:
-    """Mean vectors (K, D) of the rows (N, D) labelled 0..K-1; rows labelled -1 are in none."""
-    rows = np.flatnonzero(labels >= 0)
-    shares = (1 / np.maximum(np.bincount(labels[rows], minlength=K), 1)).astype(unit.dtype)
-    entries = (shares[labels[rows]], (labels[rows], rows))
-    return np.asarray(csr_matrix(entries, shape=(K, len(unit))) @ unit)
 
 
 def _candidates(found: Labels, similar: Similar, min_similarity: float) -> tuple[Labels, Similar]:

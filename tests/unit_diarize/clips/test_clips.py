@@ -13,14 +13,9 @@ import numpy as np
 import pytest
 
 from diarize.clips.cache import ClipCache
-from diarize.clips.cluster import (
-    Clip,
-    cluster_clips,
-    embed_clips,
-    find_clips,
-    least_similarity,
-    pick_clusterer,
-)
+from diarize.clips.cluster import cluster_clips, least_similarity, pick_clusterer
+from diarize.clips.embed import Clip, embed_clips
+from diarize.clips.find import find_clips
 from diarize.clustering.api import SpeakerCount
 from diarize.embedding.clip_embedding import Voices
 from encoder.calibration.score_calibration import Calibration
@@ -211,7 +206,7 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path):
     code = """
 import os, signal, sys
 from pathlib import Path
-from diarize.clips.cluster import embed_clips
+from diarize.clips.embed import embed_clips
 from diarize.clips import cache as clip_cache
 from tests.support.tones import tone_voices
 clip_cache.COMMIT_EVERY_S = 0

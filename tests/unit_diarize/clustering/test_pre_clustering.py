@@ -15,8 +15,8 @@ from diarize.clustering import pre_clustering as reduction
 from diarize.clustering.agglomerative import Agglomerative, AgglomerativeConfig
 from diarize.clustering.api import SpeakerCount, cluster
 from diarize.clustering.linkage.average_linkage import average_tree, cosine_distances, cut_tree
-from diarize.clustering.linkage.sparse_linkage import group_means
 from diarize.clustering.pre_clustering import reduce_rows
+from diarize.core.vectors import group_means
 from tests.contracts.test_clusterers import same_partition
 
 

@@ -10,7 +10,6 @@ import pytest
 import torch
 
 from diarize.embedding.clip_embedding import VoiceConfig, Voices
-from diarize.pipeline.config import build_backend
 from diarize.segmentation import SEGMENTERS
 from diarize.segmentation.energy import EnergyConfig, EnergySegmenter
 from encoder.errors import AudioError, ConfigError
@@ -160,5 +159,5 @@ def test_lengths_that_cannot_be(wrong):
     ],
 )
 def test_clips_embedded_by_earlier_versions_are_found_again(name, stored):
-    segmenter = build_backend(SEGMENTERS, name, {}, where="segmentation")
+    segmenter = SEGMENTERS.build(name, {}, where="segmentation")
     assert Voices(segmenter, BandEmbedder()).recipe == stored

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from diarize.gallery.config import NamingConfig
 from diarize.gallery.identification import (
     Match,
-    NamingConfig,
     agreement,
     judge_voices,
     name_speakers,

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from diarize.gallery.config import NamingConfig
 from diarize.gallery.gallery import Gallery
-from diarize.gallery.identification import NamingConfig, judge_voices, name_speakers
+from diarize.gallery.identification import judge_voices, name_speakers
 from diarize.gallery.schema import Sound
 from diarize.gallery.unknown_speakers import link_strangers
 from encoder.calibration.score_calibration import Calibration

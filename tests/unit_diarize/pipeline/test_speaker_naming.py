@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from diarize.embedding.windows import cut_windows
+from diarize.gallery.config import NamingConfig
 from diarize.gallery.gallery import Gallery
-from diarize.gallery.identification import NamingConfig
 from diarize.gallery.schema import Sound
 from diarize.pipeline.config import DiarizeConfig
 from diarize.pipeline.result import DiarizationResult

@@ -17,7 +17,7 @@ from diarize.postprocessing.aggregation import (
 )
 from diarize.postprocessing.config import StitchConfig
 from diarize.postprocessing.speaker_mapping import local_labels
-from diarize.segmentation import Segmentation
+from diarize.segmentation.base import Segmentation
 from encoder.errors import ConfigError
 
 HOP = 320

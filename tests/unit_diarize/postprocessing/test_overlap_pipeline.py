@@ -14,7 +14,7 @@ from diarize.gallery.identification import Naming
 from diarize.pipeline.config import DiarizeConfig
 from diarize.pipeline.diarizer import Diarizer
 from diarize.postprocessing.config import StitchConfig
-from diarize.segmentation import Segmentation, Segmenter
+from diarize.segmentation.base import Segmentation, Segmenter
 from encoder.calibration.score_calibration import Calibration
 from tests.support.tones import BandEmbedder
 

@@ -9,7 +9,8 @@ import pytest
 
 from diarize.embedding.windows import WindowConfig, Windows, cut_windows
 from diarize.postprocessing import resegmentation
-from diarize.postprocessing.resegmentation import ResegmentationConfig, resegment
+from diarize.postprocessing.config import ResegmentationConfig
+from diarize.postprocessing.resegmentation import resegment
 from encoder.errors import ConfigError
 
 D = 64

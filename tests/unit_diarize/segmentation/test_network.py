@@ -11,15 +11,9 @@ from diarize.core.turns import Turn
 from diarize.segmentation.network.network import SegmentationNetwork, SegmentationNetworkConfig
 from diarize.segmentation.network.powerset import IGNORED, Powerset
 from diarize.segmentation.network.weights import load_network, save_network
-from diarize.segmentation_training.batches import (
-    Batch,
-    BatchConfig,
-    ChunkBatches,
-    PowersetObjective,
-    SegmentationPlan,
-    centred,
-    most_speaking,
-)
+from diarize.segmentation_training.batches import Batch, ChunkBatches, centred, most_speaking
+from diarize.segmentation_training.config import BatchConfig, SegmentationPlan
+from diarize.segmentation_training.objective import PowersetObjective
 from diarize.segmentation_training.speaker_loss import VoiceTermConfig
 from diarize.segmentation_training.train import (
     checkpoint_network,

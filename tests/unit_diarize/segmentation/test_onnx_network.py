@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 
-from diarize.pipeline.config import build_backend
 from diarize.segmentation import SEGMENTERS
 from diarize.segmentation.chunk_stream import stream_waves
 from diarize.segmentation.onnx_network import ChunkModel, ChunkNetwork
@@ -88,7 +87,7 @@ def test_regions_are_where_the_mean_probability_is_high(model):
     plain = {"min_speech_s": 0.0, "min_silence_s": 0.0, "padding_s": 0.0}
     middle = float(np.median(mean))
     config = {"model": str(model), "hysteresis": {"onset": middle, "offset": middle, **plain}}
-    segmenter = build_backend(SEGMENTERS, "pyannote", {"pyannote": config}, where="segmentation")
+    segmenter = SEGMENTERS.build("pyannote", {"pyannote": config}, where="segmentation")
     speech = np.zeros(750, np.bool_)
     for start, end in segmenter(wave).regions:
         speech[start // 320 : end // 320] = True

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from diarize.segmentation_training.batches import SegmentationPlan
+from diarize.segmentation_training.config import SegmentationPlan
 from diarize.segmentation_training.speaker_loss import VoiceTerm, VoiceTermConfig
 from diarize.segmentation_training.train import train_segmentation
 from encoder.errors import ConfigError

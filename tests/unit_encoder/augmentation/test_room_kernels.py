@@ -151,7 +151,7 @@ def test_files_become_kernels_or_are_left_out(tmp_path):
     names = ["hall.wav", "hall.wav", "silent.wav", "broken.wav", "absent.wav", "filter.wav"]
     files = [Utterance(tmp_path / n, "rir", "d", "noise", n, 0.0) for n in names]
     said = []
-    rooms = measured_rooms(files, frames=50, on_left_out=said.append)
+    rooms = measured_rooms([u.path for u in files], frames=50, on_left_out=said.append)
     assert rooms.shape == (1, 50, 64)
     torch.testing.assert_close(rooms[0], room_kernel(response(0.4, 0.0), frames=50))
     assert [name for sentence in said for name in names[2:] if name in sentence] == names[2:]

@@ -10,9 +10,10 @@ import pytest
 import soundfile
 
 from encoder.audio.media_files import MEDIA_SUFFIXES, media_below
-from encoder.data.corpora import LAYOUTS, layout_of, read_corpus, split_speakers
+from encoder.data.corpora import LAYOUTS, layout_of, read_corpus
 from encoder.data.feature_bank import bank_of
 from encoder.data.manifest import Utterance
+from encoder.data.splits import split_speakers
 from encoder.errors import ConfigError, CorpusError, FormatError
 
 
@@ -303,7 +304,7 @@ def test_held_out_speakers_depend_on_their_name_alone():
 
 def test_held_out_and_validation_speakers_are_chosen_independently():
     """Were they not, the ones nearest to the edge would all be held out before validation."""
-    from encoder.data.manifest import split_validation
+    from encoder.data.splits import split_validation
 
     train = [u for u in split_speakers(spoken(f"s{i}" for i in range(2000))) if u.split == "train"]
     assert 30 < len({u.speaker for u in split_validation(train, share=0.04)[1]}) < 120

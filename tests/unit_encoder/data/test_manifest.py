@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from encoder.data.manifest import Utterance, read_manifest, split_validation
+from encoder.data.manifest import Utterance, read_manifest
+from encoder.data.splits import split_validation
 from encoder.errors import CorpusError, FormatError
 
 HEAD = "dataset\tspeaker\tpath\tseconds\tsplit\trecording\n"

@@ -7,14 +7,8 @@ import pytest
 from sklearn.metrics import roc_curve
 
 from encoder.errors import ConfigError, CorpusError
-from encoder.evaluation.metrics import (
-    drawn_pairs,
-    eer,
-    identification_accuracy,
-    min_dcf,
-    pair_similarities,
-    verification_trials,
-)
+from encoder.evaluation.metrics import eer, identification_accuracy, min_dcf
+from encoder.evaluation.trials import drawn_pairs, pair_similarities, verification_trials
 
 
 def trials(seed, *, ties):

@@ -3,14 +3,14 @@
 import pytest
 import torch
 
+from encoder.data.batch_sampler import Batch
 from encoder.errors import ConfigError
 from encoder.losses.memory_bank import EmbeddingHistory
 from encoder.losses.mining import Triplets, mine_triplets
+from encoder.losses.triplet import cosine_triplet_loss
 from encoder.speaker_training.objectives import (
-    Batch,
     SoftmaxObjective,
     TripletObjective,
-    cosine_triplet_loss,
     relation_loss,
     teacher_loss,
     teacher_projection,

@@ -15,16 +15,13 @@ import pytest
 import torch
 from torch import nn
 
+from encoder.data.batch_sampler import Batch
 from encoder.errors import BackendUnavailable, CheckpointError, ConfigError, ToolkitError
 from encoder.losses.memory_bank import EmbeddingHistory
 from encoder.losses.mining import mine_triplets
+from encoder.losses.triplet import cosine_triplet_loss
 from encoder.models.rescnn import ResCNN, ResCNNConfig
-from encoder.speaker_training.objectives import (
-    Batch,
-    SoftmaxObjective,
-    TripletObjective,
-    cosine_triplet_loss,
-)
+from encoder.speaker_training.objectives import SoftmaxObjective, TripletObjective
 from encoder.training.distributed import EngineConfig, SingleEngine, make_engine, serve_cpu
 from encoder.training.loop import FitConfig, fit
 
