@@ -71,12 +71,12 @@ def enroll(
 ) -> None:
     """Make a voice known: add files of one person to the gallery."""
     from diarize.cli.console import interruptible, tell
-    from diarize.gallery.enrolment import EnrolmentConfig, clip_sound, sounds_mixed
+    from diarize.gallery.enrolment import EnrollmentConfig, clip_sound, sounds_mixed
     from diarize.gallery.enrolment import enroll as enroll_sounds
     from diarize.gallery.names import clean_name, shown
 
     name = clean_name(name)
-    config = EnrolmentConfig() if min_speech is None else EnrolmentConfig(min_speech_s=min_speech)
+    config = EnrollmentConfig() if min_speech is None else EnrollmentConfig(min_speech_s=min_speech)
     check_files(files)
     with (
         interruptible("nobody was enrolled"),

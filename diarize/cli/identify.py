@@ -17,7 +17,7 @@ from encoder.errors import AudioError, ConfigError, StoreError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from diarize.embedding.clip_embedding import ClipVoice
+    from diarize.embedding.clip_embedding import ClipEmbedding
     from diarize.gallery.config import NamingConfig
     from diarize.gallery.schema import Person
     from encoder.calibration.score_calibration import Calibration
@@ -113,7 +113,7 @@ def identify(
 
 def _compared(
     path: Path,
-    voice: ClipVoice,
+    voice: ClipEmbedding,
     people: Sequence[Person],
     calibration: Calibration | None,
     rule: NamingConfig,

@@ -12,7 +12,7 @@ from diarize.segmentation import SEGMENTERS
 from encoder.errors import AudioError, ConfigError
 
 if TYPE_CHECKING:
-    from diarize.embedding.clip_embedding import Voices
+    from diarize.embedding.clip_embedding import ClipEmbedder
     from encoder.calibration.score_calibration import Calibration
 
 __all__ = ["check_files", "models"]
@@ -21,7 +21,9 @@ __all__ = ["check_files", "models"]
 @contextmanager
 def models(
     embedder: str | None, segmenter: str | None, *, shown: bool
-) -> Iterator[tuple[Voices, Calibration | None, str, Callable[[str, float, float | None], None]]]:
+) -> Iterator[
+    tuple[ClipEmbedder, Calibration | None, str, Callable[[str, float, float | None], None]]
+]:
     """For a block: (voices, the embedder's calibration, its name, what is told of progress)."""
     from diarize.cli.console import progress
     from diarize.pipeline.config import DiarizeConfig
@@ -31,13 +33,13 @@ def models(
     SEGMENTERS.check(segmenter or plan.segmenter)
     with progress(shown=shown) as on_stage:
         on_stage("load", 0, None)
-        from diarize.embedding.clip_embedding import Voices
+        from diarize.embedding.clip_embedding import ClipEmbedder
         from diarize.embedding.embedders import load_embedder
         from encoder.calibration.score_calibration import find_calibration
 
         loaded = load_embedder(used, device=plan.device)
         finder = SEGMENTERS.build(segmenter or plan.segmenter, {}, where="segmentation")
-        yield Voices(finder, loaded), find_calibration(loaded.fingerprint), used, on_stage
+        yield ClipEmbedder(finder, loaded), find_calibration(loaded.fingerprint), used, on_stage
 
 
 def check_files(files: list[Path]) -> None:

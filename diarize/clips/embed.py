@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from diarize.clips.cache import ClipCache, ClipKey, Heard
-from diarize.embedding.clip_embedding import Voices
+from diarize.embedding.clip_embedding import ClipEmbedder
 from encoder.errors import AudioError
 
 __all__ = ["Clip", "embed_clips"]
@@ -37,7 +37,7 @@ class Clip:
 
 def embed_clips(
     paths: Iterable[Path],
-    voices: Voices,
+    voices: ClipEmbedder,
     *,
     cache: ClipCache | None = None,
     workers: int | None = None,
@@ -92,7 +92,7 @@ def _look_up(cache: ClipCache | None, path: Path) -> tuple[ClipKey | None, Heard
         return None, None  # whoever decodes it will say why
 
 
-def _hear(path: Path, voices: Voices) -> tuple[Heard, bool]:
+def _hear(path: Path, voices: ClipEmbedder) -> tuple[Heard, bool]:
     """(what it gave, whether it could be read)."""
     try:
         if path.exists() and not path.is_file():  # a pipe would be waited for

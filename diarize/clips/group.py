@@ -19,7 +19,7 @@ from diarize.clips.embed import Clip, embed_clips
 from diarize.clips.find import find_clips
 from diarize.clustering.api import SpeakerCount
 from diarize.core.version import package_version
-from diarize.embedding.clip_embedding import VoiceConfig, Voices
+from diarize.embedding.clip_embedding import ClipEmbedder, ClipEmbeddingConfig
 from diarize.embedding.embedders import load_embedder
 from diarize.formats.clip_table import ClipRow, plural, rows_as_json, speaker_groups
 from diarize.segmentation import SEGMENTERS
@@ -38,7 +38,7 @@ class ClipsConfig:
     segmentation: dict[str, Any] = field(
         default_factory=dict, metadata={"help": "settings by segmenter name"}
     )
-    voice: VoiceConfig = field(default_factory=VoiceConfig)
+    voice: ClipEmbeddingConfig = field(default_factory=ClipEmbeddingConfig)
     embedder: str = field(default="deepspeaker-small", metadata={"help": "name or path; onnx:..."})
     device: str = field(default="auto", metadata={"help": "cpu, cuda or auto"})
     clusterer: str = field(
@@ -138,7 +138,7 @@ def group_clips(
     if config.min_similarity is None:
         least_similarity([], calibration, config.min_probability)
     segmenter = SEGMENTERS.build(config.segmenter, config.segmentation, where="segmentation")
-    voices = Voices(segmenter, embedder, config.voice)
+    voices = ClipEmbedder(segmenter, embedder, config.voice)
     warnings: list[str] = []
     with _cache(cache, voices, warnings.append) as known:
         clips = embed_clips(
@@ -175,7 +175,7 @@ def group_clips(
 
 @contextmanager
 def _cache(
-    path: Path | Literal[False] | None, voices: Voices, warn: Callable[[str], None]
+    path: Path | Literal[False] | None, voices: ClipEmbedder, warn: Callable[[str], None]
 ) -> Iterator[ClipCache | None]:
     if path is False:
         yield None

@@ -38,7 +38,7 @@ class AgglomerativeConfig:
     count_by: Literal["pairs", "silhouette", "eigengap", "distance"] = field(
         default="pairs", metadata={"help": "the rule that finds the number of speakers"}
     )
-    twin_ratio: float = field(
+    merge_ratio: float = field(
         default=0.7,
         metadata={
             "help": "count_by pairs: groups whose likeness to each other is this share of the "
@@ -48,13 +48,13 @@ class AgglomerativeConfig:
     max_distance: float = field(
         default=0.7, metadata={"help": "count_by distance: no merge beyond this (1 - cosine)"}
     )
-    most_tried: int = field(
+    max_speakers_tried: int = field(
         default=12, metadata={"help": "count_by silhouette and eigengap: most speakers looked for"}
     )
-    smallest_windows: int = field(
+    min_cluster_size: int = field(
         default=8, metadata={"help": "a group of fewer windows is no speaker by itself"}
     )
-    smallest_share: float = field(
+    min_cluster_share: float = field(
         default=0.01, metadata={"help": "nor is a group of a smaller share of all windows"}
     )
 
@@ -67,10 +67,12 @@ class AgglomerativeConfig:
     )
 
     def __post_init__(self) -> None:
-        if self.most_tried < 1:
-            raise ConfigError(f"most_tried is {self.most_tried}: give 1 or more")
-        if not 0 <= self.smallest_share < 1:
-            raise ConfigError(f"smallest_share is {self.smallest_share}: give 0 to less than 1")
+        if self.max_speakers_tried < 1:
+            raise ConfigError(f"max_speakers_tried is {self.max_speakers_tried}: give 1 or more")
+        if not 0 <= self.min_cluster_share < 1:
+            raise ConfigError(
+                f"min_cluster_share is {self.min_cluster_share}: give 0 to less than 1"
+            )
 
 
 class Agglomerative:
@@ -92,8 +94,8 @@ class Agglomerative:
             AgglomerativeConfig(
                 count_by="distance",
                 max_distance=1 - min_similarity,
-                smallest_windows=1,
-                smallest_share=0.0,
+                min_cluster_size=1,
+                min_cluster_share=0.0,
             )
         )
 
@@ -108,7 +110,9 @@ class Agglomerative:
         is counted or measured is so in rows all the same. Clusters with the two rows of one of the
         pairs (P, 2) are not merged, but for a count that is told."""
         tree = _Tree.grown(unit, group, pairs if self.config.apart_in_tree else None)
-        smallest = max(self.config.smallest_windows, round(self.config.smallest_share * len(unit)))
+        smallest = max(
+            self.config.min_cluster_size, round(self.config.min_cluster_share * len(unit))
+        )
         if count.exact is not None:
             return _cut_into(tree, count.exact, smallest)
         labels = self._count_and_cut(tree, smallest)
@@ -118,7 +122,7 @@ class Agglomerative:
 
     def _count_and_cut(self, tree: _Tree, smallest: int) -> NDArray[np.int64]:
         unit = tree.unit
-        most = min(self.config.most_tried, len(unit))
+        most = min(self.config.max_speakers_tried, len(unit))
         if self.config.count_by == "silhouette":
             return _cut_into(tree, count_by_silhouette(unit, tree.cut, most), smallest)
         if self.config.count_by == "eigengap":
@@ -128,10 +132,10 @@ class Agglomerative:
         cut = tree.cut_at(1 - pair_threshold(unit))
         labels = dissolve(unit, cut, smallest)
         if tree.pairs is None:
-            return merge_alike(unit, labels, self.config.twin_ratio)
+            return merge_alike(unit, labels, self.config.merge_ratio)
         stayed = labels == cut  # what is dissolved says nothing of where it went
         known = tree.pairs[stayed[tree.pairs].all(axis=1)]
-        return merge_alike(unit, labels, self.config.twin_ratio, known)
+        return merge_alike(unit, labels, self.config.merge_ratio, known)
 
 
 class _Tree(NamedTuple):

@@ -40,14 +40,14 @@ class GraphConfig:
             "groups that are hardly less alike than their own members are one speaker"
         },
     )
-    twin_ratio: float = field(
+    merge_ratio: float = field(
         default=0.7,
         metadata={"help": "how much less alike, as a share, where min_similarity is left out"},
     )
-    smallest_windows: int = field(
+    min_cluster_size: int = field(
         default=8, metadata={"help": "a group of fewer rows is no speaker by itself"}
     )
-    smallest_share: float = field(
+    min_cluster_share: float = field(
         default=0.01, metadata={"help": "nor is a group of a smaller share of all rows"}
     )
 
@@ -56,8 +56,10 @@ class GraphConfig:
             raise ConfigError(f"neighbours is {self.neighbours}: give 1 or more")
         if self.min_similarity is not None and not -1 <= self.min_similarity <= 1:
             raise ConfigError(f"min_similarity is {self.min_similarity}: give a cosine, -1 to 1")
-        if not 0 <= self.smallest_share < 1:
-            raise ConfigError(f"smallest_share is {self.smallest_share}: give 0 to less than 1")
+        if not 0 <= self.min_cluster_share < 1:
+            raise ConfigError(
+                f"min_cluster_share is {self.min_cluster_share}: give 0 to less than 1"
+            )
 
 
 class Graph:
@@ -73,7 +75,7 @@ class Graph:
     def for_clips(cls, min_similarity: float) -> Graph:
         """For a folder of clips, where a single clip may be a speaker."""
         return cls(
-            GraphConfig(min_similarity=min_similarity, smallest_windows=1, smallest_share=0.0)
+            GraphConfig(min_similarity=min_similarity, min_cluster_size=1, min_cluster_share=0.0)
         )
 
     @staticmethod
@@ -89,7 +91,9 @@ class Graph:
         told = self.config.min_similarity
         limit = pair_threshold(unit) if told is None else told
         labels = merge_graph(unit, neighbours=self.config.neighbours, min_similarity=limit)
-        smallest = max(self.config.smallest_windows, round(self.config.smallest_share * len(unit)))
+        smallest = max(
+            self.config.min_cluster_size, round(self.config.min_cluster_share * len(unit))
+        )
         if smallest > 1:
             labels = dissolve(unit, labels, smallest)
-        return merge_alike(unit, labels, self.config.twin_ratio) if told is None else labels
+        return merge_alike(unit, labels, self.config.merge_ratio) if told is None else labels

@@ -24,7 +24,7 @@ from encoder.audio.load import load_audio
 from encoder.common.units import SAMPLE_RATE, samples_to_seconds, seconds_to_samples
 from encoder.errors import ConfigError
 
-__all__ = ["ClipVoice", "VoiceConfig", "Voices"]
+__all__ = ["ClipEmbedder", "ClipEmbedding", "ClipEmbeddingConfig"]
 
 RECIPE = 1  # to be raised whenever a clip's vector is made in another way: caches know it by this
 # Caches hold digests of where a segmenter's class lived when they were first written.
@@ -32,7 +32,7 @@ _FIRST_HOME = {"diarize.segmentation.neural": "diarize.segmentation.neural.segme
 
 
 @dataclass(frozen=True)
-class VoiceConfig:
+class ClipEmbeddingConfig:
     """Lengths in seconds."""
 
     piece_s: float = field(default=4.0, metadata={"help": "the longest stretch with one vector"})
@@ -53,7 +53,7 @@ class VoiceConfig:
 
 
 @dataclass(frozen=True, eq=False)
-class ClipVoice:
+class ClipEmbedding:
     """One clip. Without a voice `pieces` is (0, D) and `vector` None.
 
     pieces: (P, D) unit vectors in time order. vector: (D,) unit. speech_s: seconds of speech that
@@ -69,15 +69,25 @@ class ClipVoice:
     warnings: list[str] = field(default_factory=list)
 
 
-class Voices:
+class _Stored:
+    """A config as caches have always spelled it, whatever its class is called."""
+
+    def __init__(self, config: ClipEmbeddingConfig) -> None:
+        self.config = config
+
+    def __repr__(self) -> str:
+        return repr(self.config).replace(type(self.config).__name__, "VoiceConfig", 1)
+
+
+class ClipEmbedder:
     """Ready-made parts; call it with one clip after another, from several threads if you like."""
 
     def __init__(
-        self, segmenter: Segmenter, embedder: Embedder, config: VoiceConfig | None = None
+        self, segmenter: Segmenter, embedder: Embedder, config: ClipEmbeddingConfig | None = None
     ) -> None:
         self.segmenter = segmenter
         self.embedder = embedder
-        self.config = config or VoiceConfig()
+        self.config = config or ClipEmbeddingConfig()
         self._segmenting = threading.Lock()  # a segmenter may keep its state in its model
 
     @property
@@ -90,12 +100,12 @@ class Voices:
         """A digest of all that makes the vector but the embedder: equal only for equal vectors."""
         kind = type(self.segmenter)
         parts = (
-            RECIPE, self.config, _FIRST_HOME.get(kind.__module__, kind.__module__),
+            RECIPE, _Stored(self.config), _FIRST_HOME.get(kind.__module__, kind.__module__),
             kind.__qualname__, getattr(self.segmenter, "config", None),
         )  # fmt: skip
         return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
-    def __call__(self, path: str | Path) -> ClipVoice:
+    def __call__(self, path: str | Path) -> ClipEmbedding:
         """Raises AudioError for a file that cannot be read as sound."""
         warnings: list[str] = []
         longest = seconds_to_samples(self.config.longest_s)
@@ -108,7 +118,7 @@ class Voices:
             warnings.append(f"heard only the first {self.config.longest_s:g} s")
         return replace(self.of_wave(wave), warnings=warnings)
 
-    def of_wave(self, wave: torch.Tensor) -> ClipVoice:
+    def of_wave(self, wave: torch.Tensor) -> ClipEmbedding:
         """The voice in a wave (T,)."""
         wave = level_out(wave)
         with self._segmenting:
@@ -118,12 +128,16 @@ class Voices:
         heard = _around(wave, regions, self.config)
         enough = speech_s >= self.config.shortest_s
         if not enough or len(heard) < self.embedder.minimum_samples:
-            return ClipVoice(np.zeros((0, 0), np.float32), None, speech_s, duration_s, heard[:0])
+            return ClipEmbedding(
+                np.zeros((0, 0), np.float32), None, speech_s, duration_s, heard[:0]
+            )
         pieces = self.embedder.embed_windows(heard, _pieces(len(heard), self.config))
-        return ClipVoice(pieces, unit_rows(pieces.mean(axis=0)), speech_s, duration_s, heard)
+        return ClipEmbedding(pieces, unit_rows(pieces.mean(axis=0)), speech_s, duration_s, heard)
 
 
-def _around(wave: torch.Tensor, regions: NDArray[np.int64], config: VoiceConfig) -> torch.Tensor:
+def _around(
+    wave: torch.Tensor, regions: NDArray[np.int64], config: ClipEmbeddingConfig
+) -> torch.Tensor:
     """The regions with their surroundings, joined; pauses up to `pause_s` between them stay."""
     around, pause = seconds_to_samples(config.around_s), seconds_to_samples(config.pause_s)
     spans: list[list[int]] = []
@@ -136,7 +150,7 @@ def _around(wave: torch.Tensor, regions: NDArray[np.int64], config: VoiceConfig)
     return torch.cat([wave[start:end] for start, end in spans]) if spans else wave[:0]
 
 
-def _pieces(length: int, config: VoiceConfig) -> NDArray[np.int64]:
+def _pieces(length: int, config: ClipEmbeddingConfig) -> NDArray[np.int64]:
     """Bounds (P, 2) of equal, half overlapping pieces; a short clip is one, of whole tenths of a
     second where it can be, because every new length costs a convolution's set-up."""
     size = seconds_to_samples(config.piece_s)

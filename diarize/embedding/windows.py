@@ -26,7 +26,7 @@ class WindowConfig:
     min_window_s: float = field(
         default=0.6, metadata={"help": "windows of shorter regions are widened to this"}
     )
-    deciding_s: float = field(
+    min_clustering_window_s: float = field(
         default=1.0, metadata={"help": "shorter windows get a speaker but do not make one"}
     )
 

@@ -20,17 +20,17 @@ from encoder.common.units import SAMPLE_RATE
 from encoder.errors import ConfigError, CorpusError
 
 if TYPE_CHECKING:
-    from diarize.embedding.clip_embedding import ClipVoice, Voices
+    from diarize.embedding.clip_embedding import ClipEmbedder, ClipEmbedding
     from encoder.calibration.score_calibration import Calibration
 
-__all__ = ["EnrolmentConfig", "clip_exemplars", "clip_sound", "enroll", "reembed", "sounds_mixed"]
+__all__ = ["EnrollmentConfig", "clip_exemplars", "clip_sound", "enroll", "reembed", "sounds_mixed"]
 
 _KEPT_S = 60  # of a file's speech, where it is kept
 _MIXED_BELOW = 0.2  # probability that both sides of a clip are one voice
 
 
 @dataclass(frozen=True)
-class EnrolmentConfig:
+class EnrollmentConfig:
     """What is asked of the sounds of a new person."""
 
     min_speech_s: float = field(
@@ -52,14 +52,14 @@ def clip_exemplars(
     vector: NDArray[np.float32],
     speech_s: float,
     heard_s: float,
-    config: EnrolmentConfig | None = None,
+    config: EnrollmentConfig | None = None,
 ) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     """Exemplars (E, D), unit, and the seconds (E,) of speech in each: the whole file's vector, and
     of a longer file means over stretches of some 11 s, evenly spread.
 
     pieces (P, D): of equal, evenly spread parts of `heard_s` seconds with `speech_s` of speech.
     """
-    config = config or EnrolmentConfig()
+    config = config or EnrollmentConfig()
     step_s = heard_s / (len(pieces) + 1)  # half overlapping: P pieces cover P + 1 steps
     size = max(1, round(config.stretch_s / step_s) - 1)
     count = min(config.most_stretches, round(heard_s / config.stretch_s))
@@ -73,7 +73,7 @@ def clip_exemplars(
 
 
 def clip_sound(
-    voice: ClipVoice, source: str, *, keep: bool, config: EnrolmentConfig | None = None
+    voice: ClipEmbedding, source: str, *, keep: bool, config: EnrollmentConfig | None = None
 ) -> Sound:
     """What a clip with a voice says of a person; `keep` packs up to 60 s of its speech, too."""
     from encoder.audio.flac import to_flac, to_int16
@@ -123,7 +123,7 @@ def enroll(
     embedder: str,
     calibration: Calibration | None,
     anyway: bool = False,
-    config: EnrolmentConfig | None = None,
+    config: EnrollmentConfig | None = None,
 ) -> tuple[int, list[str]]:
     """Add `sounds` to the person `name`, who may be new.
 
@@ -132,7 +132,7 @@ def enroll(
     `anyway` (without a calibration nobody can tell); and all of `Gallery.enroll`. One change: with
     an error the gallery stays as it was.
     """
-    config = config or EnrolmentConfig()
+    config = config or EnrollmentConfig()
     name = clean_name(name)
     with gallery.changing():
         people = gallery.people(fingerprint, embedder=embedder)
@@ -166,7 +166,7 @@ def _who_else(
     own: Person | None,
     people: Sequence[Person],
     calibration: Calibration | None,
-    config: EnrolmentConfig,
+    config: EnrollmentConfig,
 ) -> list[Match]:
     """The people other than `own` who a sound is probably of, and more like than like `own`."""
     found: dict[str, Match] = {}
@@ -182,7 +182,7 @@ def _who_else(
 
 def reembed(
     gallery: Gallery,
-    voices: Voices,
+    voices: ClipEmbedder,
     embedder: str,
     *,
     on_done: Callable[[int, int], None] | None = None,

@@ -9,7 +9,7 @@ from typing import Any
 
 from diarize.embedding.windows import WindowConfig
 from diarize.gallery.config import NamingConfig
-from diarize.postprocessing.config import ResegmentationConfig, StitchConfig
+from diarize.postprocessing.config import AggregationConfig, ResegmentationConfig
 from encoder.common.config import apply_overrides, from_mapping, read_toml
 from encoder.errors import ConfigError
 
@@ -28,8 +28,8 @@ class DiarizeConfig:
     window: WindowConfig = field(default_factory=WindowConfig)
     embedder: str = field(default="deepspeaker-small", metadata={"help": "name or path; onnx:..."})
     device: str = field(default="auto", metadata={"help": "cpu, cuda or auto"})
-    stitch: StitchConfig = field(
-        default_factory=StitchConfig,
+    stitch: AggregationConfig = field(
+        default_factory=AggregationConfig,
         metadata={"help": "how chunks become turns, where the segmenter tells speakers apart"},
     )
     clusterer: str = field(default="agglomerative", metadata={"help": "groups windows by speaker"})

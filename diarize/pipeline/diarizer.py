@@ -185,7 +185,7 @@ class Diarizer:
             embeddings,
             self.clusterer,
             count,
-            decides=windows.lengths_s >= self.config.window.deciding_s,
+            decides=windows.lengths_s >= self.config.window.min_clustering_window_s,
         )
         if self.config.resegment:
             labels = resegment(

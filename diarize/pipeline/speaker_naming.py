@@ -35,7 +35,7 @@ def recognise(
     rule = rule or result.config.naming
     windows = result.windows
     seconds = (windows.territory[:, 1] - windows.territory[:, 0]) / SAMPLE_RATE
-    deciding = windows.lengths_s >= result.config.window.deciding_s
+    deciding = windows.lengths_s >= result.config.window.min_clustering_window_s
     asked = [result.asked.get(key) for key in ("speakers", "min_speakers")]
     naming = name_speakers(
         result.embeddings,

@@ -16,35 +16,42 @@ from numpy.typing import NDArray
 
 from diarize.core.regions import united
 from diarize.embedding.windows import Windows
-from diarize.postprocessing.config import StitchConfig
+from diarize.postprocessing.config import AggregationConfig
 from diarize.postprocessing.speaker_mapping import centroids, local_labels
 from diarize.segmentation.base import Segmentation
 from diarize.segmentation.hysteresis import HysteresisConfig, binarize
 
-__all__ = ["Voices", "by_first_heard", "heard_regions", "speaker_regions", "stitch", "voices_of"]
+__all__ = [
+    "WindowPosteriors",
+    "by_first_heard",
+    "heard_regions",
+    "speaker_regions",
+    "stitch",
+    "window_posteriors",
+]
 
 BLOCK = 1 << 15  # frames at a time, for the memory of a long recording
 
 
-class Voices(NamedTuple):
+class WindowPosteriors(NamedTuple):
     """territory (N, 2) in samples, sorted and disjoint; likely (N, K): whose voice is there."""
 
     territory: NDArray[np.int64]
     likely: NDArray[np.float32]
 
 
-def voices_of(
+def window_posteriors(
     windows: Windows,
     embeddings: NDArray[np.float32],
     labels: NDArray[np.int64],
     *,
     sharpness: float = 10.0,
-) -> Voices:
+) -> WindowPosteriors:
     """Whose voice each window is, the softmax of its cosines to the speakers' means."""
     cosines = embeddings @ centroids(embeddings, labels).T
     likely = np.exp(sharpness * (cosines - cosines.max(axis=1, keepdims=True, initial=-1)))
     likely /= likely.sum(axis=1, keepdims=True)
-    return Voices(windows.territory, likely)
+    return WindowPosteriors(windows.territory, likely)
 
 
 def stitch(
@@ -52,8 +59,8 @@ def stitch(
     labels: NDArray[np.int64],
     *,
     length: int,
-    voices: Voices | None = None,
-    config: StitchConfig | None = None,
+    voices: WindowPosteriors | None = None,
+    config: AggregationConfig | None = None,
 ) -> NDArray[np.bool_]:
     """Who speaks in each frame, (T, K) for T frames of a recording of `length` samples.
 
@@ -62,7 +69,7 @@ def stitch(
     speakers of a chunk with one label are one speaker. Without `voices` the chunks alone say who it
     is.
     """
-    config = config or StitchConfig()
+    config = config or AggregationConfig()
     activity, starts, hop = segmentation.activity, segmentation.chunk_starts, segmentation.frame_hop
     if activity is None or starts is None or hop is None:
         raise ValueError("this segmenter does not tell speakers apart")
@@ -115,7 +122,9 @@ def _chunks_say(
     return heard, expected / chunks
 
 
-def _windows_say(voices: Voices, hop: int, first: int, frames: int) -> NDArray[np.float32]:
+def _windows_say(
+    voices: WindowPosteriors, hop: int, first: int, frames: int
+) -> NDArray[np.float32]:
     """Whose voice is in the frames from `first` on (T, K); zeros where there is no window."""
     at = _within(voices.territory, hop, first, frames)
     return np.where(at[:, None] >= 0, voices.likely[at], np.float32(0))
@@ -138,7 +147,7 @@ def heard_regions(
     labels: NDArray[np.int64],
     *,
     length: int,
-    config: StitchConfig | None = None,
+    config: AggregationConfig | None = None,
 ) -> list[NDArray[np.int64]] | None:
     """For each label 0..K-1 the regions (n, 2) in samples in which that speaker is heard; None from
     a segmenter that does not tell speakers apart.
@@ -148,12 +157,12 @@ def heard_regions(
     """
     if segmentation.activity is None or segmentation.frame_hop is None:
         return None
-    config = config or StitchConfig()
+    config = config or AggregationConfig()
     active = stitch(
         segmentation,
         local_labels(segmentation, windows, embeddings, labels),
         length=length,
-        voices=voices_of(windows, embeddings, labels, sharpness=config.sharpness),
+        voices=window_posteriors(windows, embeddings, labels, sharpness=config.sharpness),
         config=config,
     )
     regions = speaker_regions(active, hop=segmentation.frame_hop, length=length, config=config)
@@ -164,10 +173,10 @@ def heard_regions(
 
 
 def speaker_regions(
-    active: NDArray[np.bool_], *, hop: int, length: int, config: StitchConfig | None = None
+    active: NDArray[np.bool_], *, hop: int, length: int, config: AggregationConfig | None = None
 ) -> list[NDArray[np.int64]]:
     """(T, K) -> for each speaker the regions (n, 2) in samples, gaps closed and blinks dropped."""
-    config = config or StitchConfig()
+    config = config or AggregationConfig()
     rule = HysteresisConfig(
         onset=0.5,
         offset=0.5,

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, fields
 
 from encoder.errors import ConfigError
 
-__all__ = ["ResegmentationConfig", "StitchConfig"]
+__all__ = ["AggregationConfig", "ResegmentationConfig"]
 
 
 @dataclass(frozen=True)
-class StitchConfig:
+class AggregationConfig:
     """How frames become turns; ConfigError if it makes no sense."""
 
     overlap: float = field(

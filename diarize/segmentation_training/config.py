@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from diarize.segmentation.network.network import SegmentationNetworkConfig
-from diarize.segmentation_training.speaker_loss import VoiceTermConfig
+from diarize.segmentation_training.speaker_loss import SpeakerLossConfig
 from diarize.simulation.channel_augmentation import Disguise
 from encoder.common.units import seconds_to_samples
 from encoder.errors import ConfigError
 from encoder.training.distributed import EngineConfig
 from encoder.training.optimization import FitConfig
 
-__all__ = ["HOP", "BatchConfig", "SegmentationPlan"]
+__all__ = ["HOP", "BatchConfig", "SegmentationTrainConfig"]
 
 HOP = 160  # samples of a feature frame, and of a frame of the reference
 FRAME = 2 * HOP  # of the network
@@ -46,7 +46,7 @@ class BatchConfig:
 
 
 @dataclass(frozen=True)
-class SegmentationPlan:
+class SegmentationTrainConfig:
     """Everything a training run depends on, but the data."""
 
     seed: int = field(default=1, metadata={"help": "of weights and batches"})
@@ -58,7 +58,7 @@ class SegmentationPlan:
         default="", metadata={"help": "npz of prepare_teacher.py, for [voices]; empty: none"}
     )
     model: SegmentationNetworkConfig = field(default_factory=SegmentationNetworkConfig)
-    voices: VoiceTermConfig = field(default_factory=VoiceTermConfig)
+    voices: SpeakerLossConfig = field(default_factory=SpeakerLossConfig)
     disguise: Disguise = field(default_factory=Disguise)
     batch: BatchConfig = field(default_factory=BatchConfig)
     fit: FitConfig = field(default_factory=FitConfig)

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from diarize.segmentation.network.powerset import IGNORED, Powerset
 from diarize.segmentation_training.batches import Batch
-from diarize.segmentation_training.speaker_loss import VoiceTerm
+from diarize.segmentation_training.speaker_loss import SpeakerLoss
 
 __all__ = ["PowersetObjective"]
 
@@ -15,7 +15,7 @@ class PowersetObjective(nn.Module):
     """Cross entropy of powerset classes, with each chunk's columns in the order that fits best,
     and what `voices` adds to it."""
 
-    def __init__(self, powerset: Powerset, voices: VoiceTerm | None = None) -> None:
+    def __init__(self, powerset: Powerset, voices: SpeakerLoss | None = None) -> None:
         super().__init__()
         self.powerset, self.voices = powerset, voices
 

@@ -16,11 +16,11 @@ from diarize.segmentation.network.network import COARSE
 from diarize.segmentation.network.powerset import IGNORED
 from encoder.errors import ConfigError
 
-__all__ = ["VoiceTerm", "VoiceTermConfig"]
+__all__ = ["SpeakerLoss", "SpeakerLossConfig"]
 
 
 @dataclass(frozen=True)
-class VoiceTermConfig:
+class SpeakerLossConfig:
     """How much voices count."""
 
     weight: float = field(default=0.0, metadata={"help": "beside the loss of the classes"})
@@ -33,14 +33,14 @@ class VoiceTermConfig:
             )
 
 
-class VoiceTerm(nn.Module):
+class SpeakerLoss(nn.Module):
     """Cross entropy of the batch's voices, in frames where one of them is alone.
 
     vectors: (N, E) unit vectors; one of zeros is not known and is left out. size: values that the
     network gives a frame.
     """
 
-    def __init__(self, vectors: Tensor, size: int, config: VoiceTermConfig) -> None:
+    def __init__(self, vectors: Tensor, size: int, config: SpeakerLossConfig) -> None:
         super().__init__()
         self.config = config
         self.register_buffer("vectors", vectors, persistent=False)

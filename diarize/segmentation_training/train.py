@@ -19,9 +19,9 @@ from diarize.segmentation.network.network import SegmentationNetwork, Segmentati
 from diarize.segmentation.network.powerset import Powerset
 from diarize.segmentation.network.weights import DEFAULT, load_network, save_network
 from diarize.segmentation_training.batches import ChunkBatches
-from diarize.segmentation_training.config import SegmentationPlan
+from diarize.segmentation_training.config import SegmentationTrainConfig
 from diarize.segmentation_training.objective import PowersetObjective
-from diarize.segmentation_training.speaker_loss import VoiceTerm
+from diarize.segmentation_training.speaker_loss import SpeakerLoss
 from diarize.segmentation_training.validation import ReferenceChunk, validate
 from diarize.simulation.labelled_chunk import ChunkSource
 from encoder.common.atomic_files import replacing
@@ -39,7 +39,7 @@ PHASE = "segmentation"  # the folder of its checkpoints in the run's folder
 
 
 def train_segmentation(
-    plan: SegmentationPlan,
+    plan: SegmentationTrainConfig,
     source: ChunkSource,
     validation: Sequence[ReferenceChunk],
     out: Path,
@@ -51,7 +51,7 @@ def train_segmentation(
     """Train on chunks of `source`; the path of the weights `name-HASH.safetensors` in `out`, those
     of the best validation, or the last without one. Raises ToolkitError for an unusable plan.
 
-    vectors: (N, E) unit vectors of the voices by their number, for `VoiceTerm`; zeros if unknown.
+    vectors: (N, E) unit vectors of the voices by their number, for `SpeakerLoss`; zeros if unknown.
     """
     engine = make_engine(plan.engine)
     torch.set_num_threads(plan.threads)
@@ -95,7 +95,7 @@ def train_segmentation(
     return engine.broadcast(path)
 
 
-def start_network(plan: SegmentationPlan) -> SegmentationNetwork:
+def start_network(plan: SegmentationTrainConfig) -> SegmentationNetwork:
     """The network that the plan starts from: weights, or one drawn by chance."""
     if not plan.init:
         return SegmentationNetwork(plan.model)
@@ -107,7 +107,7 @@ def start_network(plan: SegmentationPlan) -> SegmentationNetwork:
     return load_network(plan.init).network.train()
 
 
-def checkpoint_network(plan: SegmentationPlan, out: Path) -> SegmentationNetwork:
+def checkpoint_network(plan: SegmentationTrainConfig, out: Path) -> SegmentationNetwork:
     """The averaged network of the best validation so far of a run that may still go on."""
     path = out / PHASE / "best.pt"
     content = read_checkpoint(path)
@@ -121,8 +121,8 @@ def checkpoint_network(plan: SegmentationPlan, out: Path) -> SegmentationNetwork
 
 
 def _voice_term(
-    plan: SegmentationPlan, network: SegmentationNetwork, vectors: Tensor | None
-) -> VoiceTerm | None:
+    plan: SegmentationTrainConfig, network: SegmentationNetwork, vectors: Tensor | None
+) -> SpeakerLoss | None:
     if plan.voices.weight == 0:
         return None
     if vectors is None:
@@ -130,7 +130,7 @@ def _voice_term(
             f"voices.weight is {plan.voices.weight}, but there are no vectors of the voices: make "
             "them with `make teacher` and name them (teacher), or set it to 0"
         )
-    return VoiceTerm(vectors, 2 * network.config.hidden, plan.voices)
+    return SpeakerLoss(vectors, 2 * network.config.hidden, plan.voices)
 
 
 def powerset_of(network: SegmentationNetwork) -> Powerset:

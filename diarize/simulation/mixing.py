@@ -23,7 +23,7 @@ from diarize.simulation.acoustics import EARLY, LONGEST, Acoustics, Room
 from diarize.simulation.channel_augmentation import Disguise, coloured, narrowed
 from diarize.simulation.conversation_style import ConversationStyle
 from diarize.simulation.labelled_chunk import LabelledChunk
-from diarize.simulation.speaker_bank import VoiceBank
+from diarize.simulation.speaker_bank import SpeakerBank
 from diarize.simulation.turn_sampler import FRAME, Script, write_script
 from encoder.common.units import SAMPLE_RATE, samples_to_seconds, seconds_to_samples
 from encoder.errors import ConfigError
@@ -59,7 +59,7 @@ class Conversation(NamedTuple):
 
 def render(
     script: Script,
-    voices: VoiceBank,
+    voices: SpeakerBank,
     speaker_indices: Sequence[int] | NDArray[np.int64],
     *,
     acoustics: Acoustics,
@@ -83,7 +83,7 @@ class Simulator:
 
     def __init__(
         self,
-        voices: VoiceBank,
+        voices: SpeakerBank,
         acoustics: Acoustics,
         styles: Sequence[ConversationStyle],
         *,
@@ -131,7 +131,7 @@ class Simulator:
 def _sound(
     turns: NDArray[np.int64],
     length: int,
-    voices: VoiceBank,
+    voices: SpeakerBank,
     members: Sequence[int] | NDArray[np.int64],
     acoustics: Acoustics,
     style: ConversationStyle,
@@ -186,7 +186,7 @@ def _sound(
 def _track(
     turns: NDArray[np.int64],
     length: int,
-    voices: VoiceBank,
+    voices: SpeakerBank,
     member: int,
     style: ConversationStyle,
     rng: np.random.Generator,
@@ -209,7 +209,7 @@ def _track(
 
 def _said(
     samples: int,
-    voices: VoiceBank,
+    voices: SpeakerBank,
     member: int,
     style: ConversationStyle,
     rng: np.random.Generator,

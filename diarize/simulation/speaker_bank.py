@@ -29,7 +29,7 @@ from encoder.errors import CorpusError, ToolkitError
 if TYPE_CHECKING:
     from diarize.segmentation.silero import SileroSegmenter
 
-__all__ = ["VoiceBank"]
+__all__ = ["SpeakerBank"]
 
 _LEAST = 3 * SAMPLE_RATE // 2  # samples of speech; who has less would repeat themselves
 _SILENCE = SAMPLE_RATE // 2  # put behind utterances while Silero hears them
@@ -40,7 +40,7 @@ _NONE = np.zeros(0, np.float32)
 _VERSION = 1  # another one when the pieces come out otherwise
 
 
-class VoiceBank:
+class SpeakerBank:
     """Spoken pieces of many speakers.
 
     wave: (T,) int16, one speaker behind the other. pieces: (n, 2) int64, sample offsets in it,
@@ -65,7 +65,7 @@ class VoiceBank:
         }
 
     @classmethod
-    def of(cls, said: Iterable[tuple[str, str, Sequence[Spoken]]]) -> VoiceBank:
+    def of(cls, said: Iterable[tuple[str, str, Sequence[Spoken]]]) -> SpeakerBank:
         """From (speaker, data set, what they said); CorpusError if nobody said enough."""
         waves, pieces, first, names, sets, at = [], [], [0], [], [], 0
         for speaker, dataset, parts in said:
@@ -93,7 +93,7 @@ class VoiceBank:
         cache: Path | None = None,
         on_progress: Callable[[int, int], None] | None = None,
         on_left_out: Callable[[str], None] | None = None,
-    ) -> VoiceBank:
+    ) -> SpeakerBank:
         """Hear the utterances and keep what is spoken, at one level.
 
         seconds_per_speaker: enough of a speaker; the memory is 32 kB for each second. cache: folder
@@ -161,7 +161,7 @@ class VoiceBank:
         return wave
 
     @classmethod
-    def _load(cls, path: Path) -> VoiceBank | None:
+    def _load(cls, path: Path) -> SpeakerBank | None:
         try:
             with np.load(path, allow_pickle=False) as kept:
                 names = json.loads(str(kept["names"]))

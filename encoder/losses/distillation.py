@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from encoder.errors import ConfigError
 
-__all__ = ["TeacherTerm", "relation_loss", "teacher_loss", "teacher_projection"]
+__all__ = ["DistillationLoss", "relation_loss", "teacher_loss", "teacher_projection"]
 
 
 def teacher_loss(embeddings: Tensor, teacher: Tensor | None) -> Tensor:
@@ -47,7 +47,7 @@ def teacher_projection(embedding_size: int, teacher_size: int) -> nn.Linear | No
     return nn.Linear(embedding_size, teacher_size, bias=False)
 
 
-class TeacherTerm(nn.Module):
+class DistillationLoss(nn.Module):
     """`weight` times the teacher's loss plus `relation_weight` times the relation loss.
 
     projection: of `teacher_projection`; give the same one to both phases of a training.

@@ -14,10 +14,10 @@ from torch import Tensor, nn
 
 from encoder.errors import ConfigError
 
-__all__ = ["EmbeddingHistory", "HardBatch", "select_batch"]
+__all__ = ["HardBatch", "MemoryBank", "select_batch"]
 
 
-class EmbeddingHistory(nn.Module):
+class MemoryBank(nn.Module):
     """The last `size` embeddings with their speakers and takes. The buffers are part of the state,
     so that a training that goes on chooses as it would have."""
 
@@ -72,7 +72,7 @@ class HardBatch(NamedTuple):
 
 
 def select_batch(
-    history: EmbeddingHistory,
+    history: MemoryBank,
     *,
     speakers: int,
     utterances: int,

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections import deque
 
-__all__ = ["CollapseWatch"]
+__all__ = ["CollapseDetector"]
 
 _NEAR = 0.02  # of the margin
 _NEARLY_ALL = 0.95  # of the triplets
 
 
-class CollapseWatch:
+class CollapseDetector:
     """Looks at every step's triplet loss and share of violating triplets."""
 
     def __init__(self, margin: float, *, steps: int = 200) -> None:

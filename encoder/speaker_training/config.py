@@ -18,7 +18,7 @@ from encoder.models import ARCHITECTURES
 from encoder.training.distributed import EngineConfig
 from encoder.training.loop import FitConfig
 
-__all__ = ["Phase", "SoftmaxPhase", "TrainPlan", "TripletPhase", "model_config"]
+__all__ = ["Phase", "SoftmaxPhase", "TrainConfig", "TripletPhase", "model_config"]
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class TripletPhase(Phase):
 
 
 @dataclass(frozen=True)
-class TrainPlan:
+class TrainConfig:
     """Everything a training run depends on, but the data."""
 
     seed: int = field(default=1, metadata={"help": "of weights, batches and augmentation"})
@@ -108,7 +108,7 @@ class TrainPlan:
     )
 
 
-def model_config(plan: TrainPlan) -> Any:
+def model_config(plan: TrainConfig) -> Any:
     """The `Config` of the plan's architecture with the plan's values; ConfigError if they clash."""
     config = ARCHITECTURES.load(plan.architecture).Config
     if plan.init and plan.model:

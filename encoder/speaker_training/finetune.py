@@ -24,7 +24,7 @@ from encoder.data.manifest import Utterance
 from encoder.errors import ConfigError, CorpusError
 from encoder.features.log_mel import FeatureConfig
 from encoder.hub.weights_file import save_weights
-from encoder.speaker_training.config import TrainPlan
+from encoder.speaker_training.config import TrainConfig
 from encoder.speaker_training.train import load_network, open_corpus, run_phases
 from encoder.speaker_training.validation import bank_embeddings, eer_by_dataset
 from encoder.training.distributed import SingleEngine
@@ -84,7 +84,7 @@ def hold_back(
 
 
 def finetune(
-    plan: TrainPlan,
+    plan: TrainConfig,
     data: Path,
     out: Path,
     *,

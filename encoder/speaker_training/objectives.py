@@ -17,11 +17,16 @@ from torch import Tensor, nn
 
 from encoder.data.batch_sampler import Batch
 from encoder.errors import ConfigError
-from encoder.losses.distillation import TeacherTerm, relation_loss, teacher_loss, teacher_projection
-from encoder.losses.memory_bank import EmbeddingHistory, select_batch
+from encoder.losses.distillation import (
+    DistillationLoss,
+    relation_loss,
+    teacher_loss,
+    teacher_projection,
+)
+from encoder.losses.memory_bank import MemoryBank, select_batch
 from encoder.losses.mining import Strategy, Triplets, mine_triplets
 from encoder.losses.triplet import cosine_triplet_loss
-from encoder.speaker_training.collapse_detector import CollapseWatch
+from encoder.speaker_training.collapse_detector import CollapseDetector
 from encoder.training.distributed import Engine
 
 __all__ = [
@@ -35,7 +40,7 @@ __all__ = [
 
 class SoftmaxObjective(nn.Module):
     """Cross entropy over K speakers from scale * (cos(e, w_k) - margin of the true k), plus what
-    the teacher adds (see `TeacherTerm`)."""
+    the teacher adds (see `DistillationLoss`)."""
 
     def __init__(
         self,
@@ -52,7 +57,7 @@ class SoftmaxObjective(nn.Module):
         # About unit length, so that one step size suits these vectors and the network alike.
         self.weight = nn.Parameter(torch.randn(speakers, embedding_size) / embedding_size**0.5)
         self.scale, self.margin = scale, margin
-        self.teacher = TeacherTerm(
+        self.teacher = DistillationLoss(
             weight=teacher_weight, relation_weight=relation_weight, projection=projection
         )
 
@@ -82,7 +87,7 @@ class SoftmaxObjective(nn.Module):
 
 class TripletObjective(nn.Module):
     """Triplets mined over the batch and what is around it, plus `softmax_weight` times the
-    classifier's loss and what the teacher adds (see `TeacherTerm`).
+    classifier's loss and what the teacher adds (see `DistillationLoss`).
 
     history: its embeddings are negatives too, and the batch joins it afterwards.
     hard_speakers: so many speakers of a batch are chosen by the history as hard for each other
@@ -102,7 +107,7 @@ class TripletObjective(nn.Module):
         teacher_weight: float = 0.0,
         relation_weight: float = 0.0,
         projection: nn.Linear | None = None,
-        history: EmbeddingHistory | None = None,
+        history: MemoryBank | None = None,
         hard_speakers: int = 0,
     ) -> None:
         super().__init__()
@@ -120,12 +125,12 @@ class TripletObjective(nn.Module):
         self.margin, self.strategy = margin, strategy
         self.classifier = classifier if softmax_weight > 0 else None
         self.softmax_weight = softmax_weight
-        self.teacher = TeacherTerm(
+        self.teacher = DistillationLoss(
             weight=teacher_weight, relation_weight=relation_weight, projection=projection
         )
         self.history, self.hard_speakers = history, hard_speakers
         self._engine: Engine | None = None
-        self._watch = CollapseWatch(margin)
+        self._watch = CollapseDetector(margin)
 
     def bind(self, engine: Engine) -> None:
         """Mine over all workers of this engine; called by `fit`."""

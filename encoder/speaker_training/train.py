@@ -29,9 +29,9 @@ from encoder.features.log_mel import FeatureConfig
 from encoder.hub.paths import find_weights
 from encoder.hub.weights_file import load_weights, save_weights
 from encoder.losses.distillation import teacher_projection
-from encoder.losses.memory_bank import EmbeddingHistory
+from encoder.losses.memory_bank import MemoryBank
 from encoder.models import ARCHITECTURES
-from encoder.speaker_training.config import Phase, TrainPlan, TripletPhase, model_config
+from encoder.speaker_training.config import Phase, TrainConfig, TripletPhase, model_config
 from encoder.speaker_training.objectives import SoftmaxObjective, TripletObjective
 from encoder.speaker_training.validation import MINIMUM_SPEAKERS, eer_by_dataset
 from encoder.training.distributed import Engine, make_engine
@@ -67,7 +67,7 @@ class Corpus:
 
 
 def train(
-    plan: TrainPlan, data: Path, out: Path, *, cache: Path, name: str, report: Reporter
+    plan: TrainConfig, data: Path, out: Path, *, cache: Path, name: str, report: Reporter
 ) -> Path:
     """Train on the `train` speakers of the corpus folder `data`; the path of the weights.
 
@@ -94,7 +94,7 @@ def train(
 
 
 def open_corpus(
-    plan: TrainPlan,
+    plan: TrainConfig,
     data: Path,
     kept: Sequence[Utterance],
     held_back: Sequence[Utterance],
@@ -125,7 +125,7 @@ def open_corpus(
 
 
 def run_phases(
-    plan: TrainPlan,
+    plan: TrainConfig,
     model: nn.Module,
     corpus: Corpus,
     out: Path,
@@ -182,7 +182,7 @@ def _triplet_objective(
 ) -> TripletObjective:
     history = None
     if phase.history:
-        history = EmbeddingHistory(phase.history, model.config.embedding_size)  # type: ignore
+        history = MemoryBank(phase.history, model.config.embedding_size)  # type: ignore
     return TripletObjective(
         margin=phase.margin,
         strategy=phase.strategy,
@@ -214,7 +214,7 @@ def read_teacher(path: Path) -> dict[str, Tensor]:
 class _Phase:
     """What all phases of a run share."""
 
-    plan: TrainPlan
+    plan: TrainConfig
     corpus: Corpus
     out: Path
     engine: Engine
@@ -269,7 +269,7 @@ def _with_steps(phase: Phase, utterances: int, workers: int) -> FitConfig:
     return replace(phase.fit, steps=max(1, round(phase.epochs * utterances / crops)))
 
 
-def load_network(plan: TrainPlan) -> nn.Module:
+def load_network(plan: TrainConfig) -> nn.Module:
     """The network that the plan starts from: weights, or one drawn by chance."""
     config = model_config(plan)
     if plan.init:
@@ -279,7 +279,7 @@ def load_network(plan: TrainPlan) -> nn.Module:
     return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # faster on CPU
 
 
-def _batches(plan: TrainPlan, corpus: Corpus, phase: Phase, seed: int) -> CropBatches:
+def _batches(plan: TrainConfig, corpus: Corpus, phase: Phase, seed: int) -> CropBatches:
     taught = phase.teacher_weight > 0 or phase.relation_weight > 0
     return CropBatches(
         corpus.train,
@@ -297,7 +297,7 @@ def _bank(
     utterances: Sequence[Utterance],
     cache: Path,
     report: Reporter,
-    plan: TrainPlan | None = None,
+    plan: TrainConfig | None = None,
 ) -> FeatureBank:
     """With the copies that the plan wants; without a plan as they are."""
     with report.bar(f"features {name}", len(utterances)) as moved:

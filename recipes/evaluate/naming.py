@@ -27,10 +27,10 @@ from rich.progress import track
 from rich.table import Table
 
 from diarize.core.files import write_atomic
-from diarize.embedding.clip_embedding import Voices
+from diarize.embedding.clip_embedding import ClipEmbedder
 from diarize.embedding.embedders import load_embedder
 from diarize.gallery.config import NamingConfig
-from diarize.gallery.enrolment import EnrolmentConfig, clip_sound
+from diarize.gallery.enrolment import EnrollmentConfig, clip_sound
 from diarize.gallery.identification import judge_voices
 from diarize.gallery.schema import Person, Sound
 from diarize.pipeline.config import DiarizeConfig
@@ -89,7 +89,7 @@ def main(
                 f"there is no calibration of {name!r} ({loaded.fingerprint}): make one with "
                 f"`make calibrate WEIGHTS={name}`"
             )
-        voices = Voices(SEGMENTERS.build(plan.segmenter, {}, where="segmentation"), loaded)
+        voices = ClipEmbedder(SEGMENTERS.build(plan.segmenter, {}, where="segmentation"), loaded)
         clips, talks = _clips(data, voices), _conversations(data, voices)
         rows = [
             {"min_probability": p, **_score(clips, talks, calibration, p)} for p in PROBABILITIES
@@ -108,7 +108,7 @@ def main(
         raise stop(error) from None
 
 
-def _clips(data: Path, voices: Voices) -> list[Heard]:
+def _clips(data: Path, voices: ClipEmbedder) -> list[Heard]:
     by_speaker = defaultdict(list)
     for utterance in validation(read_corpus(data, on_warning=say)):
         by_speaker[utterance.speaker].append(utterance)
@@ -128,7 +128,7 @@ def _clips(data: Path, voices: Voices) -> list[Heard]:
     return heard
 
 
-def _conversations(data: Path, voices: Voices) -> list[Heard]:
+def _conversations(data: Path, voices: ClipEmbedder) -> list[Heard]:
     heard = []
     found = read_conversations(data / "conversations")
     for conversation in track(found, "conversations", console=console):
@@ -189,7 +189,7 @@ def _score(
         is_right = match is not None and match.name == one.speaker
         counts[kind]["unnamed" if not named else "right" if is_right else "wrong"] += 1
 
-    enough = EnrolmentConfig().min_speech_s
+    enough = EnrollmentConfig().min_speech_s
     able = [person for person in _people(clips) if person.speech_s >= enough]
     for seed in range(DRAWS):
         people = random.Random(seed).sample(able, min(KNOWN, len(able)))

@@ -87,7 +87,7 @@ class Joined:
 
     calibration: Calibration
     cut_at: float
-    twin_ratio: float | None = None
+    merge_ratio: float | None = None
     probability: float = 0.5
     smallest: int = 8
 
@@ -96,8 +96,8 @@ class Joined:
         highest = 1 - self.calibration.similarity(self.cut_at, WINDOW_S, WINDOW_S)
         labels = cut_tree(tree, int((tree[:, 2] > highest).sum()) + 1)
         labels = dissolve(unit, labels, max(self.smallest, round(0.01 * len(unit))))
-        if self.twin_ratio is not None:
-            return merge_alike(unit, labels, self.twin_ratio)
+        if self.merge_ratio is not None:
+            return merge_alike(unit, labels, self.merge_ratio)
         return self._one_voice(unit, labels)
 
     def _one_voice(self, unit: NDArray[np.floating], labels: Labels) -> Labels:
@@ -131,18 +131,18 @@ RATIOS = (0.6, 0.7, 0.8, 0.85, 0.9)
 SHARES = (0.04, 0.08, 0.12)
 MOST = (4, 12)
 RULES = (
-    Rule("pairs", "twin_ratio", RATIOS, lambda x, _: _agglomerative(twin_ratio=x)),
+    Rule("pairs", "merge_ratio", RATIOS, lambda x, _: _agglomerative(merge_ratio=x)),
     *(
         Rule(
             by,
-            "most_tried",
+            "max_speakers_tried",
             MOST,
-            lambda x, _, by=by: _agglomerative(count_by=by, most_tried=int(x)),
+            lambda x, _, by=by: _agglomerative(count_by=by, max_speakers_tried=int(x)),
         )
         for by in ("eigengap", "silhouette")
     ),
     Rule("calibrated distance", "P", CHANCES, _distance),
-    Rule("calibrated, twins joined", "P", CHANCES, lambda x, c: Joined(c, x, twin_ratio=0.85)),
+    Rule("calibrated, twins joined", "P", CHANCES, lambda x, c: Joined(c, x, merge_ratio=0.85)),
     Rule("cut at 0.5, one voice joined", "P", HIGH, lambda x, c: Joined(c, 0.5, probability=x)),
     Rule(
         "hdbscan",

@@ -36,7 +36,7 @@ from diarize.formats.rttm import write_rttm
 from diarize.simulation.acoustics import Acoustics
 from diarize.simulation.conversation_style import STYLES
 from diarize.simulation.mixing import Conversation, render
-from diarize.simulation.speaker_bank import VoiceBank
+from diarize.simulation.speaker_bank import SpeakerBank
 from diarize.simulation.turn_sampler import Script, write_script
 from diarize.simulation.turn_statistics import MEASURED, TurnTaking, turn_taking
 from encoder.common.atomic_files import replacing
@@ -125,13 +125,13 @@ def _lengths(shortest_s: float, longest_s: float) -> tuple[int, int]:
     return seconds_to_samples(shortest_s), seconds_to_samples(longest_s)
 
 
-def _voices(data: Path, split: str, cache: Path, *, most: int) -> VoiceBank:
+def _voices(data: Path, split: str, cache: Path, *, most: int) -> SpeakerBank:
     utterances = [u for u in read_manifest(data / "voices/manifest.tsv") if u.split == split]
     if not utterances:
         raise CorpusError(f"{str(data)!r} has no voices of the split {split!r}: give another")
     with Progress(console=Console(stderr=True)) as progress:
         task = progress.add_task("voices", total=None)
-        voices = VoiceBank.from_corpus(
+        voices = SpeakerBank.from_corpus(
             utterances,
             cache=cache,
             on_progress=lambda done, all_: progress.update(task, completed=done, total=all_),
@@ -149,7 +149,7 @@ def _make(
     style: str,
     speakers: int,
     lengths: tuple[int, int],
-    voices: VoiceBank,
+    voices: SpeakerBank,
     acoustics: Acoustics,
     rng: np.random.Generator,
 ) -> tuple[Script, Conversation]:

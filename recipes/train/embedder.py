@@ -18,7 +18,7 @@ import typer
 
 from encoder.common.config import apply_overrides, from_mapping, read_toml
 from encoder.errors import ToolkitError
-from encoder.speaker_training.config import TrainPlan
+from encoder.speaker_training.config import TrainConfig
 from encoder.speaker_training.train import train
 from recipes.shared.progress import Terminal
 
@@ -33,7 +33,7 @@ def main(
     """Train, validate and write weights."""
     report = Terminal()
     try:
-        plan = from_mapping(TrainPlan, apply_overrides(read_toml(config), settings or []))
+        plan = from_mapping(TrainConfig, apply_overrides(read_toml(config), settings or []))
         name = f"deepspeaker-{config.stem}"
         path = train(plan, data, out, cache=cache, name=name, report=report)
     except ToolkitError as error:

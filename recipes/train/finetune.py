@@ -20,7 +20,7 @@ from rich.table import Table
 
 from encoder.common.config import apply_overrides, from_mapping, read_toml
 from encoder.errors import ToolkitError
-from encoder.speaker_training.config import TrainPlan
+from encoder.speaker_training.config import TrainConfig
 from encoder.speaker_training.finetune import CROPS, Candidate, Finetuned, finetune
 from recipes.shared.progress import Terminal
 
@@ -41,7 +41,7 @@ def main(
         report.say(f"there is no general corpus in {str(general)!r}: forgetting is not measured")
         general = None
     try:
-        plan = from_mapping(TrainPlan, apply_overrides(read_toml(config), settings or []))
+        plan = from_mapping(TrainConfig, apply_overrides(read_toml(config), settings or []))
         done = finetune(
             plan, data, out, general=general, cache=cache, name="deepspeaker-mine", report=report
         )

@@ -16,13 +16,13 @@ import torch
 import typer
 
 from diarize.segmentation.network.weights import save_network
-from diarize.segmentation_training.config import SegmentationPlan
+from diarize.segmentation_training.config import SegmentationTrainConfig
 from diarize.segmentation_training.train import checkpoint_network, train_segmentation
 from diarize.segmentation_training.validation import ReferenceChunk, cut_chunks
 from diarize.simulation.acoustics import Acoustics
 from diarize.simulation.conversation_style import CROWD, STYLES
 from diarize.simulation.mixing import Simulator
-from diarize.simulation.speaker_bank import VoiceBank
+from diarize.simulation.speaker_bank import SpeakerBank
 from encoder.audio.load import load_audio
 from encoder.common.config import apply_overrides, from_mapping, read_toml
 from encoder.data.corpora import read_corpus
@@ -47,7 +47,7 @@ def main(
     report = Terminal()
     try:
         values = apply_overrides(read_toml(config), settings or [])
-        plan = from_mapping(SegmentationPlan, values)
+        plan = from_mapping(SegmentationTrainConfig, values)
         path = save_network(checkpoint_network(plan, out), out) if so_far else None
         path = path or _train(plan, data, out, cache, report)
     except ToolkitError as error:
@@ -56,10 +56,12 @@ def main(
     report.say(f"wrote {path}")
 
 
-def _train(plan: SegmentationPlan, data: Path, out: Path, cache: Path, report: Terminal) -> Path:
+def _train(
+    plan: SegmentationTrainConfig, data: Path, out: Path, cache: Path, report: Terminal
+) -> Path:
     utterances = [u for u in read_corpus(data, on_warning=report.warn) if u.split == "train"]
     with report.bar("voices", len({u.speaker for u in utterances})) as moved:
-        voices = VoiceBank.from_corpus(
+        voices = SpeakerBank.from_corpus(
             utterances,
             cache=cache,
             on_progress=lambda done, _: moved(done, {}),
@@ -93,7 +95,7 @@ def _vectors(speakers: list[str], utterances: list[Utterance], teacher: Path) ->
     return torch.nn.functional.normalize(torch.stack([sums[s] for s in speakers]), dim=1)
 
 
-def _development(folder: Path, plan: SegmentationPlan) -> list[ReferenceChunk]:
+def _development(folder: Path, plan: SegmentationTrainConfig) -> list[ReferenceChunk]:
     """Chunks of the recordings with trusted references; none without a corpus of them."""
     if not (folder / "manifest.tsv").exists():
         return []

@@ -37,8 +37,8 @@ from encoder.audio.load import SAMPLE_RATE, load_audio
 from encoder.common.config import from_mapping, read_toml
 from encoder.errors import ToolkitError
 from encoder.inference.encoder import Encoder
-from encoder.speaker_training.collapse_detector import CollapseWatch
-from encoder.speaker_training.config import TrainPlan
+from encoder.speaker_training.collapse_detector import CollapseDetector
+from encoder.speaker_training.config import TrainConfig
 from encoder.speaker_training.train import train
 from recipes.shared.progress import Terminal
 
@@ -91,7 +91,7 @@ def main(
     """Train and look, or record."""
     report = Recorder()
     try:
-        plan = from_mapping(TrainPlan, read_toml(config))
+        plan = from_mapping(TrainConfig, read_toml(config))
         with tempfile.TemporaryDirectory() as place:
             folder = Path(place)
             _cut(folder / "voices")
@@ -121,7 +121,7 @@ def main(
     print("training works here as it should")
 
 
-def _untrained(plan: TrainPlan) -> TrainPlan:
+def _untrained(plan: TrainConfig) -> TrainConfig:
     """Two steps of each phase; the softmax's do not change the network, so that the triplets meet
     it untrained, too."""
     still = replace(plan.softmax.fit, steps=2, learning_rate=0.0, final_learning_rate=0.0)
@@ -131,7 +131,7 @@ def _untrained(plan: TrainPlan) -> TrainPlan:
     )
 
 
-def _train(plan: TrainPlan, folder: Path, out: Path, report: Recorder) -> tuple[Recorder, Path]:
+def _train(plan: TrainConfig, folder: Path, out: Path, report: Recorder) -> tuple[Recorder, Path]:
     """What was measured, and the weights."""
     voices, banks = folder / "voices", folder / "banks"
     return report, train(plan, voices, out, cache=banks, name="deepspeaker-smoke", report=report)
@@ -188,8 +188,8 @@ def _falls(phase: str, losses: list[float]) -> bool:
     )
 
 
-def _no_collapse(whole: Recorder, plan: TrainPlan) -> bool:
-    watch = CollapseWatch(plan.triplet.margin, steps=STEPS)
+def _no_collapse(whole: Recorder, plan: TrainConfig) -> bool:
+    watch = CollapseDetector(plan.triplet.margin, steps=STEPS)
     stuck = [watch.collapsed(s["triplet_loss"], s["violating"]) for s in whole.steps["triplet"]]
     words = "is stuck at" if stuck[-1] else "is not stuck at"
     return _said(not stuck[-1], f"the triplet loss {words} its margin {plan.triplet.margin:g}")

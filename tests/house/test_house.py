@@ -215,9 +215,9 @@ def test_every_knob_says_what_it_is():
     from diarize.clustering import CLUSTERERS
     from diarize.pipeline.config import DiarizeConfig
     from diarize.segmentation import SEGMENTERS
-    from encoder.speaker_training.config import TrainPlan
+    from encoder.speaker_training.config import TrainConfig
 
-    schemas = [DiarizeConfig, ClipsConfig, TrainPlan]
+    schemas = [DiarizeConfig, ClipsConfig, TrainConfig]
     schemas += [r.load(n).Config for r in (SEGMENTERS, CLUSTERERS) for n in r.names()]
     for schema in schemas:
         for knob in dataclasses.fields(schema):

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 
 from diarize.simulation.conversation_style import STYLES
-from diarize.simulation.speaker_bank import VoiceBank
+from diarize.simulation.speaker_bank import SpeakerBank
 from diarize.simulation.speech_trimming import Spoken
 
 RATE = 16_000
@@ -32,7 +32,7 @@ def said(speaker, pieces_s, pause_s=0.15):
 
 def bank(speakers=6, pieces_s=(0.5, 1.2, 0.3, 2.0, 0.8)):
     rows = ((f"s{k}", f"set{k % 2}", [said(k, pieces_s)]) for k in range(speakers))
-    return VoiceBank.of(rows)
+    return SpeakerBank.of(rows)
 
 
 def rng(seed=0):

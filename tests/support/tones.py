@@ -16,7 +16,7 @@ import numpy as np
 import soundfile
 import torch
 
-from diarize.embedding.clip_embedding import VoiceConfig, Voices
+from diarize.embedding.clip_embedding import ClipEmbedder, ClipEmbeddingConfig
 from diarize.segmentation.base import Segmentation, Segmenter
 
 __all__ = ["BandEmbedder", "LoudSegmenter", "blocks_of", "tone_voices", "write_tone"]
@@ -68,8 +68,10 @@ class BandEmbedder:
             yield self.embed_windows(stretch.wave, stretch.bounds)
 
 
-def tone_voices(fingerprint: str = "bands", config: VoiceConfig | None = None) -> Voices:
-    return Voices(LoudSegmenter(), BandEmbedder(fingerprint), config)
+def tone_voices(
+    fingerprint: str = "bands", config: ClipEmbeddingConfig | None = None
+) -> ClipEmbedder:
+    return ClipEmbedder(LoudSegmenter(), BandEmbedder(fingerprint), config)
 
 
 def write_tone(

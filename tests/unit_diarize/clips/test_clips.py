@@ -17,7 +17,7 @@ from diarize.clips.cluster import cluster_clips, least_similarity, pick_clustere
 from diarize.clips.embed import Clip, embed_clips
 from diarize.clips.find import find_clips
 from diarize.clustering.api import SpeakerCount
-from diarize.embedding.clip_embedding import Voices
+from diarize.embedding.clip_embedding import ClipEmbedder
 from encoder.calibration.score_calibration import Calibration
 from encoder.errors import BackendUnavailable, ConfigError, CorpusError
 from tests.support.tones import BandEmbedder, LoudSegmenter, tone_voices, write_tone
@@ -127,9 +127,9 @@ def test_what_cannot_be_heard_is_told_and_nothing_else_is_lost(tmp_path):
 
 
 def test_a_long_clip_says_how_much_was_heard(tmp_path):
-    from diarize.embedding.clip_embedding import VoiceConfig
+    from diarize.embedding.clip_embedding import ClipEmbeddingConfig
 
-    voices = tone_voices(config=VoiceConfig(longest_s=5.0))
+    voices = tone_voices(config=ClipEmbeddingConfig(longest_s=5.0))
     clips = embed_clips([write_tone(tmp_path / "long.wav", 450, 7)], voices)
     (row,) = cluster_clips(clips, exact())
     assert (row.speaker, row.seconds, row.note) == ("SPEAKER_00", 5.0, "heard only the first 5 s")
@@ -142,7 +142,7 @@ def test_a_voice_that_cannot_be_compared_is_none(tmp_path, number):
             return super().embed_windows(wave, bounds) * np.float32(number)
 
     paths = [write_tone(tmp_path / "a.wav", 450)]
-    voices = Voices(LoudSegmenter(), Broken())
+    voices = ClipEmbedder(LoudSegmenter(), Broken())
     with ClipCache.open(tmp_path / "c.sqlite", "bands", voices.recipe, print) as cache:
         for _ in range(2):
             clips = embed_clips(paths, voices, cache=cache)
@@ -341,9 +341,9 @@ def test_large_folders_take_the_graph():
         pick("agglomerative", 111_804)
     chosen = pick_clusterer(
         "agglomerative", 5, min_similarity=0.4,
-        settings={"agglomerative": {"smallest_windows": 3}, "hdbscan": {}},
+        settings={"agglomerative": {"min_cluster_size": 3}, "hdbscan": {}},
     )  # fmt: skip
-    assert chosen.config.smallest_windows == 3
+    assert chosen.config.min_cluster_size == 3
     assert chosen.config.max_distance == pytest.approx(0.6)
     with pytest.raises(ConfigError, match=r"clustering\.graph\.nonesuch"):
         pick_clusterer("graph", 5, min_similarity=0.4, settings={"graph": {"nonesuch": 1}})

@@ -168,7 +168,7 @@ def test_without_faiss_many_rows_ask_for_it_and_few_do_not_need_it():
     [
         ({"neighbours": 0}, "neighbours is 0"),
         ({"min_similarity": 2.0}, "min_similarity is 2.0"),
-        ({"smallest_share": 1.0}, "smallest_share is 1.0"),
+        ({"min_cluster_share": 1.0}, "min_cluster_share is 1.0"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(settings, says):

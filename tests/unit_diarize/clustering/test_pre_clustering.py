@@ -158,7 +158,7 @@ def test_a_recording_above_the_exact_limit_keeps_its_speakers(count_by, told):
 def test_windows_are_counted_not_groups(windows, speaker):
     """Forty windows of a voice may be fewer than eight groups, and seven are none even if odd."""
     rows, truth = conversation([1200, 1200, windows], spread=0.6)
-    backend = Agglomerative(AgglomerativeConfig(smallest_share=0.0))
+    backend = Agglomerative(AgglomerativeConfig(min_cluster_share=0.0))
     group = reduce_rows(rows, 60)
     assert not speaker or len(set(group[truth == 2])) < 8
     labels = cluster(rows, backend, max_exact=60)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from diarize.embedding.clip_embedding import VoiceConfig, Voices
+from diarize.embedding.clip_embedding import ClipEmbedder, ClipEmbeddingConfig
 from diarize.segmentation import SEGMENTERS
 from diarize.segmentation.energy import EnergyConfig, EnergySegmenter
 from encoder.errors import AudioError, ConfigError
@@ -48,7 +48,7 @@ def test_pieces_cover_all_that_is_heard(seconds):
             return super().embed_windows(wave, windows)
 
     wave = sound((450, seconds))
-    found = Voices(LoudSegmenter(), Noting()).of_wave(wave)
+    found = ClipEmbedder(LoudSegmenter(), Noting()).of_wave(wave)
     assert bounds[0][0] == 0
     for (_, end), (start, _) in itertools.pairwise(bounds):
         assert start < end  # no gap
@@ -73,7 +73,7 @@ def test_too_little_speech_is_no_voice():
         assert found.vector is None and len(found.pieces) == 0 and len(found.wave) == 0
         assert found.speech_s == pytest.approx(speech_s, abs=0.11)
     assert voices.embedder.lengths == []
-    allowed = tone_voices(config=VoiceConfig(shortest_s=0.1))
+    allowed = tone_voices(config=ClipEmbeddingConfig(shortest_s=0.1))
     assert allowed.of_wave(sound((0, 1), (450, 0.3), (0, 1))).vector is not None
 
 
@@ -86,7 +86,7 @@ def test_the_volume_changes_nothing(tmp_path):
 
 @pytest.mark.parametrize(("seconds", "cut"), [(2.9, False), (3.0, False), (3.01, True), (9, True)])
 def test_only_the_beginning_of_a_long_file_is_heard_and_said(tmp_path, seconds, cut):
-    voices = tone_voices(config=VoiceConfig(longest_s=3.0, piece_s=2.0))
+    voices = tone_voices(config=ClipEmbeddingConfig(longest_s=3.0, piece_s=2.0))
     found = voices(write_tone(tmp_path / "a.wav", 450, seconds))
     assert found.duration_s == min(seconds, 3.0)
     assert found.warnings == (["heard only the first 3 s"] if cut else [])
@@ -109,7 +109,7 @@ def test_what_is_no_sound_is_an_audio_error(tmp_path):
     with pytest.raises(AudioError, match=r"a\.wav"):
         tone_voices()(tmp_path / "a.wav")
     with pytest.raises(AudioError, match="finite"):
-        Voices(EnergySegmenter(), BandEmbedder()).of_wave(torch.full((16000,), torch.nan))
+        ClipEmbedder(EnergySegmenter(), BandEmbedder()).of_wave(torch.full((16000,), torch.nan))
 
 
 def test_threads_may_share_it_but_segment_one_at_a_time(tmp_path):
@@ -131,23 +131,23 @@ def test_threads_may_share_it_but_segment_one_at_a_time(tmp_path):
 
 def test_the_recipe_tells_what_makes_the_vector():
     def recipe(segmenter, config=None):
-        return Voices(segmenter, BandEmbedder(), config).recipe
+        return ClipEmbedder(segmenter, BandEmbedder(), config).recipe
 
     energy = EnergySegmenter()
     assert recipe(energy) == recipe(EnergySegmenter(EnergyConfig()))
     others = [
-        recipe(energy, VoiceConfig(piece_s=3.0)),
-        recipe(energy, VoiceConfig(shortest_s=0.6)),
+        recipe(energy, ClipEmbeddingConfig(piece_s=3.0)),
+        recipe(energy, ClipEmbeddingConfig(shortest_s=0.6)),
         recipe(LoudSegmenter()),
     ]
     assert len({recipe(energy), *others}) == 4
-    assert Voices(energy, BandEmbedder("f1")).fingerprint == "f1"
+    assert ClipEmbedder(energy, BandEmbedder("f1")).fingerprint == "f1"
 
 
 @pytest.mark.parametrize("wrong", [{"piece_s": 0.4}, {"piece_s": 301}, {"around_s": -0.1}])
 def test_lengths_that_cannot_be(wrong):
     with pytest.raises(ConfigError, match=next(iter(wrong))):
-        VoiceConfig(**wrong)
+        ClipEmbeddingConfig(**wrong)
 
 
 @pytest.mark.parametrize(
@@ -160,4 +160,4 @@ def test_lengths_that_cannot_be(wrong):
 )
 def test_clips_embedded_by_earlier_versions_are_found_again(name, stored):
     segmenter = SEGMENTERS.build(name, {}, where="segmentation")
-    assert Voices(segmenter, BandEmbedder()).recipe == stored
+    assert ClipEmbedder(segmenter, BandEmbedder()).recipe == stored

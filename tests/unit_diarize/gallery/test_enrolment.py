@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from diarize.embedding.clip_embedding import Voices
+from diarize.embedding.clip_embedding import ClipEmbedder
 from diarize.gallery.enrolment import (
-    EnrolmentConfig,
+    EnrollmentConfig,
     clip_exemplars,
     clip_sound,
     enroll,
@@ -53,7 +53,7 @@ def speaker(hertz, seconds, *, seed=0):
 
 
 def voices(embedder=None):
-    return Voices(EnergySegmenter(EnergySegmenter.Config()), embedder or PitchEmbedder())
+    return ClipEmbedder(EnergySegmenter(EnergySegmenter.Config()), embedder or PitchEmbedder())
 
 
 def heard(hertz, seconds, *, seed=0, keep=False):
@@ -111,10 +111,10 @@ def test_five_seconds_of_speech_are_needed_in_all(gallery):
     assert gallery.people() == []
     assert put(gallery, "Anna", heard(400, 4), heard(400, 4.2, seed=1)) == (2, [])
     assert put(gallery, "Anna", heard(400, 2, seed=2)) == (1, [])
-    low = EnrolmentConfig(min_speech_s=1.0)
+    low = EnrollmentConfig(min_speech_s=1.0)
     assert put(gallery, "Bob", heard(3000, 2), config=low) == (1, [])
     with pytest.raises(ConfigError, match="min_speech_s"):
-        EnrolmentConfig(min_speech_s=float("nan"))
+        EnrollmentConfig(min_speech_s=float("nan"))
 
 
 def test_two_names_for_one_voice_are_refused_unless_told(gallery):
@@ -183,7 +183,7 @@ def test_a_kept_sound_in_which_no_speech_is_found_changes_nothing(gallery):
             found = super().segment(blocks)
             return type(found)(found.regions[:0])
 
-    deaf = Voices(Deaf(EnergySegmenter.Config()), PitchEmbedder("g"))
+    deaf = ClipEmbedder(Deaf(EnergySegmenter.Config()), PitchEmbedder("g"))
     with pytest.raises(CorpusError, match="'Anna'"):
         reembed(gallery, deaf, "large")
     assert gallery.fingerprints() == {"f": "small"}

@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 
 from diarize.embedding.windows import WindowConfig, cut_windows
 from diarize.postprocessing.aggregation import (
-    Voices,
+    WindowPosteriors,
     by_first_heard,
     heard_regions,
     speaker_regions,
     stitch,
 )
-from diarize.postprocessing.config import StitchConfig
+from diarize.postprocessing.config import AggregationConfig
 from diarize.postprocessing.speaker_mapping import local_labels
 from diarize.segmentation.base import Segmentation
 from encoder.errors import ConfigError
@@ -43,7 +43,7 @@ def test_two_chunks_that_number_their_speakers_differently():
         [0, 0, 0, 0, 1, 1, 1, 1, 0],
     ]
     one = stitch(
-        found, np.array([[0, 1], [1, 0]]), length=9 * HOP, config=StitchConfig(exclusive=True)
+        found, np.array([[0, 1], [1, 0]]), length=9 * HOP, config=AggregationConfig(exclusive=True)
     )
     assert one.sum(axis=1).max() == 1 and one[4, 0]  # equals go to the first
 
@@ -80,7 +80,7 @@ def test_against_loops(seed, C, exclusive):
     labels = rng.integers(-1, K, (C, S))
     starts = np.arange(C) * step
     length = int(starts[-1] + F) * HOP - int(rng.integers(0, HOP))
-    config = StitchConfig(exclusive=exclusive)
+    config = AggregationConfig(exclusive=exclusive)
     got = stitch(segmentation(activity, starts), labels, length=length, config=config)
     for t in range(starts[-1] + F):
         there = [c for c in range(C) if starts[c] <= t < starts[c] + F]
@@ -114,7 +114,7 @@ def test_a_segmenter_without_speakers_and_a_bad_setting():
     assert heard_regions(Segmentation(np.zeros((0, 2), np.int64)), *nothing(), length=10) is None
     for wrong in ({"overlap": 0.0}, {"overlap": 1.1}, {"voices": -0.1}, {"sharpness": -1.0}):
         with pytest.raises(ConfigError, match=f"{next(iter(wrong))} is"):
-            StitchConfig(**wrong)
+            AggregationConfig(**wrong)
 
 
 def nothing():
@@ -126,19 +126,21 @@ def test_two_halves_are_one_speaker():
     found = segmentation([[[0.55, 0.55], [0.9, 0.8], [0.2, 0.2]]], [0])
     active = stitch(found, np.array([[0, 1]]), length=3 * HOP)
     assert active.sum(axis=1).tolist() == [1, 2, 1]
-    strict = stitch(found, np.array([[0, 1]]), length=3 * HOP, config=StitchConfig(overlap=0.8))
+    strict = stitch(
+        found, np.array([[0, 1]]), length=3 * HOP, config=AggregationConfig(overlap=0.8)
+    )
     assert strict.sum(axis=1).tolist() == [1, 1, 1]
 
 
 def test_voices_decide_where_chunks_do_not():
     found = segmentation([[[0.5, 0.5], [0.9, 0.1], [0.5, 0.5], [0.5, 0.5]]], [0])
     territory = np.array([[0, 2 * HOP], [2 * HOP, 3 * HOP]])
-    voices = Voices(territory, np.array([[0.3, 0.7], [0.9, 0.1]], np.float32))
+    voices = WindowPosteriors(territory, np.array([[0.3, 0.7], [0.9, 0.1]], np.float32))
     labels = np.array([[0, 1]])
     active = stitch(found, labels, length=4 * HOP, voices=voices)
     assert active.argmax(axis=1).tolist() == [1, 0, 0, 0]  # no window in the last: the first
     assert (active.sum(axis=1) == 1).all()
-    only = StitchConfig(voices=1.0)
+    only = AggregationConfig(voices=1.0)
     active = stitch(found, labels, length=4 * HOP, voices=voices, config=only)
     assert active[:2].argmax(axis=1).tolist() == [1, 1]
 
@@ -148,7 +150,9 @@ def test_a_long_recording_goes_by_in_blocks(monkeypatch):
     activity, starts = rng.random((9, 10, 3)).astype(np.float32), np.arange(9) * 4
     labels = rng.integers(-1, 3, (9, 3))
     territory = np.arange(0, 43, 7)[:, None] * HOP + np.array([0, 7 * HOP])
-    voices = Voices(territory, rng.dirichlet(np.ones(3), len(territory)).astype(np.float32))
+    voices = WindowPosteriors(
+        territory, rng.dirichlet(np.ones(3), len(territory)).astype(np.float32)
+    )
     args = (segmentation(activity, starts), labels)
     whole = stitch(*args, length=42 * HOP, voices=voices)
     for block in (1, 5, 11):
@@ -188,7 +192,7 @@ def test_local_speakers_are_who_the_windows_sound_like():
         embeddings,
         labels,
         length=300 * HOP,
-        config=StitchConfig(exclusive=True),
+        config=AggregationConfig(exclusive=True),
     )
     assert sum(int(np.diff(own).sum()) for own in one) == 300 * HOP
 

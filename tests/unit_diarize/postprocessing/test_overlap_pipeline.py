@@ -13,7 +13,7 @@ from diarize.formats.rttm import read_rttm
 from diarize.gallery.identification import Naming
 from diarize.pipeline.config import DiarizeConfig
 from diarize.pipeline.diarizer import Diarizer
-from diarize.postprocessing.config import StitchConfig
+from diarize.postprocessing.config import AggregationConfig
 from diarize.segmentation.base import Segmentation, Segmenter
 from encoder.calibration.score_calibration import Calibration
 from tests.support.tones import BandEmbedder
@@ -76,7 +76,7 @@ def test_both_speak_where_both_speak():
 
 
 def test_exclusive_turns_never_overlap():
-    found = spans(diarize(stitch=StitchConfig(exclusive=True)))
+    found = spans(diarize(stitch=AggregationConfig(exclusive=True)))
     assert all(a[1] <= b[0] for a, b in pairwise(found))
     assert found[0][0] == 1 and found[-1] == (21, 23, "SPEAKER_01")
     assert sum(end - start for start, end, _ in found) == pytest.approx(21)
@@ -84,13 +84,13 @@ def test_exclusive_turns_never_overlap():
 
 def test_what_one_prepared_another_of_the_same_embedder_decides():
     def diarizer(embedder, exclusive=False):
-        config = DiarizeConfig(stitch=StitchConfig(exclusive=exclusive))
+        config = DiarizeConfig(stitch=AggregationConfig(exclusive=exclusive))
         return Diarizer(config, Knows(), embedder, Agglomerative())
 
     prepared = diarizer(BandEmbedder()).prepare(sound(), uri="talk")
     for exclusive in (False, True, False):
         found = diarizer(BandEmbedder(), exclusive).decide(prepared, speakers=2)
-        assert spans(found) == spans(diarize(stitch=StitchConfig(exclusive=exclusive)))
+        assert spans(found) == spans(diarize(stitch=AggregationConfig(exclusive=exclusive)))
     with pytest.raises(ValueError, match="not with ffffffff"):
         diarizer(BandEmbedder("ffffffff")).decide(prepared)
 

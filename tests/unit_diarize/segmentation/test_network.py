@@ -12,9 +12,9 @@ from diarize.segmentation.network.network import SegmentationNetwork, Segmentati
 from diarize.segmentation.network.powerset import IGNORED, Powerset
 from diarize.segmentation.network.weights import load_network, save_network
 from diarize.segmentation_training.batches import Batch, ChunkBatches, centred, most_speaking
-from diarize.segmentation_training.config import BatchConfig, SegmentationPlan
+from diarize.segmentation_training.config import BatchConfig, SegmentationTrainConfig
 from diarize.segmentation_training.objective import PowersetObjective
-from diarize.segmentation_training.speaker_loss import VoiceTermConfig
+from diarize.segmentation_training.speaker_loss import SpeakerLossConfig
 from diarize.segmentation_training.train import (
     checkpoint_network,
     start_network,
@@ -246,7 +246,7 @@ def test_accuracy_counts_the_best_order():
     assert float(loss) == pytest.approx(20 / 3, abs=0.01)
 
 
-PLAN = SegmentationPlan(
+PLAN = SegmentationTrainConfig(
     model=TINY,
     batch=BatchConfig(chunks=4, chunk_s=1.0, workers=1, quiet=0.0),
     fit=FitConfig(
@@ -290,7 +290,7 @@ def test_voices_are_learnt_along(tmp_path):
 
             return nullcontext(lambda step, measured: seen.append(measured.get("voices")))
 
-    plan = replace(PLAN, voices=VoiceTermConfig(weight=0.5))
+    plan = replace(PLAN, voices=SpeakerLossConfig(weight=0.5))
     vectors = torch.eye(4)[:2]
     path = train_segmentation(plan, Tones(), [], tmp_path, vectors=vectors, report=Voices())
     known = [value for value in seen[-20:] if value is not None]
@@ -328,7 +328,7 @@ def test_going_on_from_weights(tmp_path):
     from dataclasses import replace
 
     path = save_network(SegmentationNetwork(TINY), tmp_path)
-    plan = SegmentationPlan(init=str(path))
+    plan = SegmentationTrainConfig(init=str(path))
     assert start_network(plan).config == TINY
     assert start_network(plan).training
     with pytest.raises(ConfigError, match="init"):
@@ -374,7 +374,7 @@ def test_chunks_of_a_conversation():
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.toml")), ids=lambda p: p.stem)
 def test_every_config_is_a_plan_for_a_small_network(path):
-    plan = from_mapping(SegmentationPlan, read_toml(path))
+    plan = from_mapping(SegmentationTrainConfig, read_toml(path))
     network = SegmentationNetwork(plan.model)
     assert sum(p.numel() for p in network.parameters()) <= 1_500_000
     assert plan.fit.best_by == "validation_error" and plan.fit.steps % plan.fit.validate_every == 0

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from diarize.segmentation_training.config import SegmentationPlan
-from diarize.segmentation_training.speaker_loss import VoiceTerm, VoiceTermConfig
+from diarize.segmentation_training.config import SegmentationTrainConfig
+from diarize.segmentation_training.speaker_loss import SpeakerLoss, SpeakerLossConfig
 from diarize.segmentation_training.train import train_segmentation
 from encoder.errors import ConfigError
 
@@ -12,7 +12,7 @@ VECTORS = torch.tensor([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 0.0], [0.0,
 
 
 def term(weight=1.0, scale=16.0):
-    made = VoiceTerm(VECTORS, 3, VoiceTermConfig(weight=weight, scale=scale))
+    made = SpeakerLoss(VECTORS, 3, SpeakerLossConfig(weight=weight, scale=scale))
     with torch.no_grad():
         made.map.weight.copy_(torch.eye(3))
         made.map.bias.zero_()
@@ -43,12 +43,12 @@ def test_nobody_alone_costs_nothing():
 
 def test_settings_that_cannot_be():
     with pytest.raises(ConfigError, match=r"weight -1"):
-        VoiceTermConfig(weight=-1.0)
+        SpeakerLossConfig(weight=-1.0)
     with pytest.raises(ConfigError, match=r"scale 0"):
-        VoiceTermConfig(scale=0.0)
+        SpeakerLossConfig(scale=0.0)
 
 
 def test_a_weight_needs_vectors(tmp_path):
-    plan = SegmentationPlan(voices=VoiceTermConfig(weight=0.2))
+    plan = SegmentationTrainConfig(voices=SpeakerLossConfig(weight=0.2))
     with pytest.raises(ConfigError, match=r"make teacher"):
         train_segmentation(plan, None, [], tmp_path, report=None)

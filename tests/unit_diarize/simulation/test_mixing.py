@@ -16,7 +16,7 @@ from diarize.segmentation.silero import SileroSegmenter
 from diarize.simulation.acoustics import Acoustics, measured_room
 from diarize.simulation.conversation_style import STYLES
 from diarize.simulation.mixing import Simulator, render
-from diarize.simulation.speaker_bank import VoiceBank
+from diarize.simulation.speaker_bank import SpeakerBank
 from diarize.simulation.turn_sampler import FRAME, Script, write_script
 from encoder.data.manifest import read_manifest
 from encoder.errors import ConfigError
@@ -240,7 +240,7 @@ def test_labels_of_real_voices_agree_with_silero():
         pytest.skip("the corpus is not on this machine")
     utterances = [u for u in read_manifest(CORPUS / "voices/manifest.tsv") if u.split == "heldout"]
     utterances = [u for u in utterances if u.dataset in ("librispeech", "vctk", "speechocean762")]
-    voices = VoiceBank.from_corpus(utterances, seconds_per_speaker=15.0)
+    voices = SpeakerBank.from_corpus(utterances, seconds_per_speaker=15.0)
     acoustics = Acoustics()
     quiet = dataclasses.replace(DRY, hiss_db=(40.0, 45.0))
     script = write_script(quiet, speakers=4, length=180 * RATE, rng=rng(1))

@@ -8,7 +8,7 @@ import pytest
 import soundfile
 
 from diarize.formats.rttm import read_rttm
-from diarize.simulation.speaker_bank import VoiceBank
+from diarize.simulation.speaker_bank import SpeakerBank
 from diarize.simulation.speech_trimming import LONGEST_PAUSE, spoken
 from diarize.simulation.turn_sampler import FRAME
 from encoder.data.manifest import Utterance
@@ -111,10 +111,10 @@ def test_company_is_of_different_people():
 
 def test_who_said_too_little_is_left_out():
     short = [said(1, (0.4, 0.5, 0.5))]
-    voices = VoiceBank.of([("short", "a", short), ("long", "a", [said(2, (1.0,)), *short])])
+    voices = SpeakerBank.of([("short", "a", short), ("long", "a", [said(2, (1.0,)), *short])])
     assert voices.speakers == ["long"] and voices.first.tolist() == [0, 4]
     with pytest.raises(CorpusError, match=r"no speaker has 1\.5 s"):
-        VoiceBank.of([("short", "a", short)])
+        SpeakerBank.of([("short", "a", short)])
 
 
 @pytest.fixture
@@ -138,7 +138,7 @@ def meeting(tmp_path):
 
 def test_a_bank_is_heard_once_and_then_kept(meeting, tmp_path, monkeypatch):
     sentences, steps = [], []
-    voices = VoiceBank.from_corpus(
+    voices = SpeakerBank.from_corpus(
         meeting,
         cache=tmp_path / "kept",
         on_left_out=sentences.append,
@@ -153,18 +153,18 @@ def test_a_bank_is_heard_once_and_then_kept(meeting, tmp_path, monkeypatch):
         utterance.path.unlink()
     monkeypatch.chdir(tmp_path)  # the same files by another name
     near = [dataclasses.replace(u, path=Path(u.path.name)) for u in meeting]
-    again = VoiceBank.from_corpus(near, cache=tmp_path / "kept")
+    again = SpeakerBank.from_corpus(near, cache=tmp_path / "kept")
     for name in ("wave", "pieces", "first"):
         assert np.array_equal(getattr(voices, name), getattr(again, name))
     assert (again.speakers, again.sets) == (voices.speakers, voices.sets)
     for damaged in (kept.read_bytes()[:1000], b"", b"\x80\x04"):
         kept.write_bytes(damaged)  # then it is heard anew, and here nothing is left to hear
         with pytest.raises(CorpusError):
-            VoiceBank.from_corpus(meeting, cache=tmp_path / "kept")
+            SpeakerBank.from_corpus(meeting, cache=tmp_path / "kept")
 
 
 def test_no_more_of_a_speaker_than_asked(meeting):
-    little = VoiceBank.from_corpus(meeting, seconds_per_speaker=4.0)
+    little = SpeakerBank.from_corpus(meeting, seconds_per_speaker=4.0)
     spoken_s = np.diff(little.pieces, axis=1).sum() / RATE
     assert 1.5 <= spoken_s / len(little.speakers) <= 4.1
 

@@ -5,7 +5,7 @@ import torch
 
 from encoder.data.batch_sampler import Batch
 from encoder.errors import ConfigError
-from encoder.losses.memory_bank import EmbeddingHistory
+from encoder.losses.memory_bank import MemoryBank
 from encoder.losses.mining import Triplets, mine_triplets
 from encoder.losses.triplet import cosine_triplet_loss
 from encoder.speaker_training.objectives import (
@@ -262,7 +262,7 @@ def test_what_would_be_ignored_is_refused(make, batch, sentence):
 
 
 def test_negatives_come_from_the_history_too():
-    history = EmbeddingHistory(4, 2)
+    history = MemoryBank(4, 2)
     objective = TripletObjective(margin=0.5, history=history)
     ones, zeros = torch.ones(2, dtype=torch.int64), torch.zeros(2, dtype=torch.int64)
     first = Batch(torch.tensor([[1.0, 0.0], [0.8, 0.6]]), ones, torch.arange(2))
@@ -278,7 +278,7 @@ def test_negatives_come_from_the_history_too():
 
 
 def test_the_history_chooses_once_it_is_full_and_by_the_number_alone():
-    history = EmbeddingHistory(12, 4)
+    history = MemoryBank(12, 4)
     objective = TripletObjective(history=history, hard_speakers=2)
     assert TripletObjective(history=history).choose(0) is None
     speakers = torch.arange(12) % 6

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from encoder.errors import ConfigError
-from encoder.losses.memory_bank import EmbeddingHistory, select_batch
+from encoder.losses.memory_bank import MemoryBank, select_batch
 
 
 def unit(*shape, seed=0):
@@ -13,7 +13,7 @@ def unit(*shape, seed=0):
 
 
 def filled(seed, size=20, rows=16, kinds=6):
-    history = EmbeddingHistory(size, 3)
+    history = MemoryBank(size, 3)
     g = torch.Generator().manual_seed(seed)
     speakers = 10 * torch.randint(kinds, (rows,), generator=g)  # labels need not be dense
     history.push(unit(rows, 3, seed=seed), speakers, torch.arange(rows))
@@ -22,7 +22,7 @@ def filled(seed, size=20, rows=16, kinds=6):
 
 @pytest.mark.parametrize("size", [1, 4, 7])
 def test_the_ring_holds_the_last_rows(size):
-    history, all_rows = EmbeddingHistory(size, 3), []
+    history, all_rows = MemoryBank(size, 3), []
     for step, n in enumerate([2, 0, 3, 1, 9, 2, 5]):
         rows = unit(n, 3, seed=step)
         names = torch.arange(n) + 100 * step
@@ -47,7 +47,7 @@ def test_the_pool_is_a_copy():
 
 
 def test_it_is_saved_and_goes_on_at_its_place(tmp_path):
-    one, other = filled(2, size=18), EmbeddingHistory(18, 3)
+    one, other = filled(2, size=18), MemoryBank(18, 3)
     torch.save(one.state_dict(), tmp_path / "state.pt")
     other.load_state_dict(torch.load(tmp_path / "state.pt", weights_only=True))
     for history in (one, other):
@@ -59,7 +59,7 @@ def test_it_is_saved_and_goes_on_at_its_place(tmp_path):
 @pytest.mark.parametrize(("size", "D"), [(0, 3), (3, 0)])
 def test_a_history_without_room(size, D):
     with pytest.raises(ConfigError, match="at least 1"):
-        EmbeddingHistory(size, D)
+        MemoryBank(size, D)
 
 
 def by_loops(history, speakers, utterances, anchor):
@@ -104,7 +104,7 @@ def test_select_batch_against_nested_loops(speakers, utterances):
 
 
 def test_anchors_are_drawn_evenly_over_speakers_and_follow_the_generator():
-    history = EmbeddingHistory(10, 3)
+    history = MemoryBank(10, 3)
     names = torch.tensor([0, 0, 0, 0, 0, 0, 0, 0, 0, 1])  # one speaker has a single utterance
     history.push(unit(10, 3), names, torch.arange(10))
 
@@ -120,7 +120,7 @@ def test_anchors_are_drawn_evenly_over_speakers_and_follow_the_generator():
 
 
 def test_an_empty_history_has_nobody_to_choose():
-    got = select_batch(EmbeddingHistory(4, 3), speakers=2, utterances=3)
+    got = select_batch(MemoryBank(4, 3), speakers=2, utterances=3)
     assert got.speakers.shape == (0,) and got.rows.shape == (0, 3)
 
 

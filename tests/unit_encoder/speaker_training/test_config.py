@@ -7,13 +7,13 @@ import pytest
 from encoder.common.config import from_mapping, read_toml
 from encoder.errors import ConfigError
 from encoder.models import ARCHITECTURES
-from encoder.speaker_training.config import TrainPlan, model_config
+from encoder.speaker_training.config import TrainConfig, model_config
 
 CONFIGS = Path(__file__).parents[3] / "recipes" / "configs" / "embedder"
 
 
 def plan_of(name):
-    return from_mapping(TrainPlan, read_toml(CONFIGS / f"{name}.toml"))
+    return from_mapping(TrainConfig, read_toml(CONFIGS / f"{name}.toml"))
 
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.toml")), ids=lambda p: p.stem)
@@ -41,9 +41,9 @@ def test_the_papers_presets_are_the_papers_networks(name, parameters):
 
 def test_init_and_a_model_clash():
     with pytest.raises(ConfigError, match=r"'x'.*take \[model\] out"):
-        model_config(TrainPlan(init="x", model={"blocks": 1}))
+        model_config(TrainConfig(init="x", model={"blocks": 1}))
 
 
 def test_a_knob_of_another_architecture_is_refused():
     with pytest.raises(ConfigError, match=r"model\.blocks"):
-        model_config(TrainPlan(architecture="gru", model={"blocks": 1}))
+        model_config(TrainConfig(architecture="gru", model={"blocks": 1}))

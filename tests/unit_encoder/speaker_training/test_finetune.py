@@ -15,7 +15,7 @@ from encoder.errors import CorpusError
 from encoder.features.log_mel import FeatureConfig
 from encoder.hub.weights_file import load_weights, save_weights
 from encoder.models.rescnn import ResCNN, ResCNNConfig
-from encoder.speaker_training.config import SoftmaxPhase, TrainPlan, TripletPhase
+from encoder.speaker_training.config import SoftmaxPhase, TrainConfig, TripletPhase
 from encoder.speaker_training.finetune import Candidate, best_of, finetune, hold_back
 from encoder.training.loop import FitConfig
 
@@ -69,7 +69,7 @@ def plan_for(init, steps):
     sampler = SamplerConfig(speakers=3, utterances=2, crop_frames=(60,))
     fit = FitConfig(steps=steps, learning_rate=1e-3, warmup_steps=1, validate_every=100)
     still = AugmentConfig(noise=0.0, babble=0.0, reverb=0.0, channel=0.0, telephone=0.0, mask=0.0)
-    return TrainPlan(
+    return TrainConfig(
         init=str(init),
         threads=1,
         augmentation=still,

@@ -17,7 +17,7 @@ from torch import nn
 
 from encoder.data.batch_sampler import Batch
 from encoder.errors import BackendUnavailable, CheckpointError, ConfigError, ToolkitError
-from encoder.losses.memory_bank import EmbeddingHistory
+from encoder.losses.memory_bank import MemoryBank
 from encoder.losses.mining import mine_triplets
 from encoder.losses.triplet import cosine_triplet_loss
 from encoder.models.rescnn import ResCNN, ResCNNConfig
@@ -78,7 +78,7 @@ def fit_parts(seed):
     classifier = SoftmaxObjective(6, 4, scale=10.0)
     objective = TripletObjective(
         margin=0.5, strategy="random", classifier=classifier, softmax_weight=0.5,
-        history=EmbeddingHistory(24, 6),
+        history=MemoryBank(24, 6),
     )  # fmt: skip
     return model, objective
 

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from encoder.errors import CheckpointError, ConfigError
-from encoder.losses.memory_bank import EmbeddingHistory
+from encoder.losses.memory_bank import MemoryBank
 from encoder.speaker_training.objectives import TripletObjective, teacher_projection
 from encoder.training.loop import fit
 from tests.support.tiny_training import CONFIG, LONG, batches, parts, run, same
@@ -159,7 +159,7 @@ def rich_parts(**more):
     return model, TripletObjective(
         margin=0.5, strategy="random", classifier=plain.classifier, softmax_weight=0.5,
         teacher_weight=0.5, relation_weight=0.5, projection=teacher_projection(6, 9),
-        history=EmbeddingHistory(20, 6), hard_speakers=3, **more,
+        history=MemoryBank(20, 6), hard_speakers=3, **more,
     )  # fmt: skip
 
 
