@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import importlib
 import re
 import subprocess
@@ -51,6 +52,7 @@ DOORS = {
 }
 
 
+@functools.cache
 def imports(path: Path) -> list[tuple[str, int, bool]]:
     """(module, line, lazily) of every import that runs; lazily: inside a function."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
