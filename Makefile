@@ -41,7 +41,7 @@ demo: $(VENV)/.installed  ## install, diarize a real meeting excerpt, show the r
 	$(BIN)/diarize score $(SAMPLE).rttm demo-out/meeting.rttm --uem $(SAMPLE).uem
 
 test: $(VENV)/.installed-test  ## install what the tests need and run them
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 lint: $(VENV)/.installed-test  ## ruff and mypy
 	$(BIN)/ruff check .

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import importlib
 import re
 import subprocess
@@ -58,6 +59,7 @@ EDGES = {
 }
 
 
+@functools.cache
 def imports(path: Path) -> list[tuple[str, int, bool]]:
     """(module, line, lazily) of every import that runs; lazily: inside a function."""
     tree = ast.parse(path.read_text(encoding="utf-8"))

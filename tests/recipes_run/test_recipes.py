@@ -111,22 +111,30 @@ def run(recipe, *arguments, cwd, code=0, **variables):
     return done.stdout + done.stderr
 
 
-def test_train_writes_weights_goes_on_and_repeats_itself(corpus, tmp_path):
-    (tmp_path / "tiny.toml").write_text(TINY)
+@pytest.fixture(scope="module")
+def trained(corpus, tmp_path_factory):
+    """A folder where `tiny.toml` was trained, and what trains it."""
+    folder = tmp_path_factory.mktemp("trained")
+    (folder / "tiny.toml").write_text(TINY)
     command = ["--config", "tiny.toml", "--data", corpus, "--out", "out", "--cache", "banks"]
-    run("train.embedder", *command, cwd=tmp_path)
-    (weights,) = (tmp_path / "out").glob("deepspeaker-tiny-*.safetensors")
+    run("train.embedder", *command, cwd=folder)
+    return folder, command
+
+
+def test_train_writes_weights_goes_on_and_repeats_itself(trained):
+    folder, command = trained
+    (weights,) = (folder / "out").glob("deepspeaker-tiny-*.safetensors")
     assert load_weights(weights).model.config.channels == (4, 8)
-    rows = (tmp_path / "out/softmax/metrics.jsonl").read_text().splitlines()
+    rows = (folder / "out/softmax/metrics.jsonl").read_text().splitlines()
     assert [json.loads(row)["step"] for row in rows] == [3, 6]
     assert 0 <= json.loads(rows[-1])["validation_eer_1.6s"] <= 1
-    assert (tmp_path / "out/settle/last.pt").exists() and (tmp_path / "out/curves.png").exists()
-    assert json.loads((tmp_path / "out/plan.json").read_text())["settle"]["fit"]["steps"] == 2
+    assert (folder / "out/settle/last.pt").exists() and (folder / "out/curves.png").exists()
+    assert json.loads((folder / "out/plan.json").read_text())["settle"]["fit"]["steps"] == 2
     # A second run finds everything done; one from scratch finds the same weights, bit for bit.
-    run("train.embedder", *command, cwd=tmp_path)
-    command[command.index("out")] = "again"
-    run("train.embedder", *command, cwd=tmp_path)
-    assert [p.name for p in (tmp_path / "again").glob("*.safetensors")] == [weights.name]
+    run("train.embedder", *command, cwd=folder)
+    again = ["again" if word == "out" else word for word in command]
+    run("train.embedder", *again, cwd=folder)
+    assert [p.name for p in (folder / "again").glob("*.safetensors")] == [weights.name]
 
 
 def test_train_says_what_is_wrong_in_one_line(corpus, tmp_path):
@@ -338,11 +346,10 @@ def test_conversations_with_settings_of_ones_own(corpus, tiny_weights, tmp_path)
     assert not (tmp_path / "results").exists()
 
 
-def test_finetune_compares_before_and_after_and_writes_only_what_is_better(corpus, tmp_path):
-    (tmp_path / "tiny.toml").write_text(TINY)
-    train = ["--config", "tiny.toml", "--data", corpus, "--out", "out", "--cache", "banks"]
-    run("train.embedder", *train, cwd=tmp_path)
-    (start,) = (tmp_path / "out").glob("*.safetensors")
+def test_finetune_compares_before_and_after_and_writes_only_what_is_better(
+    corpus, trained, tmp_path
+):
+    (start,) = (trained[0] / "out").glob("*.safetensors")
     mine = tmp_path / "my voices"
     for number in range(3):
         for take in range(5):  # the same buzz again and again, so that 0 % can be reached
