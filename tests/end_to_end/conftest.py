@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import warm_python
+
 SAMPLES = Path(__file__).parents[2] / "recipes" / "samples"
 
 
@@ -43,13 +45,11 @@ def command(tmp_path_factory):
         pytest.fail("the command `diarize` is not installed: run `make test`")
 
     def call(*arguments, stdin=None, cwd=None):
-        return subprocess.run(
-            [str(program), *map(str, arguments)],
-            input=stdin,
-            capture_output=True,
+        return warm_python.run(
+            [program, *arguments],
+            stdin=stdin,
             cwd=cwd or tmp_path_factory.mktemp("empty"),
             env={**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "120"},
-            timeout=300,
         )
 
     return call

@@ -7,8 +7,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +17,7 @@ import torch
 from encoder.features.log_mel import FeatureConfig
 from encoder.hub.weights_file import load_weights, save_weights
 from encoder.models.rescnn import ResCNN, ResCNNConfig
+from tests.support import warm_python
 
 ROOT = Path(__file__).parents[2]
 SAMPLES = ROOT / "recipes" / "samples"
@@ -99,16 +98,15 @@ def corpus(tmp_path_factory):
 
 
 def run(recipe, *arguments, cwd, code=0, **variables):
-    done = subprocess.run(
-        [sys.executable, "-m", f"recipes.{recipe}", *map(str, arguments)],
-        capture_output=True,
-        text=True,
+    done = warm_python.run(
+        ["-m", f"recipes.{recipe}", *arguments],
         cwd=cwd,
         env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), **variables},
         timeout=600,
     )
-    assert done.returncode == code, done.stdout + done.stderr
-    return done.stdout + done.stderr
+    text = (done.stdout + done.stderr).decode()
+    assert done.returncode == code, text
+    return text
 
 
 @pytest.fixture(scope="module")
