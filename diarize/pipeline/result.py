@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from diarize.core.files import write_atomic
+from diarize.core.output import write_atomic
 from diarize.core.regions import united
 from diarize.core.turns import UNKNOWN, Turn, speaking_time, to_annotation
 from diarize.core.version import package_version

@@ -61,19 +61,14 @@ def _on_cpu(value: Any) -> Any:
 
 
 def write_checkpoint(path: Path, content: Mapping[str, Any]) -> None:
-    """Write `content` in one piece, with its format; StoreError leaves the old file as it was."""
-    partial = path.with_suffix(".partial")
-    try:
-        torch.save({"format": FORMAT, **content}, partial)
-        partial.replace(path)
-    except (OSError, RuntimeError) as error:
-        with contextlib.suppress(OSError):
-            partial.unlink()
-        reason = " ".join(str(error).split())[:300]
-        raise StoreError(
-            f"cannot write the checkpoint {str(path)!r}: {reason}; what was there is kept, "
-            "make room and run the same command again"
-        ) from error
+    """Write `content` with its format; StoreError leaves the old file as it was."""
+    step = "what was there is kept, make room and run the same command again"
+    fixed = path.with_suffix(".partial")
+    with replacing(path, what="the checkpoint ", step=step, temporary=fixed) as partial:
+        try:
+            torch.save({"format": FORMAT, **content}, partial)
+        except RuntimeError as error:  # torch's own name for a disk that refuses
+            raise OSError(" ".join(str(error).split())[:300]) from error
 
 
 def read_checkpoint(path: Path) -> dict[str, Any] | None:

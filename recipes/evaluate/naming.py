@@ -26,7 +26,7 @@ import typer
 from rich.progress import track
 from rich.table import Table
 
-from diarize.core.files import write_atomic
+from diarize.core.output import write_atomic
 from diarize.embedding.clip_embedding import ClipEmbedder
 from diarize.embedding.embedders import load_embedder
 from diarize.gallery.config import NamingConfig

@@ -30,7 +30,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from diarize.core.files import write_atomic
+from diarize.core.output import write_atomic
 from diarize.core.turns import Turn
 from diarize.formats.rttm import write_rttm
 from diarize.simulation.acoustics import Acoustics
