@@ -6,14 +6,13 @@ an embedder indifferent to the line.
 
 from __future__ import annotations
 
-import hashlib
-
 import numpy as np
 import torch
 from torch import Tensor
 
 from encoder.audio.torchaudio_compat import torchaudio
 from encoder.augmentation.codecs import CODEC_RATE, CODECS, codecs, through_codec
+from encoder.common.hashing import hash_choice, hash_share
 
 __all__ = ["codec_of", "telephone"]
 
@@ -29,10 +28,8 @@ def codec_of(name: str, *, share: float = 1.0) -> str | None:
 
     The choice does not depend on order, seed or other utterances.
     """
-    digest = hashlib.sha256(f"telephone {name}".encode()).digest()
-    if int.from_bytes(digest[:4], "big") >= share * 2**32:
-        return None
-    return codecs()[int.from_bytes(digest[4:8], "big") % len(codecs())]
+    text = f"telephone {name}"
+    return hash_choice(text, codecs()) if hash_share(text) < share else None
 
 
 def telephone(wave: Tensor, *, codec: str, rng: np.random.Generator, loss: float = 0.0) -> Tensor:
