@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from encoder.common.vectors import unit_rows
 from encoder.errors import CorpusError
 
 __all__ = ["ClosedSet", "closed_set_ranks", "draw_enrolments"]
@@ -88,7 +89,7 @@ def closed_set_ranks(
         )
     means = np.zeros((len(known), vectors.shape[1]))
     np.add.at(means, codes, vectors[rows])
-    means /= np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-12)
+    means = unit_rows(means)
     ranks = np.zeros(len(tests), np.int64)
     for at in range(0, len(tests), 1024):  # all similarities at once could fill the memory
         similarity = vectors[tests[at : at + 1024]] @ means.T

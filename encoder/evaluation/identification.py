@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from encoder.common.vectors import unit_rows
 from encoder.errors import CorpusError
 from encoder.evaluation.metrics import most_similar
 
@@ -87,9 +88,8 @@ def recognised(vectors: NDArray[np.floating], trials: IdentificationTrials) -> N
     for at in range(0, len(trials.anchors), 128):  # the candidates of all would fill the memory
         rows, members = trials.anchors[at : at + 128], trials.members[at : at + 128]
         # Candidate by utterance, not all at once: (P, C, enrolment, D) would be larger still.
-        means = sum(vectors[members[..., k]] for k in range(members.shape[-1]))
-        means /= np.maximum(np.linalg.norm(means, axis=-1, keepdims=True), 1e-12)
-        right.append(most_similar(vectors[rows], means, np.zeros(len(rows), np.int64)))
+        means = np.asarray(sum(vectors[members[..., k]] for k in range(members.shape[-1])))
+        right.append(most_similar(vectors[rows], unit_rows(means), np.zeros(len(rows), np.int64)))
     return np.concatenate(right)
 
 

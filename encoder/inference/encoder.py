@@ -15,7 +15,7 @@ from encoder.errors import BackendUnavailable
 from encoder.features.log_mel import FeatureConfig, LogMel, normalise, normalise_moving
 from encoder.hub.paths import DEFAULT, find_weights
 from encoder.hub.weights_file import load_weights
-from encoder.inference.window_embedder import ByLength, Stretch, check_windows
+from encoder.inference.window_embedder import BatchedEmbedder, Stretch, check_windows
 from encoder.models.rescnn import ResCNN
 
 __all__ = ["Encoder"]
@@ -23,7 +23,7 @@ __all__ = ["Encoder"]
 LENGTHS = 64  # stretches go through the network in lengths of multiples of so many frames
 
 
-class Encoder(ByLength):
+class Encoder(BatchedEmbedder):
     """A trained network with its features."""
 
     batch_size = 32
@@ -64,12 +64,12 @@ class Encoder(ByLength):
         return int(self.model.config.embedding_size)  # type: ignore[union-attr,arg-type]
 
     @property
-    def minimum_samples(self) -> int:
+    def minimum_samples(self) -> int:  # type: ignore[override]
         """The shortest wave that can be embedded: one output frame of the trunk."""
         stride = int(self.model.stride)  # type: ignore[arg-type]
         return self.mel.config.samples(stride)
 
-    def _heard_samples(self, samples: int) -> int:
+    def _input_samples(self, samples: int) -> int:
         return self.mel.config.samples(self.mel.config.frames(samples))
 
     def _forward(self, waves: Tensor) -> NDArray[np.float32]:
@@ -77,8 +77,10 @@ class Encoder(ByLength):
         return self.model(features).cpu().numpy()
 
     def embed_stretches(self, stretches: Iterable[Stretch]) -> Iterator[NDArray[np.float32]]:
-        """As `ByLength.embed_stretches`. The ResCNN runs once over each stretch, and each window
-        takes the mean of its own frames: a quarter of the work for windows that overlap fourfold.
+        """As `WindowEmbedder.embed_stretches`.
+
+        The ResCNN runs once over each stretch, and each window takes the mean of its own frames: a
+        quarter of the work for windows that overlap fourfold.
 
         A frame is normalised by the frames around it, as many as the longest window has. A stretch
         of one window gives the vector of `embed_windows`. The result does not depend on the number

@@ -13,7 +13,7 @@ import re
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -24,28 +24,14 @@ from encoder.common.atomic_files import replacing
 from encoder.common.units import samples_to_seconds
 from encoder.data.manifest import Utterance
 from encoder.errors import AudioError, CorpusError
+from encoder.inference.window_embedder import WindowEmbedder
 
-__all__ = ["CROPS_S", "LONGEST_S", "CropVectors", "WindowEmbedder", "centred", "crop_vectors"]
+__all__ = ["CROPS_S", "LONGEST_S", "CropVectors", "centred", "crop_vectors"]
 
 CROPS_S: Mapping[str, float | None] = {"full": None, "3 s": 3.0, "1.6 s": 1.6}
 LONGEST_S = 300.0  # no more of a file is heard, as for `diarize cluster`
 _CHUNK = 16  # utterances decoded before they are embedded together ...
 _CHUNK_S = 300.0  # ... or fewer, which last so long
-
-
-class WindowEmbedder(Protocol):
-    """What is needed of an embedder here; vectors have unit norm."""
-
-    fingerprint: str
-
-    @property
-    def minimum_samples(self) -> int:
-        """The shortest window it takes."""
-        ...
-
-    def embed_windows(self, wave: torch.Tensor, bounds: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Wave (T,) and windows (N, 2) -> (N, D) unit vectors."""
-        ...
 
 
 class CropVectors(NamedTuple):

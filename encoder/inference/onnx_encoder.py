@@ -19,14 +19,15 @@ from torch import Tensor
 
 from encoder.common.config import to_mapping
 from encoder.common.units import samples_to_seconds, seconds_to_samples
+from encoder.common.vectors import unit_rows
 from encoder.errors import BackendUnavailable, CheckpointError, ConfigError
 from encoder.inference.onnx_inputs import OnnxFeatures, read_features
-from encoder.inference.window_embedder import ByLength
+from encoder.inference.window_embedder import BatchedEmbedder
 
 __all__ = ["OnnxEncoder", "onnx_session"]
 
 
-class OnnxEncoder(ByLength):
+class OnnxEncoder(BatchedEmbedder):
     """An ONNX speaker model with its features. Its vectors are made unit here.
 
     content: the bytes of the .onnx file, weights inside; name: what errors call it. onnxruntime
@@ -75,12 +76,12 @@ class OnnxEncoder(ByLength):
         return self._embedding_size
 
     @property
-    def minimum_samples(self) -> int:
+    def minimum_samples(self) -> int:  # type: ignore[override]
         """The shortest wave that can be embedded."""
         return seconds_to_samples(self.features.minimum_s)
 
-    def _heard_samples(self, samples: int) -> int:
-        return self.features.heard_samples(samples)
+    def _input_samples(self, samples: int) -> int:
+        return self.features.input_samples(samples)
 
     def _forward(self, waves: Tensor) -> NDArray[np.float32]:
         heard = self.features.of(waves.to("cpu", torch.float32)).contiguous().numpy()
@@ -104,7 +105,7 @@ class OnnxEncoder(ByLength):
                 "or take another model"
             )
         vectors = raw.reshape(len(waves), -1)
-        return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+        return unit_rows(vectors)
 
 
 def onnx_session(content: bytes, device: str, name: str) -> Any:

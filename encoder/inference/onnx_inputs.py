@@ -68,7 +68,7 @@ class OnnxFeatures:
         if not 0.025 <= self.minimum_s <= 60:
             raise ConfigError(f"minimum_s is {self.minimum_s}: give 0.025 to 60")
 
-    def heard_samples(self, samples: int) -> int:
+    def input_samples(self, samples: int) -> int:
         """How many of `samples` reach the model: both filterbanks take whole frames only, of 25 ms
         every 10 ms; a model of waves hears all."""
         return samples if self.kind == "wave" else kaldi_samples(kaldi_frames(samples))

@@ -20,13 +20,14 @@ import typer
 from rich.console import Console
 from rich.progress import track
 
-from diarize.embedding.embedders import Embedder, load_embedder
+from diarize.embedding.embedders import load_embedder
 from encoder.audio.load import load_audio
 from encoder.common.atomic_files import replacing
 from encoder.common.units import seconds_to_samples
 from encoder.data.corpora import read_corpus
 from encoder.data.feature_bank import at_speed, copy_name, speeds_of
 from encoder.errors import CorpusError, ToolkitError
+from encoder.inference.window_embedder import WindowEmbedder
 
 LONGEST = seconds_to_samples(4.0)
 SHORTEST = seconds_to_samples(1.0)
@@ -82,7 +83,7 @@ def _prepare(data: Path, out: Path, embedder: str, split: str, copies: bool, wor
 
 
 @cache
-def _teacher(name: str) -> Embedder:
+def _teacher(name: str) -> WindowEmbedder:
     torch.set_num_threads(1)  # the processes share the cores
     return load_embedder(name, device="cpu")
 

@@ -14,7 +14,8 @@ from encoder.data.manifest import Utterance
 from encoder.data.splits import split_validation
 from encoder.errors import BackendUnavailable, CheckpointError, ToolkitError
 from encoder.hub.paths import DEFAULT
-from encoder.inference.extraction import LONGEST_S, CropVectors, WindowEmbedder, crop_vectors
+from encoder.inference.extraction import LONGEST_S, CropVectors, crop_vectors
+from encoder.inference.window_embedder import WindowEmbedder
 
 REFERENCE = "onnx:campplus"  # a public model beside ours, for scale
 BOTH = (DEFAULT, REFERENCE)
