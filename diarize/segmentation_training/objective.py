@@ -7,11 +7,12 @@ from torch import Tensor, nn
 from diarize.segmentation.network.powerset import IGNORED, Powerset
 from diarize.segmentation_training.batches import Batch
 from diarize.segmentation_training.speaker_loss import SpeakerLoss
+from encoder.training.objective import Objective
 
 __all__ = ["PowersetObjective"]
 
 
-class PowersetObjective(nn.Module):
+class PowersetObjective(Objective):
     """Cross entropy of powerset classes, with each chunk's columns in the order that fits best,
     and what `voices` adds to it."""
 

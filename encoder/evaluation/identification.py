@@ -22,7 +22,7 @@ from encoder.common.vectors import unit_rows
 from encoder.errors import CorpusError
 from encoder.evaluation.metrics import most_similar
 
-__all__ = ["IdentificationTrials", "enrolled_accuracy", "identification_trials", "recognised"]
+__all__ = ["IdentificationTrials", "identification_trials", "recognised"]
 
 
 class IdentificationTrials(NamedTuple):
@@ -75,11 +75,6 @@ def identification_trials(
             f"{1 + negatives}: give {enrolment + 1} utterances of one and {negatives} of others"
         )
     return IdentificationTrials(np.array(anchors, np.int64), np.array(members, np.int64))
-
-
-def enrolled_accuracy(vectors: NDArray[np.floating], trials: IdentificationTrials) -> float:
-    """Share of `trials` that unit `vectors` (N, D) get right; a tie is a miss."""
-    return float(recognised(vectors, trials).mean())
 
 
 def recognised(vectors: NDArray[np.floating], trials: IdentificationTrials) -> NDArray[np.bool_]:

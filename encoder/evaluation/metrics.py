@@ -19,7 +19,6 @@ __all__ = [
     "OperatingPoints",
     "eer",
     "equal_error",
-    "identification_accuracy",
     "min_dcf",
     "most_similar",
     "operating_points",
@@ -124,28 +123,16 @@ def operating_points(scores: ArrayLike, is_target: ArrayLike) -> OperatingPoints
     )
 
 
-def identification_accuracy(
-    anchors: NDArray[np.floating],
-    candidates: NDArray[np.floating],
-    correct: NDArray[np.integer],
-) -> float:
-    """Share of anchors (N, D) with one most similar of C candidates (N, C, D): `correct` (N,).
-
-    The paper's protocol has C = 100: one utterance of the anchor's speaker and 99 of others. A tie
-    is a miss, or a network that gives one vector for everything could score 100 %.
-    """
-    if len(anchors) == 0:
-        raise CorpusError("an identification accuracy needs at least one anchor: 0 were given")
-    return float(most_similar(anchors, candidates, correct).mean())
-
-
 def most_similar(
     anchors: NDArray[np.floating],
     candidates: NDArray[np.floating],
     correct: NDArray[np.integer],
 ) -> NDArray[np.bool_]:
     """Whether each anchor (N, D) is more similar to its candidate `correct` (N,) than to all
-    others of the C candidates (N, C, D)."""
+    others of the C candidates (N, C, D).
+
+    A tie is a miss, or a network that gives one vector for everything could score 100 %.
+    """
     similarity = np.einsum("nd,ncd->nc", anchors, candidates)
     rows = np.arange(len(anchors))
     right = similarity[rows, correct]

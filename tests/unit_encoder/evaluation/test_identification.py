@@ -9,8 +9,8 @@ import pytest
 from encoder.errors import CorpusError
 from encoder.evaluation.identification import (
     IdentificationTrials,
-    enrolled_accuracy,
     identification_trials,
+    recognised,
 )
 
 
@@ -111,18 +111,18 @@ def test_accuracy_by_loops(seed):
             )
         right += all(similarities[0] > other for other in similarities[1:])
     assert 0 < right < len(trials.anchors)
-    assert enrolled_accuracy(vectors, trials) == pytest.approx(right / len(trials.anchors))
+    assert recognised(vectors, trials).mean() == pytest.approx(right / len(trials.anchors))
 
 
 def test_accuracy_by_hand():
     vectors = np.array([[1.0, 0.0], [0.8, 0.6], [0.8, -0.6], [0.0, 1.0], [0.6, 0.8]])
     # Alone, row 1 (0.8) is nearer to row 0 than row 4 (0.6), and 4 is nearer than 3.
     one = IdentificationTrials(np.array([0, 0]), np.array([[[1], [4]], [[3], [4]]]))
-    assert enrolled_accuracy(vectors, one) == 0.5
+    assert recognised(vectors, one).mean() == 0.5
     # The mean of 1 and 2 points along row 0: similarity 1 only after it is made a unit vector,
     # 0.8 before that, no more than row 1 alone.
     two = IdentificationTrials(np.array([0]), np.array([[[1, 2], [1, 1]]]))
-    assert enrolled_accuracy(vectors, two) == 1.0
+    assert recognised(vectors, two).mean() == 1.0
 
 
 def test_more_trials_than_are_taken_at_once():
@@ -134,14 +134,14 @@ def test_more_trials_than_are_taken_at_once():
     trials = identification_trials(names, takes, enrolment=1, negatives=20)
     assert len(trials.anchors) > 200
     alone = [
-        enrolled_accuracy(vectors, IdentificationTrials(trials.anchors[[p]], trials.members[[p]]))
+        recognised(vectors, IdentificationTrials(trials.anchors[[p]], trials.members[[p]])).mean()
         for p in range(len(trials.anchors))
     ]
     assert 0 < np.mean(alone) < 1
-    assert enrolled_accuracy(vectors, trials) == pytest.approx(np.mean(alone))
+    assert recognised(vectors, trials).mean() == pytest.approx(np.mean(alone))
 
 
 def test_opposite_vectors_have_no_mean_and_win_nothing():
     vectors = np.array([[1.0, 0.0], [0.0, 1.0], [0.0, -1.0], [-1.0, 0.0]])
     trials = IdentificationTrials(np.array([0, 0]), np.array([[[1, 2], [3, 3]], [[3, 3], [1, 2]]]))
-    assert enrolled_accuracy(vectors, trials) == 0.5
+    assert recognised(vectors, trials).mean() == 0.5
