@@ -11,10 +11,11 @@ import torch
 from torch import Tensor
 
 from encoder.audio.torchaudio_compat import torchaudio
+from encoder.augmentation.band import band_attenuation
 from encoder.augmentation.codecs import CODEC_RATE, CODECS, codecs, through_codec
 from encoder.common.hashing import hash_choice, hash_share
 
-__all__ = ["codec_of", "telephone"]
+__all__ = ["codec_of", "through_telephone"]
 
 _RATE = 16_000  # Hz
 _LOW_HZ = (50.0, 350.0)  # where the band's lower edge may lie
@@ -32,7 +33,9 @@ def codec_of(name: str, *, share: float = 1.0) -> str | None:
     return hash_choice(text, codecs()) if hash_share(text) < share else None
 
 
-def telephone(wave: Tensor, *, codec: str, rng: np.random.Generator, loss: float = 0.0) -> Tensor:
+def through_telephone(
+    wave: Tensor, *, codec: str, rng: np.random.Generator, loss: float = 0.0
+) -> Tensor:
     """(T,) wave -> (T,) wave as heard through a call with `codec`, neither late nor longer.
 
     The band's edges, the level at the codec and its bit rate are drawn from `rng`. loss: share of
@@ -53,10 +56,9 @@ def telephone(wave: Tensor, *, codec: str, rng: np.random.Generator, loss: float
 
 
 def _band(wave: Tensor, low_hz: float, high_hz: float) -> Tensor:
-    """(T,) -> (T,) without what lies outside the band, by 24 and 96 dB an octave; no delay."""
+    """(T,) -> (T,) without what lies outside the band; no delay."""
     T = len(wave)
     size = T + _RATE // 10  # room for the filter's ringing, which must not come round to the start
-    hertz = torch.fft.rfftfreq(size, 1 / _RATE)
-    below = 1 + (low_hz / hertz.clamp_min(1.0)) ** 8
-    above = 1 + (hertz / high_hz) ** 32
-    return torch.fft.irfft(torch.fft.rfft(wave, n=size) / (below * above).sqrt(), n=size)[:T]
+    hertz = torch.fft.rfftfreq(size, 1 / _RATE).clamp_min(1.0)
+    gains = band_attenuation(hertz, low_hz, high_hz).sqrt()
+    return torch.fft.irfft(torch.fft.rfft(wave, n=size) / gains, n=size)[:T]

@@ -1,4 +1,4 @@
-"""Lists of utterances with their speaker, split and take."""
+"""Lists of utterances with their speaker, split and session."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _COLUMNS = ("path", "speaker", "dataset", "split", "seconds")
 
 @dataclass(frozen=True)
 class Utterance:
-    """One sound file by one known speaker. Those with one `take` were cut from one recording.
+    """One sound file by one known speaker. Those with one `session` were cut from one recording.
 
     seconds: how long it lasts; 0 where nobody has said. name: what it is called in tables, unique
     in its corpus.
@@ -25,7 +25,7 @@ class Utterance:
     speaker: str
     dataset: str
     split: str
-    take: str
+    session: str
     seconds: float
     name: str = ""
 

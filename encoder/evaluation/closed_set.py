@@ -37,18 +37,18 @@ class ClosedSet(NamedTuple):
 
 
 def draw_enrolments(
-    speakers: ArrayLike, takes: ArrayLike | None = None, *, enrolment: int = 2, seed: int = 0
+    speakers: ArrayLike, sessions: ArrayLike | None = None, *, enrolment: int = 2, seed: int = 0
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Rows (E,) that enrol and rows (T,) that test, of utterances of `speakers` (N,).
 
     Each speaker with at least `enrolment` utterances is enrolled with that many, drawn at random;
-    the rest are tests. takes: (N,) what utterances were cut from; an utterance from a take that
-    enrols its speaker is no test, unless that leaves the speaker none.
+    the rest are tests. sessions: (N,) what utterances were cut from; an utterance from a session
+    that enrols its speaker is no test, unless that leaves the speaker none.
 
     CorpusError if nothing is left to test, or fewer than two speakers to tell apart.
     """
     names, codes = np.unique(np.asarray(speakers), return_inverse=True)
-    cut_from = np.arange(len(codes)) if takes is None else np.asarray(takes)
+    cut_from = np.arange(len(codes)) if sessions is None else np.asarray(sessions)
     rng = np.random.default_rng(seed)
     enrol: list[int] = []
     test: list[int] = []

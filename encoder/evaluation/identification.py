@@ -38,7 +38,7 @@ class IdentificationTrials(NamedTuple):
 
 def identification_trials(
     speakers: ArrayLike,
-    takes: ArrayLike | None = None,
+    sessions: ArrayLike | None = None,
     *,
     enrolment: int = 1,
     negatives: int = 99,
@@ -47,8 +47,9 @@ def identification_trials(
 ) -> IdentificationTrials:
     """Draw trials from utterances of `speakers` (N,); the same arguments give the same trials.
 
-    takes: (N,) what each utterance was cut from. The right candidate has utterances of other takes
-        than the anchor's as far as its speaker has them. None: every utterance is its own take.
+    sessions: (N,) what each utterance was cut from. The right candidate has utterances of other
+    sessions
+        than the anchor's as far as its speaker has them. None: every utterance is its own session.
     enrolment: utterances that a candidate is the mean of.
     per_speaker_limit: anchors of one speaker, so that a few speakers do not decide the result.
 
@@ -56,7 +57,7 @@ def identification_trials(
     other speakers (with `enrolment` each) `negatives` utterances and as many different groups.
     """
     names, codes = np.unique(np.asarray(speakers), return_inverse=True)
-    cut_from = np.arange(len(codes)) if takes is None else np.asarray(takes)
+    cut_from = np.arange(len(codes)) if sessions is None else np.asarray(sessions)
     counts = np.bincount(codes, minlength=len(names))
     rng = np.random.default_rng(seed)
     anchors, members = [], []
@@ -89,12 +90,13 @@ def recognised(vectors: NDArray[np.floating], trials: IdentificationTrials) -> N
 
 
 def _positive(
-    rng: np.random.Generator, codes: NDArray[np.int64], takes: NDArray[Any], anchor: int
+    rng: np.random.Generator, codes: NDArray[np.int64], sessions: NDArray[Any], anchor: int
 ) -> list[int]:
-    """The other utterances of the anchor's speaker in random order, those of other takes first."""
+    """The other utterances of the anchor's speaker in random order, those of other sessions
+    first."""
     own = rng.permutation(np.flatnonzero(codes == codes[anchor]))
     own = own[own != anchor]
-    return own[np.argsort(takes[own] == takes[anchor], kind="stable")].tolist()
+    return own[np.argsort(sessions[own] == sessions[anchor], kind="stable")].tolist()
 
 
 def _negatives(

@@ -50,7 +50,18 @@ class OperatingPoints(NamedTuple):
 
 
 def eer(scores: NDArray[np.floating], is_target: NDArray[np.bool_]) -> Eer:
-    """Equal error rate of scores (N,) with truth (N,); CorpusError without both kinds of trial."""
+    """Equal error rate of verification trials.
+
+    Args:
+        scores: (N,) larger for pairs that are more likely of one speaker.
+        is_target: (N,) whether it is one speaker.
+
+    Returns:
+        The rate, a fraction in [0, 1], and the threshold.
+
+    Raises:
+        CorpusError: There are no trials of one kind, or a score is not a number.
+    """
     points = operating_points(scores, is_target)
     rate, closest = equal_error(points.rejected_targets, points.accepted_others)
     return Eer(rate, float(points.thresholds[closest]))
@@ -77,11 +88,22 @@ def min_dcf(
     c_miss: float = 1.0,
     c_false_alarm: float = 1.0,
 ) -> float:
-    """Smallest detection cost over all thresholds for scores (N,) with truth (N,), as NIST's
-    speaker recognition evaluations normalise it: 1 is what deciding blindly would cost.
+    """Smallest detection cost over all thresholds, as NIST's speaker recognition evaluations
+    normalise it: 1 is what deciding blindly would cost.
 
-    p_target: prior of a same-speaker trial. c_miss, c_false_alarm: costs of the two errors.
-    CorpusError without both kinds of trial, ConfigError for a prior or cost that cannot be.
+    Args:
+        scores: (N,) larger for pairs that are more likely of one speaker.
+        is_target: (N,) whether it is one speaker.
+        p_target: Prior of a same-speaker trial, in (0, 1).
+        c_miss: Cost of a rejected same-speaker trial.
+        c_false_alarm: Cost of an accepted different-speaker trial.
+
+    Returns:
+        The normalised cost, in [0, 1].
+
+    Raises:
+        CorpusError: There are no trials of one kind, or a score is not a number.
+        ConfigError: The prior or a cost cannot be.
     """
     if not (0 < p_target < 1 and c_miss > 0 and c_false_alarm > 0):
         raise ConfigError(

@@ -163,7 +163,7 @@ def _measure(
     most_pairs: int | None,
 ) -> tuple[Measures, Drawn]:
     names, labels = np.unique([u.speaker for u in utterances], return_inverse=True)
-    takes = [u.take for u in utterances]
+    sessions = [u.session for u in utterances]
     if most_pairs is None or len(labels) * (len(labels) - 1) // 2 <= most_pairs:
         sides = np.triu_indices(len(labels), k=1)
         scores, is_target = verification_trials(vectors, labels)
@@ -176,7 +176,7 @@ def _measure(
         try:
             trials = identification_trials(
                 labels,
-                takes,
+                sessions,
                 enrolment=enrolment,
                 negatives=config.negatives,
                 per_speaker_limit=config.anchors_per_speaker,
@@ -189,7 +189,7 @@ def _measure(
         own = labels[trials.anchors]
         counts = np.bincount(own[right], minlength=len(names)), np.bincount(own)
         drawn |= _drawn_shares(f"accuracy {enrolment}", *counts, config, seed)
-    told = closed_set(vectors, labels, takes, config)
+    told = closed_set(vectors, labels, sessions, config)
     if told is not None:
         drawn |= _drawn_shares("top1", *told.by_speaker(1), config, seed)
     measures = Measures(
@@ -205,12 +205,15 @@ def _measure(
 
 
 def closed_set(
-    vectors: NDArray[np.floating], labels: ArrayLike, takes: Sequence[str], config: ProtocolConfig
+    vectors: NDArray[np.floating],
+    labels: ArrayLike,
+    sessions: Sequence[str],
+    config: ProtocolConfig,
 ) -> ClosedSet | None:
     """The closed-set identification of a data set; None if it is too small."""
     try:
         enrol, test = draw_enrolments(
-            labels, takes, enrolment=config.closed_enrolment, seed=config.seed
+            labels, sessions, enrolment=config.closed_enrolment, seed=config.seed
         )
     except CorpusError:
         return None

@@ -28,15 +28,10 @@ __all__ = ["OnnxEncoder", "onnx_session"]
 
 
 class OnnxEncoder(BatchedEmbedder):
-    """An ONNX speaker model with its features. Its vectors are made unit here.
+    """An ONNX speaker model with its features; its vectors are made unit here.
 
-    content: the bytes of the .onnx file, weights inside; name: what errors call it. onnxruntime
-    would take every core; it gets `torch.get_num_threads()` of the moment instead, so that one
-    setting (or OMP_NUM_THREADS) rules the whole pipeline.
-
-    CheckpointError if the model is damaged or does not take these features (tried on noise of
-    `minimum_s`), ConfigError for input or output names it lacks, BackendUnavailable without
-    onnxruntime or the device.
+    onnxruntime would take every core; it gets `torch.get_num_threads()` of the moment instead, so
+    that one setting (or OMP_NUM_THREADS) rules the whole pipeline.
     """
 
     batch_size = 16
@@ -44,6 +39,19 @@ class OnnxEncoder(BatchedEmbedder):
     def __init__(
         self, content: bytes, features: OnnxFeatures, *, device: str = "cpu", name: str = "model"
     ) -> None:
+        """Load a model and try it on noise of `minimum_s`.
+
+        Args:
+            content: Bytes of the .onnx file, weights inside.
+            features: What the model takes.
+            device: "cpu", "cuda", or "auto" for the better of the two.
+            name: What errors call the model.
+
+        Raises:
+            CheckpointError: The model is damaged or does not take these features.
+            ConfigError: It lacks the named input or output.
+            BackendUnavailable: onnxruntime or the device is not there.
+        """
         self.name = name
         self._session = onnx_session(content, device, name)
         self.features = dataclasses.replace(
@@ -59,7 +67,20 @@ class OnnxEncoder(BatchedEmbedder):
 
     @classmethod
     def from_file(cls, path: str | Path, *, device: str = "cpu") -> OnnxEncoder:
-        """Load `model.onnx` with its `model.toml` onto "cpu", "cuda" or the better ("auto")."""
+        """Load `model.onnx` with the settings of the `model.toml` beside it.
+
+        Args:
+            path: Of the .onnx file.
+            device: "cpu", "cuda", or "auto" for the better of the two.
+
+        Returns:
+            The encoder.
+
+        Raises:
+            CheckpointError: The model cannot be read, is damaged, or does not take these features.
+            ConfigError: The .toml is missing or cannot be used.
+            BackendUnavailable: onnxruntime or the device is not there.
+        """
         path = Path(path)
         try:
             content = path.read_bytes()

@@ -94,12 +94,20 @@ class WindowEmbedder(ABC):
         return self.embed_windows(wave, np.array([[0, len(wave)]]))[0]
 
     def embed_stretches(self, stretches: Iterable[Stretch]) -> Iterator[NDArray[np.float32]]:
-        """For each stretch the unit vectors (N, D) of its windows, in order.
+        """Embed the windows of stretches, which an embedder may compute together.
 
         Here each window is embedded on its own, several stretches in one call. An embedder that can
         share work among the windows of a stretch overrides this, and its vectors may then differ a
-        little from those of `embed_windows`. Stretches are taken as they are needed. Errors as for
-        `embed_windows`.
+        little from those of `embed_windows`.
+
+        Args:
+            stretches: Waves with their windows; taken as they are needed.
+
+        Returns:
+            An iterator over (N, D) float32 vectors of unit norm, one array a stretch.
+
+        Raises:
+            AudioError: As for `embed_windows`.
         """
         return _window_by_window(self, stretches)
 
@@ -143,7 +151,20 @@ class FunctionEmbedder(WindowEmbedder):
         *,
         on_done: Callable[[int, int], None] | None = None,
     ) -> NDArray[np.float32]:
-        """As `WindowEmbedder.embed_windows`; ConfigError if the function gives no vector."""
+        """Embed windows of a wave, one after another.
+
+        Args:
+            wave: (T,) float32 in [-1, 1] at 16 kHz.
+            bounds: (N, 2) start and end of each window as sample offsets; N may be 0.
+            on_done: Is given the number of windows that are done, and of all.
+
+        Returns:
+            (N, D) float32 vectors of unit norm.
+
+        Raises:
+            AudioError: A window leaves the wave or is shorter than `minimum_samples`.
+            ConfigError: The function does not give one vector of numbers.
+        """
         check_windows(len(wave), bounds, self.minimum_samples)
         out = np.empty((len(bounds), self._size), np.float32)
         for row, (start, end) in enumerate(bounds.tolist()):

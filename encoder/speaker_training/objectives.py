@@ -161,7 +161,7 @@ class TripletObjective(Objective):
             embeddings,
             batch.speakers,
             strategy=self.strategy,
-            takes=batch.takes,
+            sessions=batch.sessions,
             pool=None if len(everything) == B else (everything[B:], speakers[B:]),
         )
         loss = cosine_triplet_loss(everything, triplets, margin=self.margin)
@@ -183,7 +183,7 @@ class TripletObjective(Objective):
         """Embeddings (B + H, D) and speakers (B + H,): the batch, the other workers' batches, the
         history."""
         rows, names = [embeddings], [batch.speakers]
-        everyones = [embeddings, batch.speakers, batch.takes]
+        everyones = [embeddings, batch.speakers, batch.sessions]
         if self._engine is not None:
             everyones = [self._engine.gather(x) for x in everyones]
             first = self._engine.rank * len(embeddings)

@@ -42,7 +42,8 @@ def main(
     embedder: Annotated[str, typer.Option(help="as for `diarize`")] = "onnx:campplus",
     split: Annotated[str, typer.Option(help="of the manifest")] = "train",
     copies: Annotated[
-        bool, typer.Option(help="also one copy of each utterance at another speed (`one_copy`)")
+        bool,
+        typer.Option(help="also one copy of each utterance at another speed (`one_speed_copy`)"),
     ] = True,
     workers: Annotated[int, typer.Option(help="processes")] = 2,
 ) -> None:

@@ -19,7 +19,7 @@ import typer
 from encoder.common.config import apply_overrides, from_mapping, read_toml
 from encoder.errors import ToolkitError
 from encoder.speaker_training.config import TrainConfig
-from encoder.speaker_training.train import train
+from encoder.speaker_training.training_run import train
 from recipes.shared.progress import Terminal
 
 

@@ -21,7 +21,7 @@ from rich.table import Table
 from encoder.common.config import apply_overrides, from_mapping, read_toml
 from encoder.errors import ToolkitError
 from encoder.speaker_training.config import TrainConfig
-from encoder.speaker_training.finetune import CROPS, Candidate, Finetuned, finetune
+from encoder.speaker_training.finetuning import CROPS, Candidate, Finetuned, finetune
 from recipes.shared.progress import Terminal
 
 CONFIG = Path(__file__).parents[1] / "configs" / "embedder" / "finetune.toml"

@@ -28,7 +28,7 @@ from encoder.common.config import apply_overrides, from_mapping, read_toml
 from encoder.data.corpora import read_corpus
 from encoder.data.manifest import Utterance
 from encoder.errors import ToolkitError
-from encoder.speaker_training.train import read_teacher
+from encoder.speaker_training.training_run import read_teacher
 from recipes.shared.conversations import read_conversations
 from recipes.shared.progress import Terminal
 
@@ -73,7 +73,7 @@ def _train(
         acoustics,
         [*STYLES.values(), CROWD],
         chunk_s=plan.batch.chunk_s,
-        disguise=plan.disguise,
+        channel_augmentation=plan.channel_augmentation,
     )
     validation = _development(data / "conversations", plan)
     report.say(

@@ -39,7 +39,7 @@ from encoder.errors import ToolkitError
 from encoder.inference.encoder import Encoder
 from encoder.speaker_training.collapse_detector import CollapseDetector
 from encoder.speaker_training.config import TrainConfig
-from encoder.speaker_training.train import train
+from encoder.speaker_training.training_run import train
 from recipes.shared.progress import Terminal
 
 HERE = Path(__file__).parents[1]

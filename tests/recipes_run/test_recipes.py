@@ -44,13 +44,13 @@ crop_frames = [50]
 [triplet.fit]
 steps = 4
 validate_every = 2
-[settle.augmentation]
+[clean_finetune.augmentation]
 noise = 0.0
-[settle.sampler]
+[clean_finetune.sampler]
 speakers = 3
 utterances = 2
 crop_frames = [50]
-[settle.fit]
+[clean_finetune.fit]
 steps = 2
 """
 
@@ -120,8 +120,13 @@ def test_train_writes_weights_goes_on_and_repeats_itself(corpus, tmp_path):
     rows = (tmp_path / "out/softmax/metrics.jsonl").read_text().splitlines()
     assert [json.loads(row)["step"] for row in rows] == [3, 6]
     assert 0 <= json.loads(rows[-1])["validation_eer_1.6s"] <= 1
-    assert (tmp_path / "out/settle/last.pt").exists() and (tmp_path / "out/curves.png").exists()
-    assert json.loads((tmp_path / "out/plan.json").read_text())["settle"]["fit"]["steps"] == 2
+    assert (tmp_path / "out/clean_finetune/last.pt").exists() and (
+        tmp_path / "out/curves.png"
+    ).exists()
+    assert (
+        json.loads((tmp_path / "out/config.json").read_text())["clean_finetune"]["fit"]["steps"]
+        == 2
+    )
     # A second run finds everything done; one from scratch finds the same weights, bit for bit.
     run("train.embedder", *command, cwd=tmp_path)
     command[command.index("out")] = "again"

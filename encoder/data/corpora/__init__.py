@@ -13,9 +13,9 @@ VoxCeleb1). Speakers of whom the corpus says nothing are `heldout` for about a t
 their name, else `train`. No speaker is in two splits: one found in two goes whole to the one that
 is further from training.
 
-Takes: what a layout says was recorded in one go (LibriSpeech chapter, VoxCeleb video, a plain
-corpus's folder below the speaker's) is one take; a file beside which there is nothing to tell is a
-take of its own.
+Sessions: what a layout says was recorded in one go (LibriSpeech chapter, VoxCeleb video, a plain
+corpus's folder below the speaker's) is one session; a file beside which there is nothing to tell is
+a session of its own.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def read_corpus(
     if max(files.values()) == 1:
         warn(
             f"each of the {len(files)} speakers of {str(folder)!r} has a single file, so no two "
-            "takes of a voice can be compared: add more files"
+            "sessions of a voice can be compared: add more files"
         )
     return one_split_each(split_speakers(utterances, share=heldout_share), warn)
 

@@ -31,10 +31,10 @@ class Layout(NamedTuple):
 
 
 def listed(
-    folder: Path, path: Path, speaker: str, dataset: str, split: str, take: str
+    folder: Path, path: Path, speaker: str, dataset: str, split: str, session: str
 ) -> Utterance:
     name = path.relative_to(folder).as_posix()
-    return Utterance(path, speaker, dataset, split, f"{dataset}/{take}", 0.0, name)
+    return Utterance(path, speaker, dataset, split, f"{dataset}/{session}", 0.0, name)
 
 
 def some_files(folder: Path) -> Iterator[tuple[Path, tuple[str, ...]]]:

@@ -272,7 +272,7 @@ def test_a_run_learns_and_leaves_weights(tmp_path):
     assert np.mean(report.losses[-10:]) < 0.6 * np.mean(report.losses[:10])
     error = validate(load_network(path).network, reference(), Powerset())
     assert error["validation_error"] < 0.5
-    assert json.loads((tmp_path / "plan.json").read_text())["model"]["width"] == 16
+    assert json.loads((tmp_path / "config.json").read_text())["model"]["width"] == 16
     assert (tmp_path / "segmentation" / "metrics.jsonl").exists()
     kept = checkpoint_network(PLAN, tmp_path)
     chunk = reference()[0].features[None]
@@ -290,7 +290,7 @@ def test_voices_are_learnt_along(tmp_path):
 
             return nullcontext(lambda step, measured: seen.append(measured.get("voices")))
 
-    plan = replace(PLAN, voices=SpeakerLossConfig(weight=0.5))
+    plan = replace(PLAN, speaker_loss=SpeakerLossConfig(weight=0.5))
     vectors = torch.eye(4)[:2]
     path = train_segmentation(plan, Tones(), [], tmp_path, vectors=vectors, report=Voices())
     known = [value for value in seen[-20:] if value is not None]

@@ -49,6 +49,6 @@ def test_settings_that_cannot_be():
 
 
 def test_a_weight_needs_vectors(tmp_path):
-    plan = SegmentationTrainConfig(voices=SpeakerLossConfig(weight=0.2))
-    with pytest.raises(ConfigError, match=r"make teacher"):
+    plan = SegmentationTrainConfig(speaker_loss=SpeakerLossConfig(weight=0.2))
+    with pytest.raises(ConfigError, match=r"speaker_loss\.weight is 0\.2.*name a file"):
         train_segmentation(plan, None, [], tmp_path, report=None)

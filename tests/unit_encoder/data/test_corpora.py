@@ -1,4 +1,5 @@
-"""Corpora as they are downloaded: who speaks where, in which take and split, and what is refused.
+"""Corpora as they are downloaded: who speaks where, in which session and split, and what is
+refused.
 
 Listing opens no media file, so most files here are empty.
 """
@@ -26,12 +27,12 @@ def tree(root, *files):
 
 
 def read(root, **settings):
-    """(utterances as {name: (speaker, split, take)}, warnings)"""
+    """(utterances as {name: (speaker, split, session)}, warnings)"""
     warnings = []
     listed = read_corpus(root, on_warning=warnings.append, **settings)
     assert [u.path for u in listed] == [Path(root) / u.name for u in listed]
     assert all(u.seconds == 0 for u in listed)
-    return {u.name: (u.speaker, u.split, u.take) for u in listed}, warnings
+    return {u.name: (u.speaker, u.split, u.session) for u in listed}, warnings
 
 
 LIBRI = [
@@ -113,14 +114,14 @@ def common_voice(root, clips="abcdefg"):
 
 def test_common_voice(tmp_path):
     listed, warnings = read(common_voice(tmp_path))
-    take = "common_voice/clips/{}.mp3".format
+    session = "common_voice/clips/{}.mp3".format
     assert listed == {
-        "clips/a.mp3": ("ann", "train", take("a")),
-        "clips/b.mp3": ("ann", "train", take("b")),
-        "clips/c.mp3": ("bob", "eval", take("c")),
-        "clips/d.mp3": ("cat", "eval", take("d")),
-        "clips/e.mp3": ("ann", "train", take("e")),  # in no part, but its speaker is
-        "clips/f.mp3": ("bob", "eval", take("f")),  # listed without its suffix
+        "clips/a.mp3": ("ann", "train", session("a")),
+        "clips/b.mp3": ("ann", "train", session("b")),
+        "clips/c.mp3": ("bob", "eval", session("c")),
+        "clips/d.mp3": ("cat", "eval", session("d")),
+        "clips/e.mp3": ("ann", "train", session("e")),  # in no part, but its speaker is
+        "clips/f.mp3": ("bob", "eval", session("f")),  # listed without its suffix
     }  # g is in no table
     assert warnings == []
 
@@ -201,7 +202,7 @@ def test_plain_folders(tmp_path):
     )  # fmt: skip
     listed, warnings = read(root, heldout_share=0.0)
     assert listed == {
-        "ann/1.wav": ("ann", "train", "mine/ann/1.wav"),  # a file of its own: a take of its own
+        "ann/1.wav": ("ann", "train", "mine/ann/1.wav"),  # a file of its own: a session of its own
         "ann/2.WAV": ("ann", "train", "mine/ann/2.WAV"),
         "ann/day 2/x.mp3": ("ann", "train", "mine/ann/day 2"),
         "ann/day 2/y.mp3": ("ann", "train", "mine/ann/day 2"),

@@ -57,9 +57,9 @@ def test_an_empty_manifest(tmp_path):
 def test_a_session_has_a_column_of_its_own_or_is_the_recording(tmp_path):
     row = ROW.replace("\n", "\tmonday\n")
     both = read_manifest(write(tmp_path, HEAD.replace("\n", "\tsession\n") + row))
-    assert [u.take for u in both] == ["monday"]
+    assert [u.session for u in both] == ["monday"]
     one = read_manifest(write(tmp_path, HEAD.replace("recording", "session") + ROW))
-    assert [u.take for u in one] == ["vctk/p225/x"]
+    assert [u.session for u in one] == ["vctk/p225/x"]
 
 
 def test_a_byte_order_mark_is_no_part_of_the_first_column(tmp_path):

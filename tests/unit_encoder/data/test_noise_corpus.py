@@ -18,7 +18,7 @@ def test_the_table(tmp_path):
         "noise",
         "musan",
     )
-    assert (noise.take, noise.split, noise.seconds) == ("noise/a.wav", "noise", 2.5)
+    assert (noise.session, noise.split, noise.seconds) == ("noise/a.wav", "noise", 2.5)
     (room,) = read_acoustics(tmp_path, kinds=("rir",))
     assert room.path == tmp_path / "rir/h.wav"
 

@@ -223,7 +223,7 @@ def test_the_hardest_negative_comes_from_the_other_process(two):
 def test_the_averaged_gradient_is_that_of_one_process_on_both_batches(two):
     model, objective = Flat(), objective_of()
     both = Batch(*(torch.cat(parts) for parts in zip(share(0), share(1), strict=True)))
-    loss, _ = objective(model, both._replace(takes=torch.arange(8)), progress=1.0)
+    loss, _ = objective(model, both._replace(sessions=torch.arange(8)), progress=1.0)
     loss.backward()
     expected = [p.grad for p in (*model.parameters(), *objective.parameters())]
     negatives = mine_triplets(model(both.features), both.speakers).negatives
