@@ -14,17 +14,18 @@ __all__ = ["PowersetObjective"]
 
 class PowersetObjective(Objective):
     """Cross entropy of powerset classes, with each chunk's columns in the order that fits best,
-    and what `voices` adds to it."""
+    and what `speaker_loss` adds to it."""
 
-    def __init__(self, powerset: Powerset, voices: SpeakerLoss | None = None) -> None:
+    def __init__(self, powerset: Powerset, speaker_loss: SpeakerLoss | None = None) -> None:
         super().__init__()
-        self.powerset, self.voices = powerset, voices
+        self.powerset = powerset
+        self.voices = speaker_loss  # checkpoints hold it under this name
 
     def forward(
         self, network: nn.Module, batch: Batch, *, progress: float = 0.0
     ) -> tuple[Tensor, dict[str, float]]:
         """The loss and how often the likeliest class is right."""
-        log_probabilities, heard = network(batch.features.float(), heard=True)
+        log_probabilities, states = network(batch.features.float(), with_states=True)
         fit = self.powerset.fit(log_probabilities, batch.classes)
         loss = fit.loss.mean()
         scored = fit.classes != IGNORED
@@ -33,5 +34,5 @@ class PowersetObjective(Objective):
         measured = {"loss": float(loss.detach()), "accuracy": accuracy}
         if self.voices is None:
             return loss, measured
-        more, seen = self.voices(heard, batch.voices)
+        more, seen = self.voices(states, batch.speakers)
         return loss + more, {**measured, **seen}

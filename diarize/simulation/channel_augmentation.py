@@ -1,9 +1,9 @@
-"""What makes the speakers of a made-up conversation alike but for their voices.
+"""Channel augmentation of simulated conversations: speakers should not differ by their microphones.
 
-Each voice was recorded somewhere else, so a network could tell voices by their microphones and
-never listen to them; in real conversations everybody shares one. Training therefore gives turns a
-colour of their own, whoever speaks, and lets all pass one narrow band or drown in one hiss. Nor is
-everybody equally loud.
+Each speaker was recorded somewhere else, so a network could learn microphones in place of speakers;
+in real conversations all share one. Training therefore passes turns through equalisers drawn for
+each, whoever speaks, and all turns through one band or below one noise, and makes speakers
+unequally loud.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
     turn -> its speaker's level -> first reflections -> | the room's tail, shared |  -> + noise
                                                         | each one's own line     |  -> level
 
-The labels follow the dry voices: what a room adds behind a turn is nobody's speech. Nothing is ever
+The labels follow the dry voices: what a room adds behind a turn is no speech. Nothing is ever
 clipped: too loud a mix is turned down.
 """
 
@@ -37,14 +37,14 @@ __all__ = ["Conversation", "Simulator", "render"]
 
 _LEVEL_DB = (-34.0, -16.0)  # RMS of the speech; the pipeline evens out whole recordings only
 _PEAK = 0.97
-_QUIET = 0.005  # power that speech would have where nobody speaks
+_QUIET = 0.005  # power that speech would have where there is none
 _FARTHEST_DB = 2.5  # deviations of a speaker's level from the middle
-_CLEAN_DB = ((32.0, 55.0), (20.0, 35.0))  # of hiss and noise, so that who is far below is heard
+_CLEAN_DB = ((32.0, 55.0), (20.0, 35.0))  # of hiss and noise, so that quiet speakers are audible
 _LEAST_PART = 3 * SAMPLE_RATE // 10  # of what is said between two pauses
 _TURN_DB = 1.5  # deviation between the turns of one speaker
 _TAPS = 6  # first reflections
-_NOBODY = 0.06  # share of a simulator's chunks
-_NOBODY_LOUD = 0.5  # of those; a recording of noise alone is brought to the level of speech
+_NO_SPEECH = 0.06  # share of a simulator's chunks
+_NO_SPEECH_LOUD = 0.5  # of those; a recording of noise alone is brought to the level of speech
 _ALONE = 0.08
 _BEFORE = (30 * SAMPLE_RATE, 90 * SAMPLE_RATE)  # talk that went before a chunk
 _AROUND = 2 * SAMPLE_RATE  # of a turn that reaches out of the chunk
@@ -82,7 +82,7 @@ def render(
 class Simulator:
     """Endless chunks of made-up talk for training; what `chunk` gives depends on `rng` alone.
 
-    Chunks lie anywhere in a conversation. In a few of them nobody speaks, and in some a single
+    Chunks lie anywhere in a conversation. In a few of them there is no speech, and in some a single
     speaker does, whatever the style. ConfigError without styles or for chunks under 10 ms.
     """
 
@@ -127,10 +127,10 @@ class Simulator:
     def _turns(self, style: ConversationStyle, rng: np.random.Generator) -> NDArray[np.int64]:
         """(n, 3) speaker, start, end in the chunk's samples; some reach out of it."""
         kind = rng.random()
-        if kind < _NOBODY:
+        if kind < _NO_SPEECH:
             return np.zeros((0, 3), np.int64)
         low, high = style.speakers
-        speakers = 1 if kind < _NOBODY + _ALONE else int(rng.integers(low, high + 1))
+        speakers = 1 if kind < _NO_SPEECH + _ALONE else int(rng.integers(low, high + 1))
         before = int(rng.integers(*_BEFORE)) // FRAME * FRAME
         length = before + self.samples + _AROUND
         turns = write_script(style, speakers=speakers, length=length, rng=rng).turns.copy()
@@ -175,10 +175,10 @@ def _sound(
             lines.append(near)
             continue
         mix += near
-        if in_room:  # who sits farther away is heard more by the room
+        if in_room:  # who sits farther away has more of the room
             send += np.float32(10 ** ((late_db + rng.normal(0, 3)) / 20)) * dry
-    heard = int(activity.sum()) * FRAME
-    power = energy / heard if energy > 0 and heard else _QUIET
+    active = int(activity.sum()) * FRAME
+    power = energy / active if energy > 0 and active else _QUIET
     noise = _background(length, power, acoustics, style, rng)
     if on_lines:
         mix = _on_lines(lines, noise, room, late_db, rng)
@@ -190,7 +190,7 @@ def _sound(
             mix += _convolved(send, room.tail)
     if rng.random() < channel.band_limit:
         mix = band_limited(mix, rng)
-    if energy == 0 and rng.random() < _NOBODY_LOUD:
+    if energy == 0 and rng.random() < _NO_SPEECH_LOUD:
         power = max(float(np.dot(mix, mix)) / length, 1e-9)
     gain = 10 ** (rng.uniform(*_LEVEL_DB) / 20) / np.sqrt(power)
     peak = float(max(mix.max(), -mix.min(), 1e-9))
@@ -296,7 +296,7 @@ def _on_lines(
     tail = None if room is None else scipy.fft.rfft(room.tail, n)
     for k, line in enumerate(lines or [np.zeros(T, np.float32)]):
         own = scipy.fft.rfft(line + noise if k == 0 else line, n)
-        if tail is not None and k == 0:  # one of them sits in a room that is heard
+        if tail is not None and k == 0:  # one of them sits in a reverberant room
             own *= 1 + np.float32(10 ** (late_db / 20)) * tail
         low_hz, high_hz = (_NARROW_HZ[i][edge] for i, edge in enumerate(edges[k].tolist()))
         total += own * _band(low_hz, high_hz, n)

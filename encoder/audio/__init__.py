@@ -1,7 +1,7 @@
 """Any media file to a mono wave (T,) at 16 kHz, on the clock of the file itself.
 
 In comes a path, "-" or a binary file object; out come waves, or blocks of one in bounded memory.
-PyAV decodes; nothing is played, nothing is installed beside it.
+PyAV decodes, and brings FFmpeg with it.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Sample i of a wave is what a player plays i/16000 s after it starts the file. So an encoder's
 warm-up is removed, sound that starts after the picture has silence before it, a hole in the
-timestamps becomes silence, and stretches that the timestamps lay over each other are played
+timestamps becomes silence, and stretches that the timestamps lay over each other are kept
 once. Between such jumps samples are counted, not timestamps followed: a container that rounds
 its times to a millisecond does not make the clock tremble, and two hours do not drift.
 
@@ -27,7 +27,7 @@ import torch
 
 from encoder.audio.container import open_media, resample
 from encoder.audio.sources import Source, reopenable
-from encoder.audio.timestamps import Notes, play
+from encoder.audio.timestamps import Notes, align
 from encoder.common.units import SAMPLE_RATE, samples_to_seconds, seconds_to_samples
 from encoder.errors import AudioError, ConfigError
 
@@ -156,7 +156,7 @@ def _stream(
 ) -> Iterator[torch.Tensor]:
     with open_media(source) as media:
         notes = Notes(media.name)
-        wave = _at_house_rate(play(media, channel, notes))
+        wave = _at_house_rate(align(media, channel, notes))
         for samples in _rechunk(_cut(wave, start, stop, media.name), block):
             yield torch.from_numpy(samples)
     for sentence in notes.sentences():

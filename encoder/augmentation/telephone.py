@@ -1,6 +1,6 @@
-"""What a telephone call does to a voice: its band, its codec, and lost packets.
+"""What a telephone call does to speech: its band, its codec, and lost packets.
 
-A copy of an utterance as heard through a call belongs to the same speaker; training on both makes
+A copy of an utterance through a call belongs to the same speaker; training on both makes
 an embedder indifferent to the line.
 """
 
@@ -36,7 +36,7 @@ def codec_of(name: str, *, share: float = 1.0) -> str | None:
 def through_telephone(
     wave: Tensor, *, codec: str, rng: np.random.Generator, loss: float = 0.0
 ) -> Tensor:
-    """(T,) wave -> (T,) wave as heard through a call with `codec`, neither late nor longer.
+    """(T,) wave -> (T,) wave as it comes through a call with `codec`, neither late nor longer.
 
     The band's edges, the level at the codec and its bit rate are drawn from `rng`. loss: share of
     20 ms packets that fall silent. ConfigError for a codec that is not there.
@@ -48,10 +48,10 @@ def through_telephone(
     gain = 10 ** (rng.uniform(*_PEAK_DB) / 20) / max(float(narrow.abs().max()), 1e-4)
     rates = CODECS[codec].bit_rates if codec in CODECS else ()
     bit_rate = int(rng.choice(rates)) if rates else None
-    heard = through_codec((gain * narrow).numpy(), codec, bit_rate=bit_rate) / gain
-    packets = -(-len(heard) // round(_LOST_S * CODEC_RATE))
-    lost = np.repeat(rng.random(packets) < loss, round(_LOST_S * CODEC_RATE))[: len(heard)]
-    call = torch.from_numpy(np.where(lost, 0, heard).astype(np.float32))
+    decoded = through_codec((gain * narrow).numpy(), codec, bit_rate=bit_rate) / gain
+    packets = -(-len(decoded) // round(_LOST_S * CODEC_RATE))
+    lost = np.repeat(rng.random(packets) < loss, round(_LOST_S * CODEC_RATE))[: len(decoded)]
+    call = torch.from_numpy(np.where(lost, 0, decoded).astype(np.float32))
     return torchaudio().functional.resample(call, CODEC_RATE, _RATE)[: len(wave)]
 
 

@@ -6,8 +6,8 @@ speaker detection") makes a probability of it. With seconds a, b of the two soun
 
     log odds = slope * similarity + offset + shortness * (1 / a + 1 / b)
 
-because the noise in a vector shrinks with the time it was heard. Even odds are assumed beforehand:
-as many pairs of one speaker as of two.
+because the noise in a vector shrinks with the length of the sound. Even odds are assumed
+beforehand: as many pairs of one speaker as of two.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ STEEPEST = 1000.0  # a slope that trials without any doubt lead to
 class Calibration:
     """Holds for one embedder: `fingerprint`. `fitted_on` says in words and numbers what it is from.
 
-    turns: (slope, per_log_second, offset) of `turn_probability`; None where nobody has fitted it.
+    turns: (slope, per_log_second, offset) of `turn_probability`; None where it is not fitted.
     """
 
     fingerprint: str
@@ -218,7 +218,7 @@ def read_calibration(path: Path) -> Calibration:
 
 
 def write_calibration(calibration: Calibration, folder: Path) -> Path:
-    """Write `folder/calibration-FINGERPRINT.json` whole or not at all; StoreError if it cannot."""
+    """Write `folder/calibration-FINGERPRINT.json` in one piece; StoreError if it cannot."""
     path = folder / file_name(calibration.fingerprint)
     content = json.dumps({"format": FORMAT, **asdict(calibration)}, indent=1) + "\n"
     with replacing(path, what="the calibration ") as partial:

@@ -118,8 +118,8 @@ class CropBatches:
         rows = [(k, i) for k in chosen for i in self._draw(int(k), rng)]
         rows = [rows[i] for i in _interleave(P, self.sampler.utterances)]
         speakers = torch.tensor([int(k) for k, _ in rows])
-        heard = [self._heard(i, rng) for _, i in rows]
-        crops = torch.stack([self._crop(self.bank, i, frames, rng) for i in heard])
+        drawn = [self._channel_of(i, rng) for _, i in rows]
+        crops = torch.stack([self._crop(self.bank, i, frames, rng) for i in drawn])
         behind = None
         if self.noise is not None:
             picks = rng.integers(len(self.noise.items), size=len(rows))
@@ -152,7 +152,7 @@ class CropBatches:
         K = self.sampler.utterances
         return [int(rng.choice(sessions[order[k % len(order)]])) for k in range(K)]
 
-    def _heard(self, index: int, rng: np.random.Generator) -> int:
+    def _channel_of(self, index: int, rng: np.random.Generator) -> int:
         """The item, or now and then its telephone copy."""
         call = self._calls.get(index)
         return index if call is None or rng.random() >= self.sampler.telephone else call

@@ -172,7 +172,7 @@ def build_bank(
     speeds: copies of each utterance, or, with `one_speed_copy`, those of `speeds_of` its speaker.
     telephone: share of the utterances, chosen by a hash of the name, that get one more copy (at
     speed 1) through a call with a codec; True for all. workers: processes; 0 works in this one.
-    The index is written last, so a bank with an index is whole.
+    The index is written last, so a bank with an index is complete.
     """
     folder = Path(folder)
     (folder / "index.json").unlink(missing_ok=True)

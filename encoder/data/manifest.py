@@ -17,7 +17,7 @@ _COLUMNS = ("path", "speaker", "dataset", "split", "seconds")
 class Utterance:
     """One sound file by one known speaker. Those with one `session` were cut from one recording.
 
-    seconds: how long it lasts; 0 where nobody has said. name: what it is called in tables, unique
+    seconds: how long it lasts; 0 where it is not known. name: what it is called in tables, unique
     in its corpus.
     """
 

@@ -1,4 +1,4 @@
-"""Sounds that are not voices: noise, music and measured room impulse responses.
+"""Sounds other than speech: noise, music and measured room impulse responses.
 
 A folder has either `acoustics.tsv` (columns kind, set, path, seconds) or the plain folders
 `noise/`, `music/` and `rir/`.

@@ -1,8 +1,9 @@
 """Closed-set identification: whose is this utterance, of everybody who is enrolled?
 
-Every speaker is enrolled with the mean of K utterances; all other utterances are told among all
-speakers. Top-1 is the share whose own speaker is most similar, top-5 the share whose own speaker is
-among the five most similar. More speakers make it harder, so their number belongs to the result.
+Every speaker is enrolled with the mean of K utterances; all other utterances are identified among
+all speakers. Top-1 is the share whose own speaker is most similar, top-5 the share whose own
+speaker is among the five most similar. More speakers make it harder, so their number belongs to the
+result.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Speaker models that others trained, as ONNX files, behind the same face as our `Encoder`.
 
-Beside `model.onnx` a `model.toml` says what the model hears (`OnnxFeatures`): an ONNX file does not
-tell its features. The door to onnxruntime, which is imported when a model is loaded.
+Beside `model.onnx` a `model.toml` says what the model takes (`OnnxFeatures`): an ONNX file does not
+tell its features. onnxruntime is imported when a model is loaded.
 """
 
 from __future__ import annotations
@@ -105,13 +105,13 @@ class OnnxEncoder(BatchedEmbedder):
         return self.features.input_samples(samples)
 
     def _forward(self, waves: Tensor) -> NDArray[np.float32]:
-        heard = self.features.of(waves.to("cpu", torch.float32)).contiguous().numpy()
+        inputs = self.features.of(waves.to("cpu", torch.float32)).contiguous().numpy()
         try:
-            (raw,) = self._session.run([self.features.output], {self.features.input: heard})
+            (raw,) = self._session.run([self.features.output], {self.features.input: inputs})
         except Exception as error:  # onnxruntime's errors have no base of their own
             raise CheckpointError(
                 f"the model {self.name!r} does not take {self.features.kind} of shape "
-                f"{heard.shape}: correct the .toml beside it ({_reason(error)})"
+                f"{inputs.shape}: correct the .toml beside it ({_reason(error)})"
             ) from error
         raw = np.asarray(raw, np.float32)
         if raw.shape[:1] != (len(waves),) or raw[0].size != max(raw.shape[1:], default=0):

@@ -1,4 +1,4 @@
-"""From trained weights to somebody's own voices, with what that costs on all other voices.
+"""From trained weights to one's own speakers, with what that costs on all others.
 
 The encoder before teaches the encoder after (its vectors of the clean utterances), and the
 classifier starts from the speakers' mean vectors, so little is forgotten and a few minutes do.
@@ -38,7 +38,7 @@ CROPS = {"1.6 s": 160, "3 s": 300}
 @dataclass(frozen=True)
 class Candidate:
     """Weights that could be kept; EER (fraction) by crop on the held-back utterances of the own
-    voices, and on general voices (empty without a corpus of them)."""
+    speakers, and on general speakers (empty without a corpus of them)."""
 
     name: str
     own: dict[str, float]
@@ -158,7 +158,7 @@ def finetune(
 
 
 def best_of(candidates: Sequence[Candidate]) -> Candidate:
-    """The lowest mean error on the own voices; of equals the first, which changes least."""
+    """The lowest mean error on the own speakers; of equals the first, which changes least."""
     return min(candidates, key=lambda c: sum(c.own.values()))
 
 

@@ -208,7 +208,7 @@ def _triplet_objective(
 
 
 def read_teacher(path: Path) -> dict[str, Tensor]:
-    """Unit vectors by `Item.copy`, with what all voices share (their mean) taken away."""
+    """Unit vectors by `Item.copy`, with what all of them share (their mean) taken away."""
     try:
         with np.load(path) as stored:
             names, vectors = stored["names"], torch.from_numpy(stored["vectors"])

@@ -33,9 +33,9 @@ def main(
     """Train, validate and write weights."""
     report = Terminal()
     try:
-        plan = from_mapping(TrainConfig, apply_overrides(read_toml(config), settings or []))
+        resolved = from_mapping(TrainConfig, apply_overrides(read_toml(config), settings or []))
         name = f"deepspeaker-{config.stem}"
-        path = train(plan, data, out, cache=cache, name=name, report=report)
+        path = train(resolved, data, out, cache=cache, name=name, report=report)
     except ToolkitError as error:
         report.fail(error)
         raise typer.Exit(2) from None

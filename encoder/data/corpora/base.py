@@ -24,7 +24,8 @@ LOOK_AT = 20  # media files, to tell a layout
 
 
 class Layout(NamedTuple):
-    """How a layout is told and read; the reader leaves `split` empty where nothing is stated."""
+    """How a layout is recognised and read; the reader leaves `split` empty where nothing is
+    stated."""
 
     fits: Callable[[Path], bool]
     read: Callable[[Path, Warn], list[Utterance]]
