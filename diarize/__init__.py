@@ -8,8 +8,9 @@ Names are imported when first used, so that `import diarize` costs nothing.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from encoder.common.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from diarize.core.turns import Turn
@@ -19,19 +20,12 @@ if TYPE_CHECKING:
 
 __all__ = ["DiarizationResult", "DiarizeConfig", "Diarizer", "Turn"]
 
-_HOMES = {
-    "DiarizationResult": "diarize.pipeline.result",
-    "DiarizeConfig": "diarize.pipeline.config",
-    "Diarizer": "diarize.pipeline.diarizer",
-    "Turn": "diarize.core.turns",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(importlib.import_module(_HOMES[name]), name)
-    raise AttributeError(f"module 'diarize' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+__getattr__, __dir__ = lazy_exports(
+    __name__,
+    {
+        "DiarizationResult": "diarize.pipeline.result",
+        "DiarizeConfig": "diarize.pipeline.config",
+        "Diarizer": "diarize.pipeline.diarizer",
+        "Turn": "diarize.core.turns",
+    },
+)

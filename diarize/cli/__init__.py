@@ -37,7 +37,7 @@ app = typer.Typer(
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        from diarize.core.version import package_version
+        from encoder.common.version import package_version
 
         typer.echo(f"deepspeaker-diarize {package_version()}")
         raise typer.Exit

@@ -86,7 +86,7 @@ def cluster(
     """Group a folder of clips by speaker, one speaker a clip."""
     from diarize.cli.console import interruptible, tell
     from diarize.clips.export_folders import check_folder
-    from diarize.core.files import check_target, output_format
+    from diarize.core.output import check_target, output_format
     from diarize.core.speaker_count import SpeakerCount
 
     # Whatever can be wrong with the flags is said before anything slow is imported or read.
@@ -156,7 +156,7 @@ def cluster(
 
 
 def _write(groups: ClipGroups, outputs: Sequence[tuple[str, str]]) -> None:
-    from diarize.core.files import write_atomic
+    from diarize.core.output import write_atomic
     from diarize.formats.clip_table import format_csv
     from diarize.formats.json_text import format_json
 

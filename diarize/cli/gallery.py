@@ -176,7 +176,7 @@ def gallery(
     quiet: Quiet = False,
 ) -> None:
     """Who is known: names, exemplars, seconds of speech."""
-    from diarize.core.files import check_target, write_atomic
+    from diarize.core.output import check_target, write_atomic
     from diarize.formats.json_text import format_json
 
     if output is not None:

@@ -47,7 +47,7 @@ def identify(
 ) -> None:
     """Whose voice is it? The known people who are most like the speaker of each file."""
     from diarize.cli.console import interruptible, tell
-    from diarize.core.files import check_target, write_atomic
+    from diarize.core.output import check_target, write_atomic
     from diarize.formats.json_text import format_json
     from diarize.gallery.config import NamingConfig
 

@@ -117,7 +117,7 @@ def run(
     quiet: Quiet = False,
 ) -> None:
     """Who spoke when in one recording."""
-    from diarize.core.files import check_target, output_format, write_atomic
+    from diarize.core.output import check_target, output_format, write_atomic
     from diarize.core.speaker_count import SpeakerCount
     from diarize.pipeline.config import load_config
 

@@ -44,7 +44,7 @@ def diarization(
 ) -> None:
     """Diarization error rate (full, fair, forgiving), Jaccard error rate and speaker counts."""
     from diarize.cli.console import tell
-    from diarize.core.files import check_target, write_atomic
+    from diarize.core.output import check_target, write_atomic
     from diarize.scoring import score_files
 
     if output is not None:

@@ -46,7 +46,7 @@ def clusters(
 ) -> None:
     """Pairwise precision and recall, adjusted Rand index, V-measure and purity."""
     from diarize.cli.console import interruptible, tell
-    from diarize.core.files import check_target, write_atomic
+    from diarize.core.output import check_target, write_atomic
     from diarize.formats.clip_table import read_clip_labels
     from diarize.scoring.clustering_metrics import match_clips, score_clusters
     from encoder.errors import CorpusError

@@ -60,7 +60,7 @@ def verification(
 ) -> None:
     """Equal error rate and detection costs of an embedder, or of scores that the list brings."""
     from diarize.cli.console import interruptible, progress, tell, wide_console
-    from diarize.core.files import write_atomic
+    from diarize.core.output import write_atomic
     from diarize.formats.trial_lists import format_trials, read_trials
     from diarize.scoring.verification import TrialScores, embed_trials, score_verification
 
@@ -139,7 +139,7 @@ def identification(
     from dataclasses import asdict
 
     from diarize.cli.console import interruptible, progress, tell, wide_console
-    from diarize.core.files import write_atomic
+    from diarize.core.output import write_atomic
     from diarize.formats.trial_lists import read_identification
     from diarize.scoring.identification import identify_corpus, identify_list
     from encoder.evaluation.protocol import ProtocolConfig
@@ -183,7 +183,7 @@ def identification(
 
 
 def _check(trials: Path, *targets: str | None) -> None:
-    from diarize.core.files import check_target
+    from diarize.core.output import check_target
 
     for target in targets:
         if target is not None:

@@ -18,13 +18,13 @@ from diarize.clips.cluster import cluster_clips, least_similarity, pick_clustere
 from diarize.clips.embed import Clip, embed_clips
 from diarize.clips.find import find_clips
 from diarize.clustering.api import SpeakerCount
-from diarize.core.version import package_version
 from diarize.embedding.clip_embedding import ClipEmbedder, ClipEmbeddingConfig
 from diarize.embedding.embedders import load_embedder
 from diarize.formats.clip_table import ClipRow, plural, rows_as_json, speaker_groups
 from diarize.segmentation import SEGMENTERS
 from encoder.calibration.score_calibration import find_calibration
 from encoder.common.config import to_mapping
+from encoder.common.version import package_version
 from encoder.errors import ConfigError, CorpusError, StoreError
 
 __all__ = ["ClipGroups", "ClipsConfig", "group_clips"]

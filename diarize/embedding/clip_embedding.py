@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 
 from diarize.audio.level import level_out
 from diarize.core.vectors import unit_rows
-from diarize.embedding.embedders import Embedder
 from diarize.segmentation.base import Segmenter
 from encoder.audio.load import load_audio
 from encoder.common.units import SAMPLE_RATE, samples_to_seconds, seconds_to_samples
 from encoder.errors import ConfigError
+from encoder.inference.window_embedder import WindowEmbedder
 
 __all__ = ["ClipEmbedder", "ClipEmbedding", "ClipEmbeddingConfig"]
 
@@ -83,7 +83,10 @@ class ClipEmbedder:
     """Ready-made parts; call it with one clip after another, from several threads if you like."""
 
     def __init__(
-        self, segmenter: Segmenter, embedder: Embedder, config: ClipEmbeddingConfig | None = None
+        self,
+        segmenter: Segmenter,
+        embedder: WindowEmbedder,
+        config: ClipEmbeddingConfig | None = None,
     ) -> None:
         self.segmenter = segmenter
         self.embedder = embedder

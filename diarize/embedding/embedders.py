@@ -1,50 +1,19 @@
-"""Embedders: what turns windows of a wave into vectors."""
+"""Embedders by name."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Protocol
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from encoder.hub.download import fetch_onnx
 from encoder.hub.paths import find_onnx
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from encoder.inference.window_embedder import WindowEmbedder
 
-    from encoder.inference.window_embedder import Stretch
-
-__all__ = ["Embedder", "load_embedder"]
+__all__ = ["load_embedder"]
 
 
-class Embedder(Protocol):
-    """Vectors are comparable only between embedders of one fingerprint."""
-
-    fingerprint: str
-
-    @property
-    def minimum_samples(self) -> int:
-        """The shortest window it takes."""
-        ...
-
-    def embed_windows(
-        self,
-        wave: Tensor,
-        bounds: NDArray[np.int64],
-        *,
-        on_done: Callable[[int, int], None] | None = None,
-    ) -> NDArray[np.float32]:
-        """Wave (T,) and windows (N, 2) -> (N, D) unit vectors."""
-        ...
-
-    def embed_stretches(self, stretches: Iterable[Stretch]) -> Iterator[NDArray[np.float32]]:
-        """For each stretch of overlapping windows their unit vectors (N, D), in order."""
-        ...
-
-
-def load_embedder(name_or_path: str, *, device: str) -> Embedder:
+def load_embedder(name_or_path: str, *, device: str) -> WindowEmbedder:
     """The embedder of that name:
 
     - `deepspeaker-small`, `weights.safetensors`: the Deep Speaker encoder of a name or path;

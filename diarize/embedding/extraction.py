@@ -10,9 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from diarize.embedding.embedders import Embedder
 from diarize.embedding.windows import Windows
-from encoder.inference.window_embedder import Stretch
+from encoder.inference.window_embedder import Stretch, WindowEmbedder, as_window_embedder
 
 __all__ = ["TOGETHER", "embed_recording", "runs"]
 
@@ -22,7 +21,7 @@ TOGETHER = 64  # windows: 27 s
 def embed_recording(
     blocks: Iterable[Tensor],
     windows: Windows,
-    embedder: Embedder,
+    embedder: WindowEmbedder,
     *,
     on_done: Callable[[int, int], None] | None = None,
 ) -> NDArray[np.float32]:
@@ -31,6 +30,7 @@ def embed_recording(
     Only the sound of a few stretches is held at a time. How it is cut into blocks changes nothing.
     on_done: is given the number of windows that are done, and of all.
     """
+    embedder = as_window_embedder(embedder)
     none = embedder.embed_windows(torch.zeros(0), windows.bounds[:0])  # (0, D)
     # Made at once: many small arrays among the passing blocks of sound would scatter the free
     # memory so that new blocks find no room in it.

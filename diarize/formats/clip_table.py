@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from encoder.common.tables import read_table, read_text
 from encoder.errors import FormatError
 
 __all__ = [
@@ -49,6 +50,7 @@ class ClipRow:
 
 
 COLUMNS = tuple(ClipRow.__dataclass_fields__)
+_STEP = "give the path of a table of clips"
 _DIGITS = {"similarity": 4, "probability": 4, "seconds": 3, "speech_s": 3}
 
 
@@ -75,10 +77,13 @@ def read_clip_labels(path: str | os.PathLike[str]) -> dict[str, str]:
     clip two speakers.
     """
     path = Path(path)
+    records: Iterator[tuple[str, Mapping[str, Any]]]
     if path.suffix.lower() == ".json":
         records = _json_records(path)
     else:
-        records = _records(path, "\t" if path.suffix.lower() == ".tsv" else ",")
+        delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
+        columns = ("path", "speaker")
+        records = read_table(path, columns, delimiter=delimiter, complete=True, step=_STEP)
     labels: dict[str, str] = {}
     for where, fields in records:
         clip, speaker = _text(where, fields, "path"), _text(where, fields, "speaker")
@@ -92,28 +97,6 @@ def read_clip_labels(path: str | os.PathLike[str]) -> dict[str, str]:
 
 def _rounded(name: str, value: Any) -> Any:
     return round(value, _DIGITS[name]) if name in _DIGITS and value is not None else value
-
-
-def _records(path: Path, delimiter: str) -> Iterator[tuple[str, Mapping[str, str | None]]]:
-    """(where, fields by column) of every line but the head."""
-    # newline="" in effect: line ends inside quotes belong to the field.
-    reader = csv.DictReader(io.StringIO(_read(path), newline=""), delimiter=delimiter)
-    try:
-        missing = {"path", "speaker"} - set(reader.fieldnames or ())
-        if missing:
-            raise FormatError(
-                f"{str(path)!r} has no column {min(missing)!r}: its first line must name "
-                "path and speaker"
-            )
-        for fields in reader:
-            where = f"line {reader.line_num} of {str(path)!r}"
-            if None in fields.values():
-                raise FormatError(f"{where} has fewer fields than the first line: complete it")
-            yield where, fields
-    except csv.Error as error:
-        raise FormatError(
-            f"line {reader.line_num} of {str(path)!r} cannot be read ({error}): is it a table?"
-        ) from error
 
 
 def _json_records(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -132,13 +115,7 @@ def _json_records(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 
 def _read(path: Path) -> str:
-    try:
-        return path.read_bytes().decode("utf-8-sig")
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "not UTF-8 text"
-        raise FormatError(
-            f"cannot read {str(path)!r} ({reason}): give the path of a table of clips"
-        ) from error
+    return read_text(path, step=_STEP)
 
 
 def _text(where: str, fields: Mapping[str, Any], name: str) -> str:

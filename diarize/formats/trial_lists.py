@@ -18,6 +18,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
+from encoder.common.tables import read_text
 from encoder.errors import FormatError
 
 __all__ = [
@@ -141,13 +142,7 @@ def _rows(
     path: Path, header: set[str], names: Sequence[str], least: int
 ) -> list[tuple[int, dict[str, str]]]:
     """(line, fields by name) of a table with a header, or of bare columns `names`."""
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "not UTF-8 text"
-        raise FormatError(
-            f"cannot read {str(path)!r} ({reason}): give the path of a list of trials"
-        ) from error
+    text = read_text(path, step="give the path of a list of trials")
     # Not splitlines, which also breaks at characters that may stand in a name.
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     titled = lines[0].split("\t")

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 
-from diarize.core.files import write_atomic
+from diarize.core.output import write_atomic
 from diarize.formats.text_lines import parse_times, printable_token, read_fields, to_ms
 from encoder.errors import FormatError
 

@@ -21,7 +21,7 @@ from diarize.audio.recording import Recording, open_recording
 from diarize.clustering import CLUSTERERS
 from diarize.clustering.api import SpeakerCount, cluster
 from diarize.clustering.base import Clusterer
-from diarize.embedding.embedders import Embedder, load_embedder
+from diarize.embedding.embedders import load_embedder
 from diarize.embedding.extraction import embed_recording
 from diarize.embedding.windows import Windows, cut_windows
 from diarize.pipeline.config import DiarizeConfig, load_config
@@ -33,6 +33,7 @@ from diarize.segmentation.base import Segmentation, Segmenter
 from encoder.audio.load import probe_duration, samples_to_seconds, seconds_to_samples
 from encoder.calibration.score_calibration import Calibration, find_calibration
 from encoder.errors import ConfigError
+from encoder.inference.window_embedder import WindowEmbedder, as_window_embedder
 
 __all__ = ["Diarizer", "OnStage", "Prepared"]
 
@@ -66,13 +67,13 @@ class Diarizer:
         self,
         config: DiarizeConfig,
         segmenter: Segmenter,
-        embedder: Embedder,
+        embedder: WindowEmbedder,
         clusterer: Clusterer,
         calibration: Calibration | None = None,
     ) -> None:
         self.config = config
         self.segmenter = segmenter
-        self.embedder = embedder
+        self.embedder = as_window_embedder(embedder)
         self.clusterer = clusterer
         self.calibration = calibration
         if config.min_confidence > 0 and (calibration is None or calibration.turns is None):
@@ -81,10 +82,10 @@ class Diarizer:
                 f"embedder {config.embedder!r} is: run `make calibrate` and `make calibrate-turns` "
                 "for it, or leave min_confidence out"
             )
-        if seconds_to_samples(config.window.min_window_s) < embedder.minimum_samples:
+        if seconds_to_samples(config.window.min_window_s) < self.embedder.minimum_samples:
             raise ConfigError(
                 f"window.min_window_s is {config.window.min_window_s}: this embedder needs "
-                f"{samples_to_seconds(embedder.minimum_samples)} s or more"
+                f"{samples_to_seconds(self.embedder.minimum_samples)} s or more"
             )
 
     @classmethod

@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from diarize.core.files import write_atomic
+from diarize.core.output import write_atomic
 from diarize.core.regions import united
 from diarize.core.turns import UNKNOWN, Turn, speaking_time, to_annotation
-from diarize.core.version import package_version
 from diarize.embedding.windows import Windows
 from diarize.formats.json_text import format_json
 from diarize.formats.rttm import format_rttm
@@ -31,6 +30,7 @@ from diarize.postprocessing.turns import (
 )
 from encoder.calibration.score_calibration import Calibration
 from encoder.common.config import to_mapping
+from encoder.common.version import package_version
 
 if TYPE_CHECKING:
     from pyannote.core import Annotation

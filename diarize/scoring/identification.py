@@ -23,7 +23,7 @@ from encoder.evaluation.closed_set import closed_set_ranks
 from encoder.evaluation.protocol import Measures, ProtocolConfig, measure_by_dataset
 
 if TYPE_CHECKING:
-    from encoder.inference.extraction import WindowEmbedder
+    from encoder.inference.window_embedder import WindowEmbedder
 
 __all__ = ["ListScore", "identify_corpus", "identify_list"]
 

@@ -22,7 +22,8 @@ from encoder.evaluation.metrics import eer, min_dcf
 from encoder.evaluation.trials import pair_similarities
 
 if TYPE_CHECKING:
-    from encoder.inference.extraction import CropVectors, WindowEmbedder
+    from encoder.inference.extraction import CropVectors
+    from encoder.inference.window_embedder import WindowEmbedder
 
 __all__ = [
     "TrialScores",

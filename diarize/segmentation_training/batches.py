@@ -32,12 +32,12 @@ __all__ = [
 
 
 class Batch(NamedTuple):
-    """features (B, F, M) float16, log-mel; classes (B, F / 2) int64, or IGNORED; voices
+    """features (B, F, M) float16, log-mel; classes (B, F / 2) int64, or IGNORED; speakers
     (B, F / 2) int64, the number of who speaks alone, or IGNORED."""
 
     features: Tensor
     classes: Tensor
-    voices: Tensor
+    speakers: Tensor
 
 
 def centred(wave: Tensor, log_mel: LogMel) -> Tensor:
@@ -105,7 +105,7 @@ class ChunkBatches:
             shut()
 
     def _from(self, number: int) -> Iterator[Batch]:
-        # With fork, processes share the memory of the voices.
+        # With fork, processes share the memory of the speech.
         ways = multiprocessing.get_all_start_methods()
         loader = DataLoader(
             self._made,
@@ -141,7 +141,7 @@ class _Made(Dataset[Batch]):
     def _chunk(
         self, rng: np.random.Generator
     ) -> tuple[Tensor, NDArray[np.bool_], NDArray[np.bool_], NDArray[np.int64]]:
-        wave, activity, voices = self.source.chunk(rng)
+        wave, activity, speakers = self.source.chunk(rng)
         T = seconds_to_samples(self.config.chunk_s)
         if wave.shape != (T,) or len(activity) != T // HOP:
             raise ValueError(
@@ -154,7 +154,7 @@ class _Made(Dataset[Batch]):
         pairs = activity[0::2] | activity[1::2]
         kept, ignored = most_speaking(pairs, self.powerset.speakers)
         alone = np.full(len(pairs), IGNORED, np.int64)
-        if len(voices):
+        if len(speakers):
             one = pairs.sum(axis=1) == 1
-            alone[one] = voices[pairs[one].argmax(axis=1)]
+            alone[one] = speakers[pairs[one].argmax(axis=1)]
         return features, kept, ignored, alone

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from diarize.segmentation.network.network import SegmentationNetworkConfig
 from diarize.segmentation_training.speaker_loss import SpeakerLossConfig
-from diarize.simulation.channel_augmentation import Disguise
+from diarize.simulation.channel_augmentation import ChannelAugmentationConfig
 from encoder.common.units import seconds_to_samples
 from encoder.errors import ConfigError
 from encoder.training.distributed import EngineConfig
@@ -55,11 +55,13 @@ class SegmentationTrainConfig:
         default="", metadata={"help": "weights to go on from, a name or a path; empty: from chance"}
     )
     teacher: str = field(
-        default="", metadata={"help": "npz of prepare_teacher.py, for [voices]; empty: none"}
+        default="", metadata={"help": "npz of prepare_teacher.py, for [speaker_loss]; empty: none"}
     )
     model: SegmentationNetworkConfig = field(default_factory=SegmentationNetworkConfig)
-    voices: SpeakerLossConfig = field(default_factory=SpeakerLossConfig)
-    disguise: Disguise = field(default_factory=Disguise)
+    speaker_loss: SpeakerLossConfig = field(default_factory=SpeakerLossConfig)
+    channel_augmentation: ChannelAugmentationConfig = field(
+        default_factory=ChannelAugmentationConfig
+    )
     batch: BatchConfig = field(default_factory=BatchConfig)
     fit: FitConfig = field(default_factory=FitConfig)
     engine: EngineConfig = field(default_factory=EngineConfig)

@@ -1,12 +1,11 @@
-"""A whole training run of the segmentation network: labelled chunks and a plan in, weights out.
+"""A whole training run of the segmentation network: labelled chunks and a config in, weights out.
 
-A stopped run goes on where it was. Into its folder go the resolved plan, checkpoints and
+A stopped run goes on where it was. Into its folder go the resolved config, checkpoints and
 measurements (`encoder.training.loop`), a picture of the curves, and the weights.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -24,10 +23,8 @@ from diarize.segmentation_training.objective import PowersetObjective
 from diarize.segmentation_training.speaker_loss import SpeakerLoss
 from diarize.segmentation_training.validation import ReferenceChunk, validate
 from diarize.simulation.labelled_chunk import ChunkSource
-from encoder.common.atomic_files import replacing
-from encoder.common.config import to_mapping
 from encoder.errors import BackendUnavailable, CheckpointError, ConfigError
-from encoder.training.checkpointing import load_parts, read_checkpoint
+from encoder.training.checkpointing import load_parts, read_checkpoint, write_config
 from encoder.training.distributed import make_engine
 from encoder.training.loop import fit
 from encoder.training.plot_curves import draw_curves
@@ -39,7 +36,7 @@ PHASE = "segmentation"  # the folder of its checkpoints in the run's folder
 
 
 def train_segmentation(
-    plan: SegmentationTrainConfig,
+    config: SegmentationTrainConfig,
     source: ChunkSource,
     validation: Sequence[ReferenceChunk],
     out: Path,
@@ -49,34 +46,33 @@ def train_segmentation(
     report: Reporter,
 ) -> Path:
     """Train on chunks of `source`; the path of the weights `name-HASH.safetensors` in `out`, those
-    of the best validation, or the last without one. Raises ToolkitError for an unusable plan.
+    of the best validation, or the last without one. Raises ToolkitError for an unusable config.
 
-    vectors: (N, E) unit vectors of the voices by their number, for `SpeakerLoss`; zeros if unknown.
+    vectors: (N, E) unit vectors of the speakers by their number, for `SpeakerLoss`; zeros if
+    unknown.
     """
-    engine = make_engine(plan.engine)
-    torch.set_num_threads(plan.threads)
-    torch.manual_seed(plan.seed)
-    network = start_network(plan)
+    engine = make_engine(config.engine)
+    torch.set_num_threads(config.threads)
+    torch.manual_seed(config.seed)
+    network = start_network(config)
     powerset = powerset_of(network)
-    voices = _voice_term(plan, network, vectors)
+    speaker_loss = _speaker_loss(config, network, vectors)
     if engine.is_main:
-        with replacing(out / "plan.json") as partial_file:
-            text = json.dumps(to_mapping(plan), indent=1) + "\n"
-            partial_file.write_text(text, encoding="utf-8")
+        write_config(out, config)
     batches = ChunkBatches(
         source,
         powerset,
-        config=plan.batch,
-        seed=plan.seed,
-        numbers=plan.fit.steps * engine.world_size,
+        config=config.batch,
+        seed=config.seed,
+        numbers=config.fit.steps * engine.world_size,
         every=engine.world_size,
     )
-    with batches, report.bar(name, plan.fit.steps) as moved:
+    with batches, report.bar(name, config.fit.steps) as moved:
         done = fit(
             network,
-            PowersetObjective(powerset, voices),
+            PowersetObjective(powerset, speaker_loss),
             batches,
-            config=plan.fit,
+            config=config.fit,
             out=out / PHASE,
             validate=partial(validate, chunks=validation, powerset=powerset)
             if validation
@@ -95,19 +91,19 @@ def train_segmentation(
     return engine.broadcast(path)
 
 
-def start_network(plan: SegmentationTrainConfig) -> SegmentationNetwork:
-    """The network that the plan starts from: weights, or one drawn by chance."""
-    if not plan.init:
-        return SegmentationNetwork(plan.model)
-    if plan.model != SegmentationNetworkConfig():
+def start_network(config: SegmentationTrainConfig) -> SegmentationNetwork:
+    """The network that the config starts from: weights, or one drawn by chance."""
+    if not config.init:
+        return SegmentationNetwork(config.model)
+    if config.model != SegmentationNetworkConfig():
         raise ConfigError(
-            f"init is {plan.init!r} and [model] is given: take [model] out, it comes with the "
+            f"init is {config.init!r} and [model] is given: take [model] out, it comes with the "
             "weights"
         )
-    return load_network(plan.init).network.train()
+    return load_network(config.init).network.train()
 
 
-def checkpoint_network(plan: SegmentationTrainConfig, out: Path) -> SegmentationNetwork:
+def checkpoint_network(config: SegmentationTrainConfig, out: Path) -> SegmentationNetwork:
     """The averaged network of the best validation so far of a run that may still go on."""
     path = out / PHASE / "best.pt"
     content = read_checkpoint(path)
@@ -115,22 +111,22 @@ def checkpoint_network(plan: SegmentationTrainConfig, out: Path) -> Segmentation
         raise CheckpointError(
             f"there is no checkpoint {str(path)!r} yet: wait for the first validation"
         )
-    network = start_network(plan)
+    network = start_network(config)
     load_parts(path, content, {"averaged": network})
     return network.eval()
 
 
-def _voice_term(
-    plan: SegmentationTrainConfig, network: SegmentationNetwork, vectors: Tensor | None
+def _speaker_loss(
+    config: SegmentationTrainConfig, network: SegmentationNetwork, vectors: Tensor | None
 ) -> SpeakerLoss | None:
-    if plan.voices.weight == 0:
+    if config.speaker_loss.weight == 0:
         return None
     if vectors is None:
         raise ConfigError(
-            f"voices.weight is {plan.voices.weight}, but there are no vectors of the voices: make "
-            "them with `make teacher` and name them (teacher), or set it to 0"
+            f"speaker_loss.weight is {config.speaker_loss.weight}, but there are no vectors of the "
+            "speakers: name a file of them as teacher, or set it to 0"
         )
-    return SpeakerLoss(vectors, 2 * network.config.hidden, plan.voices)
+    return SpeakerLoss(vectors, 2 * network.config.hidden, config.speaker_loss)
 
 
 def powerset_of(network: SegmentationNetwork) -> Powerset:

@@ -1,4 +1,4 @@
-"""What is heard beside voices: rooms, noise, music.
+"""Rooms, noise and music.
 
 Rooms and sounds of a corpus as measured, and made-up ones, of which there is no end. A room here is
 only its late sound, the tail that all share; the first reflections depend on where somebody sits
@@ -95,18 +95,19 @@ class Acoustics:
     def sound(
         self, kind: str, samples: int, rng: np.random.Generator
     ) -> NDArray[np.float32] | None:
-        """`noise` or `music` (T,), of mean power 1 where it is heard; None if there is none."""
+        """`noise` or `music` (T,), of mean power 1 where it is not silent; None if there is
+        none."""
         choice = self._sounds[kind]
         if not choice:
             return None
-        heard = choice[int(rng.integers(len(choice)))]
-        if len(heard) >= _EVENT:
-            wave = _looped(heard, samples, rng)
+        sound = choice[int(rng.integers(len(choice)))]
+        if len(sound) >= _EVENT:
+            wave = _looped(sound, samples, rng)
         else:
             wave = np.zeros(samples, np.float32)
             for _ in range(1 + rng.poisson(samples / (2 * _EVENT))):
-                at = int(rng.integers(-len(heard) + 1, samples))
-                part = heard[max(0, -at) : samples - at]
+                at = int(rng.integers(-len(sound) + 1, samples))
+                part = sound[max(0, -at) : samples - at]
                 wave[max(0, at) : max(0, at) + len(part)] = part
         power = float(np.dot(wave, wave)) / max(1, int(np.count_nonzero(wave)))
         return wave * np.float32(1 / np.sqrt(power)) if power > 0 else None

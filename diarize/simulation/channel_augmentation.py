@@ -1,9 +1,9 @@
-"""What makes the speakers of a made-up conversation alike but for their voices.
+"""Channel augmentation of simulated conversations: speakers should not differ by their microphones.
 
-Each voice was recorded somewhere else, so a network could tell voices by their microphones and
-never listen to them; in real conversations everybody shares one. Training therefore gives turns a
-colour of their own, whoever speaks, and lets all pass one narrow band or drown in one hiss. Nor is
-everybody equally loud.
+Each speaker was recorded somewhere else, so a network could learn microphones in place of speakers;
+in real conversations all share one. Training therefore passes turns through equalisers drawn for
+each, whoever speaks, and all turns through one band or below one noise, and makes speakers
+unequally loud.
 """
 
 from __future__ import annotations
@@ -15,38 +15,41 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
+from encoder.augmentation.band import band_attenuation
 from encoder.common.units import SAMPLE_RATE
 from encoder.errors import ConfigError
 
-__all__ = ["Disguise", "coloured", "narrowed"]
+__all__ = ["ChannelAugmentationConfig", "band_limited", "equalised"]
 
 _LOWEST_HZ = 60.0
 _RINGS = SAMPLE_RATE // 100  # samples that a filter rings on
 
 
 @dataclass(frozen=True)
-class Disguise:
-    """How much is done; nothing by default. ConfigError for what cannot be."""
+class ChannelAugmentationConfig:
+    """How often what is done to the channel; nothing by default. ConfigError for what cannot be."""
 
-    colour: float = field(
-        default=0.0, metadata={"help": "probability that a turn gets a colour of its own"}
+    equaliser: float = field(
+        default=0.0, metadata={"help": "probability that a turn passes an equaliser of its own"}
     )
-    narrow: float = field(
+    band_limit: float = field(
         default=0.0, metadata={"help": "probability that all pass one band of 3.2 to 7 kHz"}
     )
-    hiss: float = field(default=0.0, metadata={"help": "probability of a loud hiss behind all"})
-    uneven: float = field(
+    noise: float = field(default=0.0, metadata={"help": "probability of loud noise behind all"})
+    level: float = field(
         default=0.0,
-        metadata={"help": "probability of little noise, and levels as uneven as of many headsets"},
+        metadata={
+            "help": "probability of little noise, and speakers as unequally loud as with headsets"
+        },
     )
-    colour_db: float = field(
-        default=6.0, metadata={"help": "deviation of a colour's gains, an octave apart, in dB"}
+    equaliser_db: float = field(
+        default=6.0, metadata={"help": "deviation of its gains, an octave apart, in dB"}
     )
-    hiss_db: tuple[float, float] = field(
-        default=(6.0, 20.0), metadata={"help": "speech over that hiss, range in dB"}
+    noise_db: tuple[float, float] = field(
+        default=(6.0, 20.0), metadata={"help": "speech over that noise, range in dB"}
     )
 
-    uneven_db: float = field(
+    level_db: float = field(
         default=8.0, metadata={"help": "deviation of the speakers' levels then, in dB"}
     )
 
@@ -55,14 +58,14 @@ class Disguise:
             value = getattr(self, knob.name)
             if not 0 <= value <= 1:
                 raise ConfigError(f"{knob.name} is {value}: give a probability, 0 to 1")
-        for name in ("colour_db", "uneven_db"):
+        for name in ("equaliser_db", "level_db"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name} is {getattr(self, name)}: give zero or more decibels")
-        if self.hiss_db[0] > self.hiss_db[1]:
-            raise ConfigError(f"hiss_db is {self.hiss_db}: give the smaller number first")
+        if self.noise_db[0] > self.noise_db[1]:
+            raise ConfigError(f"noise_db is {self.noise_db}: give the smaller number first")
 
 
-def coloured(
+def equalised(
     wave: NDArray[np.float32], deviation_db: float, rng: np.random.Generator
 ) -> NDArray[np.float32]:
     """A turn (T,) through a filter drawn for it, as loud as before."""
@@ -74,14 +77,13 @@ def coloured(
     return out * np.float32(np.sqrt(before / after)) if after > 0 else out
 
 
-def narrowed(wave: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+def band_limited(wave: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
     """(T,) without what lies above some 3.2 to 7 kHz, and perhaps below some 50 to 350 Hz."""
     high = float(np.exp(rng.uniform(np.log(3200), np.log(7000))))
     low = float(rng.uniform(50, 350)) if rng.random() < 0.5 else 1.0
     n = _size(len(wave))
-    hertz = _hertz(n)
-    below, above = 1 + (low / np.maximum(hertz, 1)) ** 8, 1 + (hertz / high) ** 32
-    return _filtered(wave, 1 / np.sqrt(below * above), n)
+    power = band_attenuation(np.maximum(_hertz(n), 1), low, high)
+    return _filtered(wave, 1 / np.sqrt(power), n)
 
 
 def _size(samples: int) -> int:

@@ -51,7 +51,7 @@ class ConversationStyle:
 
     level_db: float = _knob(3.0, "deviation of the speakers' levels, in dB")
     one_set: float = _knob(0.6, "probability that all voices come from one data set")
-    room: float = _knob(0.75, "probability that they sit in a room that is heard")
+    room: float = _knob(0.75, "probability that they sit in a reverberant room")
     t60_s: tuple[float, float] = _knob((0.2, 1.0), "reverberation time of that room, in seconds")
     late_db: tuple[float, float] = _knob(
         (-18.0, 0.0), "energy of the late sound against the direct sound, range in dB"

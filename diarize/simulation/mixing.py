@@ -3,7 +3,7 @@
     turn -> its speaker's level -> first reflections -> | the room's tail, shared |  -> + noise
                                                         | each one's own line     |  -> level
 
-The labels follow the dry voices: what a room adds behind a turn is nobody's speech. Nothing is ever
+The labels follow the dry voices: what a room adds behind a turn is no speech. Nothing is ever
 clipped: too loud a mix is turned down.
 """
 
@@ -20,11 +20,16 @@ from numpy.typing import NDArray
 
 from diarize.core.turns import Turn
 from diarize.simulation.acoustics import EARLY, LONGEST, Acoustics, Room
-from diarize.simulation.channel_augmentation import Disguise, coloured, narrowed
+from diarize.simulation.channel_augmentation import (
+    ChannelAugmentationConfig,
+    band_limited,
+    equalised,
+)
 from diarize.simulation.conversation_style import ConversationStyle
 from diarize.simulation.labelled_chunk import LabelledChunk
 from diarize.simulation.speaker_bank import SpeakerBank
 from diarize.simulation.turn_sampler import FRAME, Script, write_script
+from encoder.augmentation.band import band_attenuation
 from encoder.common.units import SAMPLE_RATE, samples_to_seconds, seconds_to_samples
 from encoder.errors import ConfigError
 
@@ -32,18 +37,18 @@ __all__ = ["Conversation", "Simulator", "render"]
 
 _LEVEL_DB = (-34.0, -16.0)  # RMS of the speech; the pipeline evens out whole recordings only
 _PEAK = 0.97
-_QUIET = 0.005  # power that speech would have where nobody speaks
+_QUIET = 0.005  # power that speech would have where there is none
 _FARTHEST_DB = 2.5  # deviations of a speaker's level from the middle
-_CLEAN_DB = ((32.0, 55.0), (20.0, 35.0))  # of hiss and noise, so that who is far below is heard
+_CLEAN_DB = ((32.0, 55.0), (20.0, 35.0))  # of hiss and noise, so that quiet speakers are audible
 _LEAST_PART = 3 * SAMPLE_RATE // 10  # of what is said between two pauses
 _TURN_DB = 1.5  # deviation between the turns of one speaker
 _TAPS = 6  # first reflections
-_NOBODY = 0.06  # share of a simulator's chunks
-_NOBODY_LOUD = 0.5  # of those; a recording of noise alone is brought to the level of speech
+_NO_SPEECH = 0.06  # share of a simulator's chunks
+_NO_SPEECH_LOUD = 0.5  # of those; a recording of noise alone is brought to the level of speech
 _ALONE = 0.08
 _BEFORE = (30 * SAMPLE_RATE, 90 * SAMPLE_RATE)  # talk that went before a chunk
 _AROUND = 2 * SAMPLE_RATE  # of a turn that reaches out of the chunk
-_NONE = Disguise()
+_NONE = ChannelAugmentationConfig()
 _SHARED = 0.5  # of the calls have one band for all
 _NARROW_HZ = ((60.0, 180.0, 280.0, 340.0), (3300.0, 3400.0, 3600.0, 3700.0))
 
@@ -77,7 +82,7 @@ def render(
 class Simulator:
     """Endless chunks of made-up talk for training; what `chunk` gives depends on `rng` alone.
 
-    Chunks lie anywhere in a conversation. In a few of them nobody speaks, and in some a single
+    Chunks lie anywhere in a conversation. In a few of them there is no speech, and in some a single
     speaker does, whatever the style. ConfigError without styles or for chunks under 10 ms.
     """
 
@@ -88,10 +93,10 @@ class Simulator:
         styles: Sequence[ConversationStyle],
         *,
         chunk_s: float = 10.0,
-        disguise: Disguise | None = None,
+        channel_augmentation: ChannelAugmentationConfig | None = None,
     ) -> None:
         self.voices, self.acoustics, self.styles = voices, acoustics, list(styles)
-        self.disguise = disguise or Disguise()
+        self.channel_augmentation = channel_augmentation or ChannelAugmentationConfig()
         self.samples = seconds_to_samples(chunk_s) // FRAME * FRAME
         if not self.styles:
             raise ConfigError("a simulator without styles cannot make conversations: give one")
@@ -107,7 +112,14 @@ class Simulator:
         members = self.voices.company(len(names), rng, one_set=rng.random() < style.one_set)
         turns = turns[turns[:, 0] < len(members)]  # a small bank has no more voices
         wave, activity = _sound(
-            turns, self.samples, self.voices, members, self.acoustics, style, rng, self.disguise
+            turns,
+            self.samples,
+            self.voices,
+            members,
+            self.acoustics,
+            style,
+            rng,
+            self.channel_augmentation,
         )
         spoke = activity.any(axis=0)
         return LabelledChunk(wave, activity[:, spoke], members[spoke])
@@ -115,10 +127,10 @@ class Simulator:
     def _turns(self, style: ConversationStyle, rng: np.random.Generator) -> NDArray[np.int64]:
         """(n, 3) speaker, start, end in the chunk's samples; some reach out of it."""
         kind = rng.random()
-        if kind < _NOBODY:
+        if kind < _NO_SPEECH:
             return np.zeros((0, 3), np.int64)
         low, high = style.speakers
-        speakers = 1 if kind < _NOBODY + _ALONE else int(rng.integers(low, high + 1))
+        speakers = 1 if kind < _NO_SPEECH + _ALONE else int(rng.integers(low, high + 1))
         before = int(rng.integers(*_BEFORE)) // FRAME * FRAME
         length = before + self.samples + _AROUND
         turns = write_script(style, speakers=speakers, length=length, rng=rng).turns.copy()
@@ -136,16 +148,19 @@ def _sound(
     acoustics: Acoustics,
     style: ConversationStyle,
     rng: np.random.Generator,
-    disguise: Disguise = _NONE,
+    channel: ChannelAugmentationConfig = _NONE,
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Wave and activity of turns that may begin before 0 and end after `length`."""
     activity = np.zeros((length // FRAME, len(members)), bool)
-    if rng.random() < disguise.uneven:
+    if rng.random() < channel.level:
         style = replace(
-            style, level_db=disguise.uneven_db, hiss_db=_CLEAN_DB[0], noise_db=_CLEAN_DB[1]
+            style,
+            level_db=channel.level_db,
+            hiss_db=_CLEAN_DB[0],
+            noise_db=_CLEAN_DB[1],
         )
-    elif rng.random() < disguise.hiss:
-        style = replace(style, hiss_db=disguise.hiss_db)
+    elif rng.random() < channel.noise:
+        style = replace(style, hiss_db=channel.noise_db)
     on_lines, in_room = rng.random() < style.telephone, rng.random() < style.room
     room = acoustics.room(style.t60_s, rng) if in_room else None
     late_db = rng.uniform(*style.late_db)
@@ -153,17 +168,17 @@ def _sound(
     lines = []
     for k, member in enumerate(members):
         own = turns[turns[:, 0] == k, 1:]
-        dry, activity[:, k] = _track(own, length, voices, int(member), style, rng, disguise)
+        dry, activity[:, k] = _track(own, length, voices, int(member), style, rng, channel)
         energy += float(np.dot(dry, dry))
         near = _reflected(dry, rng) if in_room else dry
         if on_lines:
             lines.append(near)
             continue
         mix += near
-        if in_room:  # who sits farther away is heard more by the room
+        if in_room:  # who sits farther away has more of the room
             send += np.float32(10 ** ((late_db + rng.normal(0, 3)) / 20)) * dry
-    heard = int(activity.sum()) * FRAME
-    power = energy / heard if energy > 0 and heard else _QUIET
+    active = int(activity.sum()) * FRAME
+    power = energy / active if energy > 0 and active else _QUIET
     noise = _background(length, power, acoustics, style, rng)
     if on_lines:
         mix = _on_lines(lines, noise, room, late_db, rng)
@@ -173,9 +188,9 @@ def _sound(
         mix += noise
         if room is not None and send.any():
             mix += _convolved(send, room.tail)
-    if rng.random() < disguise.narrow:
-        mix = narrowed(mix, rng)
-    if energy == 0 and rng.random() < _NOBODY_LOUD:
+    if rng.random() < channel.band_limit:
+        mix = band_limited(mix, rng)
+    if energy == 0 and rng.random() < _NO_SPEECH_LOUD:
         power = max(float(np.dot(mix, mix)) / length, 1e-9)
     gain = 10 ** (rng.uniform(*_LEVEL_DB) / 20) / np.sqrt(power)
     peak = float(max(mix.max(), -mix.min(), 1e-9))
@@ -190,15 +205,15 @@ def _track(
     member: int,
     style: ConversationStyle,
     rng: np.random.Generator,
-    disguise: Disguise,
+    channel: ChannelAugmentationConfig,
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """What one speaker says (T,), and when (F,); turns (n, 2) start, end."""
     dry, activity = np.zeros(length, np.float32), np.zeros(length // FRAME, bool)
     level_db = style.level_db * float(np.clip(rng.normal(), -_FARTHEST_DB, _FARTHEST_DB))
     for start, end in turns.tolist():
         wave, active = _said(end - start, voices, member, style, rng)
-        if rng.random() < disguise.colour:
-            wave = coloured(wave, disguise.colour_db, rng)
+        if rng.random() < channel.equaliser:
+            wave = equalised(wave, channel.equaliser_db, rng)
         at, to = max(0, start), min(end, length)
         gain = np.float32(10 ** ((level_db + rng.normal(0, _TURN_DB)) / 20))
         dry[at:to] += wave[at - start : to - start] * gain
@@ -281,7 +296,7 @@ def _on_lines(
     tail = None if room is None else scipy.fft.rfft(room.tail, n)
     for k, line in enumerate(lines or [np.zeros(T, np.float32)]):
         own = scipy.fft.rfft(line + noise if k == 0 else line, n)
-        if tail is not None and k == 0:  # one of them sits in a room that is heard
+        if tail is not None and k == 0:  # one of them sits in a reverberant room
             own *= 1 + np.float32(10 ** (late_db / 20)) * tail
         low_hz, high_hz = (_NARROW_HZ[i][edge] for i, edge in enumerate(edges[k].tolist()))
         total += own * _band(low_hz, high_hz, n)
@@ -290,20 +305,21 @@ def _on_lines(
 
 @functools.lru_cache(maxsize=12)
 def _band(low_hz: float, high_hz: float, n: int) -> NDArray[np.float32]:
-    """(n // 2 + 1,) gains of a telephone's band, by 24 and 96 dB an octave."""
+    """(n // 2 + 1,) gains of a telephone's band."""
     hertz = np.arange(n // 2 + 1, dtype=np.float32) * np.float32(SAMPLE_RATE / n)
-    below = 1 + (np.float32(low_hz) / np.maximum(hertz, 1)) ** 8
-    above = 1 + (hertz / np.float32(high_hz)) ** 32
-    return np.asarray(1 / np.sqrt(below * above), np.float32)
+    power = band_attenuation(np.maximum(hertz, 1), low_hz, high_hz)
+    return np.asarray(1 / np.sqrt(power), np.float32)
 
 
 def _coded(wave: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
     import torch
 
     from encoder.augmentation.codecs import codecs
-    from encoder.augmentation.telephone import telephone
+    from encoder.augmentation.telephone import through_telephone
 
-    return telephone(torch.from_numpy(wave), codec=str(rng.choice(codecs())), rng=rng).numpy()
+    return through_telephone(
+        torch.from_numpy(wave), codec=str(rng.choice(codecs())), rng=rng
+    ).numpy()
 
 
 def _convolved(wave: NDArray[np.float32], kernel: NDArray[np.float32]) -> NDArray[np.float32]:

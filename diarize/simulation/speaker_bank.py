@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from diarize.simulation.speech_trimming import Spoken, spoken
+from diarize.simulation.speech_trimming import TrimmedSpeech, trim_speech
 from diarize.simulation.turn_sampler import FRAME
 from encoder.common.atomic_files import replacing
 from encoder.common.units import SAMPLE_RATE
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["SpeakerBank"]
 
 _LEAST = 3 * SAMPLE_RATE // 2  # samples of speech; who has less would repeat themselves
-_SILENCE = SAMPLE_RATE // 2  # put behind utterances while Silero hears them
+_SILENCE = SAMPLE_RATE // 2  # put behind utterances for Silero
 _SHORTFALL = 0.2  # a turn may end this much of its length early, so that it ends with a piece ...
 _SHORTFALL_SAMPLES = 4 * SAMPLE_RATE // 10  # ... but not by more
 _FADE = 2 * FRAME
@@ -65,8 +65,8 @@ class SpeakerBank:
         }
 
     @classmethod
-    def of(cls, said: Iterable[tuple[str, str, Sequence[Spoken]]]) -> SpeakerBank:
-        """From (speaker, data set, what they said); CorpusError if nobody said enough."""
+    def of(cls, said: Iterable[tuple[str, str, Sequence[TrimmedSpeech]]]) -> SpeakerBank:
+        """From (speaker, data set, what they said); CorpusError if no speaker said enough."""
         waves, pieces, first, names, sets, at = [], [], [0], [], [], 0
         for speaker, dataset, parts in said:
             if sum(int(np.diff(part.pieces).sum()) for part in parts) < _LEAST:
@@ -98,13 +98,13 @@ class SpeakerBank:
 
         seconds_per_speaker: enough of a speaker; the memory is 32 kB for each second. cache: folder
         in which the bank is kept for the next time. on_progress: is given speakers done and all.
-        on_left_out: is given a sentence for each file that cannot be read. CorpusError if nobody
-        said enough, StoreError if the cache cannot be written.
+        on_left_out: is given a sentence for each file that cannot be read. CorpusError if no
+        speaker said enough, StoreError if the cache cannot be written.
         """
         kept = None if cache is None else cache / f"{_name(utterances, seconds_per_speaker)}.npz"
         if kept is not None and (found := cls._load(kept)):
             return found
-        bank = cls.of(_hear(utterances, seconds_per_speaker, on_progress, on_left_out))
+        bank = cls.of(_read_speech(utterances, seconds_per_speaker, on_progress, on_left_out))
         if kept is not None:
             bank._save(kept)
         return bank
@@ -185,12 +185,12 @@ def _name(utterances: Sequence[Utterance], seconds: float) -> str:
     return f"voices-{identity.hexdigest()[:12]}"
 
 
-def _hear(
+def _read_speech(
     utterances: Sequence[Utterance],
     seconds: float,
     on_progress: Callable[[int, int], None] | None,
     on_left_out: Callable[[str], None] | None,
-) -> Iterator[tuple[str, str, list[Spoken]]]:
+) -> Iterator[tuple[str, str, list[TrimmedSpeech]]]:
     from diarize.segmentation.silero import SileroSegmenter
     from encoder.common.parallel import in_threads
 
@@ -227,7 +227,7 @@ def _decode(
     return waves, faults
 
 
-def _parts(silero: SileroSegmenter, waves: Sequence[NDArray[np.float32]]) -> list[Spoken]:
+def _parts(silero: SileroSegmenter, waves: Sequence[NDArray[np.float32]]) -> list[TrimmedSpeech]:
     """What is spoken in the clean ones of one speaker's waves."""
     from diarize.audio.level import level_out
     from diarize.segmentation.silero_network import HOP
@@ -240,7 +240,7 @@ def _parts(silero: SileroSegmenter, waves: Sequence[NDArray[np.float32]]) -> lis
         pieces.append(np.pad(loud, (0, at - places[-1][0] - len(wave))))
     voiced, _ = silero.activity([torch.from_numpy(np.concatenate(pieces or [_NONE]))])
     found = (
-        spoken(wave, voiced[at // HOP : -(-(at + size) // HOP)], hop=HOP)
+        trim_speech(wave, voiced[at // HOP : -(-(at + size) // HOP)], hop=HOP)
         for wave, (at, size) in zip(waves, places, strict=True)
     )
     return [part for part in found if part is not None and part.clean]

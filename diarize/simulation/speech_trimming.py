@@ -1,7 +1,7 @@
 """The spoken parts of an utterance, tightly cut: what turns of a made-up conversation consist of.
 
 Silero tells voices from noise but is vague about the instant; the energy of 10 ms frames is exact
-but hears noise. So a piece is where Silero hears a voice, trimmed to its loud frames. Pauses are
+but finds noise. So a piece is where Silero finds speech, trimmed to its loud frames. Pauses are
 shortened: a longer one would not be called speech in a reference.
 """
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from diarize.segmentation.hysteresis import HysteresisConfig, binarize
 from diarize.simulation.turn_sampler import FRAME
 
-__all__ = ["LONGEST_PAUSE", "Spoken", "spoken"]
+__all__ = ["LONGEST_PAUSE", "TrimmedSpeech", "trim_speech"]
 
 LONGEST_PAUSE = 18 * FRAME  # between pieces; references seldom have a pause under 0.2 s
 _LEVEL = 10 ** (-23 / 20)  # RMS of the pieces
@@ -29,7 +29,7 @@ _RULES = HysteresisConfig(
 )
 
 
-class Spoken(NamedTuple):
+class TrimmedSpeech(NamedTuple):
     """`wave` (T,) int16, T a multiple of 160; `pieces` (n, 2) sample offsets of speech in it.
 
     It begins with the first piece and ends with a pause. `snr_db`: pieces over the quietest tenth
@@ -46,10 +46,12 @@ class Spoken(NamedTuple):
         return self.snr_db >= _LEAST_SNR_DB
 
 
-def spoken(wave: NDArray[np.float32], voiced: NDArray[np.float32], *, hop: int) -> Spoken | None:
+def trim_speech(
+    wave: NDArray[np.float32], voiced: NDArray[np.float32], *, hop: int
+) -> TrimmedSpeech | None:
     """Wave (T,) and the probability of a voice in each `hop` samples -> its spoken pieces.
 
-    None where nobody is heard.
+    None where there is no speech.
     """
     regions = binarize(voiced, hop=hop, length=len(wave), config=_RULES)
     F = len(wave) // FRAME
@@ -72,7 +74,7 @@ def spoken(wave: NDArray[np.float32], voiced: NDArray[np.float32], *, hop: int) 
     gain = min(gain, 0.99 / float(np.abs(wave).max()))
     joined, places = _join((wave * np.float32(gain * 32767)), bounds * FRAME)
     snr_db = 10 * np.log10(level / floor) if floor > 0 else np.inf
-    return Spoken(np.rint(joined).astype(np.int16), places, float(snr_db))
+    return TrimmedSpeech(np.rint(joined).astype(np.int16), places, float(snr_db))
 
 
 def _trim(loud: NDArray[np.bool_], start: int, end: int) -> tuple[int, int] | None:

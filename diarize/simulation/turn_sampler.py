@@ -79,7 +79,7 @@ def _floor(
             start = last - early
         else:
             start = last + _frames(rng.exponential(style.late_s))
-        start = max(start, before + _APART)  # two at once at most, and nobody touches themselves
+        start = max(start, before + _APART)  # two at once at most, and no speaker's turns touch
     return turns
 
 

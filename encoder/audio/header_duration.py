@@ -11,12 +11,12 @@ from typing import BinaryIO
 
 from encoder.audio.container import Media
 
-__all__ = ["promised_s"]
+__all__ = ["declared_duration_s"]
 
 _STREAMED_BYTES = 0x7FFF0000  # a WAV size from here on stands for "unknown"
 
 
-def promised_s(media: Media) -> float | None:
+def declared_duration_s(media: Media) -> float | None:
     """Where the header says that the sound ends on the timeline; None where it does not."""
     formats = set(media.container.format.name.split(","))
     if "matroska" in formats:

@@ -2,7 +2,7 @@
 
 Sample i of a wave is what a player plays i/16000 s after it starts the file. So an encoder's
 warm-up is removed, sound that starts after the picture has silence before it, a hole in the
-timestamps becomes silence, and stretches that the timestamps lay over each other are played
+timestamps becomes silence, and stretches that the timestamps lay over each other are kept
 once. Between such jumps samples are counted, not timestamps followed: a container that rounds
 its times to a millisecond does not make the clock tremble, and two hours do not drift.
 
@@ -27,7 +27,7 @@ import torch
 
 from encoder.audio.container import open_media, resample
 from encoder.audio.sources import Source, reopenable
-from encoder.audio.timestamps import Notes, play
+from encoder.audio.timestamps import Notes, align
 from encoder.common.units import SAMPLE_RATE, samples_to_seconds, seconds_to_samples
 from encoder.errors import AudioError, ConfigError
 
@@ -56,9 +56,24 @@ def load_audio(
     on_warning: Callable[[str], None] | None = None,
     on_progress: Callable[[float], None] | None = None,
 ) -> torch.Tensor:
-    """Read a media file into one wave (T,); see `stream_audio` for arguments and errors.
+    """Read a media file into one wave.
 
-    on_progress: is given the seconds read so far, block by block.
+    Args:
+        source: A path, "-" for standard input, or a binary file object (read from its beginning).
+        channel: Take this one, counted from 0, instead of the mean of all.
+        start_s: Where the part that is wanted begins, in seconds.
+        duration_s: How long it is, in seconds; less if the file ends before. None: to the end.
+        on_warning: Is given a sentence for damage, holes and files cut off; by default each becomes
+            an `AudioWarning`.
+        on_progress: Is given the seconds read so far, block by block.
+
+    Returns:
+        (T,) float32 wave in [-1, 1] at 16 kHz.
+
+    Raises:
+        ConfigError: A setting cannot be used.
+        AudioError: The source is missing, unreadable, not media, without sound or without that
+            channel, or ends before `start_s`.
     """
     samples = bytearray()  # grows in place: the wave is never held twice
     for block in stream_audio(
@@ -79,18 +94,24 @@ def stream_audio(
     duration_s: float | None = None,
     on_warning: Callable[[str], None] | None = None,
 ) -> Iterator[torch.Tensor]:
-    """Read a media file as consecutive blocks (T,) of one wave, in bounded memory.
+    """Read a media file as consecutive blocks of one wave, in bounded memory.
 
-    source: a path, "-" for standard input, or a binary file object (read from its beginning).
-    block_s: length of every block but the last.
-    channel: take this one, counted from 0, instead of the mean of all.
-    start_s, duration_s: the part wanted, to the sample; less if the file ends before it does.
-    on_warning: is given a sentence for damage, holes and files cut off; by default each becomes
-        an `AudioWarning`.
+    Args:
+        source: A path, "-" for standard input, or a binary file object (read from its beginning).
+        block_s: Length of every block but the last, in seconds.
+        channel: Take this one, counted from 0, instead of the mean of all.
+        start_s: Where the part that is wanted begins, in seconds.
+        duration_s: How long it is, in seconds; less if the file ends before. None: to the end.
+        on_warning: Is given a sentence for damage, holes and files cut off; by default each becomes
+            an `AudioWarning`.
 
-    Raises ConfigError at once for settings that cannot be used; AudioError at the first block
-    for a source that is missing, unreadable, not media, without sound or without that channel,
-    and where it ends before `start_s`.
+    Returns:
+        An iterator over (T,) float32 waves in [-1, 1] at 16 kHz.
+
+    Raises:
+        ConfigError: At once, for a setting that cannot be used.
+        AudioError: At the first block, for a source that is missing, unreadable, not media, without
+            sound or without that channel; and where it ends before `start_s`.
     """
     if channel is not None and channel < 0:
         raise ConfigError(f"channel {channel} cannot be: channels are counted from 0")
@@ -135,7 +156,7 @@ def _stream(
 ) -> Iterator[torch.Tensor]:
     with open_media(source) as media:
         notes = Notes(media.name)
-        wave = _at_house_rate(play(media, channel, notes))
+        wave = _at_house_rate(align(media, channel, notes))
         for samples in _rechunk(_cut(wave, start, stop, media.name), block):
             yield torch.from_numpy(samples)
     for sentence in notes.sentences():

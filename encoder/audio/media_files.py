@@ -1,4 +1,4 @@
-"""Media files below a folder, told by their suffix, in one order on every machine.
+"""Media files below a folder, recognised by their suffix, in one order on every machine.
 
 Nothing is opened: a corpus may hold a million files.
 """

@@ -3,9 +3,9 @@
 The timestamps in the file say so, but not to the letter. Samples are counted, and the count is
 believed as long as the timestamps stay near it: a container that rounds them to a millisecond
 does not make the clock tremble, and two hours do not drift. A jump ahead is a hole, filled with
-silence; a short step back is sound laid over sound, played once; a wild jump is a clock set
+silence; a short step back is sound laid over sound, kept once; a wild jump is a clock set
 anew, and the sound goes on. MP3 and raw AAC hold no times: where bytes of them are lost, what
-follows moves up. Whatever is found wrong is noted, to be told in one sentence a kind.
+follows moves up. Whatever is found wrong is noted, for one sentence a kind.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from encoder.audio.container import Media, Piece, decode, kind_of, samples_of
-from encoder.audio.header_duration import promised_s
+from encoder.audio.header_duration import declared_duration_s
 from encoder.errors import AudioError
 
 if TYPE_CHECKING:
     from av.audio.frame import AudioFrame
 
-__all__ = ["Notes", "play"]
+__all__ = ["Notes", "align"]
 
 _JITTER_S = 0.050  # timestamps this close to the counted clock are taken as agreeing with it
 _EXACT_S = 0.003  # ... after damage, where lost packets must not shift what follows
@@ -65,10 +65,10 @@ _SENTENCES = {
 }
 
 
-def play(media: Media, channel: int | None, notes: Notes) -> Iterator[tuple[np.ndarray, int]]:
+def align(media: Media, channel: int | None, notes: Notes) -> Iterator[tuple[np.ndarray, int]]:
     """Yield mono arrays (T,) with their rates that lie end to end from the timeline's 0."""
     end_s, torn = yield from _placed(decode(media), channel, notes)
-    header_s = promised_s(media)
+    header_s = declared_duration_s(media)
     if header_s is not None and header_s - end_s > _CUT_OFF_S:
         notes.add("cut", end_s, header_s - end_s)
     elif torn:
@@ -78,7 +78,7 @@ def play(media: Media, channel: int | None, notes: Notes) -> Iterator[tuple[np.n
 def _placed(
     pieces: Iterable[Piece], channel: int | None, notes: Notes
 ) -> Generator[tuple[np.ndarray, int], None, tuple[float, bool]]:
-    """`play` for any pieces; returns where they end, and whether in something damaged.
+    """`align` for any pieces; returns where they end, and whether in something damaged.
 
     Each piece is placed by itself, and those that follow one another are joined, as a call of numpy
     costs more than a frame's arithmetic. Never beyond a whole second of sound, at which the
@@ -96,7 +96,7 @@ def _placed(
             break
         ahead_s = 0.0 if at_s is None else at_s + shift_s - now_s
         if not damaged and frame.sample_rate == rate and abs(ahead_s) <= slack_s:
-            if not run.takes(frame):
+            if not run.continues_with(frame):
                 yield run.mono(), rate
             run.add(frame, now_s)
             seconds, count = count // rate, count + frame.samples
@@ -150,7 +150,7 @@ class _Run:
         """Whether it has as much as a processor's cache holds."""
         return self._samples >= _RUN_SIZE
 
-    def takes(self, frame: AudioFrame) -> bool:
+    def continues_with(self, frame: AudioFrame) -> bool:
         """Whether the frame is of the kind of those that are there."""
         return not self.frames or kind_of(frame) == self._kind
 

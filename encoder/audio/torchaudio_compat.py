@@ -1,4 +1,4 @@
-"""The one door to torchaudio, which works beside any build of torch.
+"""The one place that imports torchaudio, beside any build of torch.
 
 torchaudio's Linux wheel carries a compiled extension linked to CUDA. Beside a CPU-only torch the
 plain import dies with OSError while loading it, yet nothing used here (mel banks, resampling)

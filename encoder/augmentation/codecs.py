@@ -73,7 +73,7 @@ def _works(name: str) -> bool:
 
 
 def _round_trip(wave: np.ndarray, name: str, bit_rate: int | None) -> np.ndarray:
-    """What a player hears of `wave` (T,) and a silent tail; late by the codec's delay."""
+    """`wave` (T,) and a silent tail, encoded and decoded; late by the codec's delay."""
     codec = CODECS[name]
     padded = np.pad(wave.astype(np.float32).clip(-1, 1), (0, _TAIL))
     frame = AudioFrame.from_ndarray(padded[None], format="flt", layout="mono")

@@ -81,6 +81,6 @@ def _kernel_of(path: Path, frames: int) -> Tensor | str:
     if spread_db > _SPREAD_DB:
         return (
             f"{str(path)!r} is {spread_db:.0f} dB weaker in some bands than in others, so it is "
-            "no room that a voice can be heard in"
+            "no room that speech is audible in"
         )
     return kernel

@@ -26,7 +26,7 @@ class AugmentConfig:
 
     noise: float = field(default=0.5, metadata={"help": "probability of added noise or music"})
     noise_snr_db: tuple[float, float] = field(default=(0.0, 20.0), metadata={"help": "range"})
-    babble: float = field(default=0.15, metadata={"help": "probability of other voices behind"})
+    babble: float = field(default=0.15, metadata={"help": "probability of other speakers behind"})
     babble_snr_db: tuple[float, float] = field(default=(8.0, 20.0), metadata={"help": "range"})
     reverb: float = field(default=0.4, metadata={"help": "probability of a late reverb tail"})
     t60_s: tuple[float, float] = field(default=(0.15, 0.9), metadata={"help": "range"})
@@ -56,9 +56,9 @@ def augment(
 ) -> Tensor:
     """(B, F, M) log-mel crops and as many (B, F, M) noise crops -> (B, F, M) changed crops.
 
-    noise: None leaves noise out and keeps every other change. speakers: (B,) int64, so that nobody
-    is heard behind themselves; without it every row counts as another speaker. rooms: (R, L, M)
-    kernels of `encoder.augmentation.room_kernels`.
+    noise: None leaves noise out and keeps every other change. speakers: (B,) int64, so that no
+    speaker is mixed with themselves; without it every row counts as another speaker. rooms: (R, L,
+    M) kernels of `encoder.augmentation.room_kernels`.
     """
     B, _, M = log_mel.shape
     g = generator
@@ -86,11 +86,11 @@ def _uniform(B: int, low_high: tuple[float, float], g: torch.Generator) -> Tenso
 def _voices_behind(power: Tensor, speakers: Tensor | None) -> Tensor:
     """The two rows before each row, as far as they are other speakers."""
     speakers = torch.arange(len(power)) if speakers is None else speakers
-    voices = torch.zeros_like(power)
+    babble = torch.zeros_like(power)
     for shift in (1, 2):
         other = speakers.roll(shift) != speakers
-        voices = voices + power.roll(shift, 0) * other[:, None, None]
-    return voices
+        babble = babble + power.roll(shift, 0) * other[:, None, None]
+    return babble
 
 
 def _mix(

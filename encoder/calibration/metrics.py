@@ -45,7 +45,7 @@ def expected_calibration_error(
     bins: int = 10,
     weights: ArrayLike | None = None,
 ) -> float:
-    """Mean distance between what was promised, (N,) probabilities, and what came true.
+    """Mean distance between predicted probabilities (N,) and observed frequencies.
 
     Over `bins` equally wide bins of the probability, weighing each by its share of the trials.
     With weights, is_target may be shares in [0, 1] of what came true, and of one kind only.

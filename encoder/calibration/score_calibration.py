@@ -6,8 +6,8 @@ speaker detection") makes a probability of it. With seconds a, b of the two soun
 
     log odds = slope * similarity + offset + shortness * (1 / a + 1 / b)
 
-because the noise in a vector shrinks with the time it was heard. Even odds are assumed beforehand:
-as many pairs of one speaker as of two.
+because the noise in a vector shrinks with the length of the sound. Even odds are assumed
+beforehand: as many pairs of one speaker as of two.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ STEEPEST = 1000.0  # a slope that trials without any doubt lead to
 class Calibration:
     """Holds for one embedder: `fingerprint`. `fitted_on` says in words and numbers what it is from.
 
-    turns: (slope, per_log_second, offset) of `turn_probability`; None where nobody has fitted it.
+    turns: (slope, per_log_second, offset) of `turn_probability`; None where it is not fitted.
     """
 
     fingerprint: str
@@ -56,17 +56,32 @@ class Calibration:
     def probability(
         self, similarity: ArrayLike, a_s: ArrayLike, b_s: ArrayLike
     ) -> NDArray[np.float64]:
-        """P(same speaker) of similarities between sounds of a_s and b_s seconds; shapes broadcast.
+        """The probability that two sounds are of one speaker.
 
-        A similarity that is not a number has probability 0.
+        Args:
+            similarity: Cosine similarities, of any shape; one that is not a number gives 0.
+            a_s: Seconds of the one sound; shapes broadcast.
+            b_s: Seconds of the other.
+
+        Returns:
+            Probabilities of the shape that the arguments broadcast to.
         """
         odds = self.slope * np.asarray(similarity, np.float64) + self._floor(a_s, b_s)
         return np.nan_to_num(_sigmoid(odds), nan=0.0)
 
     def similarity(self, probability: float, a_s: float, b_s: float) -> float:
-        """The similarity that sounds of a_s and b_s seconds need for this probability.
+        """The similarity that is needed for a probability.
 
-        ConfigError unless 0 < probability < 1.
+        Args:
+            probability: More than 0 and less than 1.
+            a_s: Seconds of the one sound.
+            b_s: Seconds of the other.
+
+        Returns:
+            The cosine similarity; it may lie outside [-1, 1].
+
+        Raises:
+            ConfigError: `probability` is not between 0 and 1.
         """
         if not 0 < probability < 1:
             raise ConfigError(f"the probability is {probability}: give more than 0 and less than 1")
@@ -74,16 +89,30 @@ class Calibration:
         return float(self.even_odds(a_s, b_s) + odds / self.slope)
 
     def even_odds(self, a_s: ArrayLike, b_s: ArrayLike) -> NDArray[np.float64]:
-        """The similarity at which sounds of a_s and b_s seconds are as well two speakers' as one's;
-        shapes broadcast."""
+        """The similarity at which two sounds are as likely of one speaker as of two.
+
+        Args:
+            a_s: Seconds of the one sound, of any shape.
+            b_s: Seconds of the other; shapes broadcast.
+
+        Returns:
+            Cosine similarities of the shape that the arguments broadcast to.
+        """
         return -self._floor(a_s, b_s) / self.slope
 
     def turn_probability(self, margin: ArrayLike, turn_s: ArrayLike) -> NDArray[np.float64]:
-        """P(a turn of turn_s seconds has the right speaker), whose similarity to it is `margin`
-        larger than to the next one; shapes broadcast.
+        """The probability that a turn has the right speaker: log odds = slope * margin +
+        per_log_second * ln(seconds) + offset.
 
-        log odds = slope * margin + per_log_second * ln(seconds) + offset. ConfigError if `turns`
-        is None.
+        Args:
+            margin: How much more similar the turn is to its speaker than to the next one.
+            turn_s: Seconds of the turn; shapes broadcast.
+
+        Returns:
+            Probabilities of the shape that the arguments broadcast to.
+
+        Raises:
+            ConfigError: `turns` is None.
         """
         if self.turns is None:
             raise ConfigError(
@@ -140,9 +169,16 @@ def fit_calibration(
 
 
 def find_calibration(fingerprint: str) -> Calibration | None:
-    """The calibration of the embedder with that fingerprint: the user's own, else the packaged one.
+    """The calibration of an embedder: the user's own, else the packaged one.
 
-    None if there is none; CheckpointError for a file that is damaged.
+    Args:
+        fingerprint: Of the embedder.
+
+    Returns:
+        The calibration; None if there is none.
+
+    Raises:
+        CheckpointError: Its file is damaged.
     """
     for folder in calibration_folders():
         path = folder / file_name(fingerprint)
@@ -182,7 +218,7 @@ def read_calibration(path: Path) -> Calibration:
 
 
 def write_calibration(calibration: Calibration, folder: Path) -> Path:
-    """Write `folder/calibration-FINGERPRINT.json` whole or not at all; StoreError if it cannot."""
+    """Write `folder/calibration-FINGERPRINT.json` in one piece; StoreError if it cannot."""
     path = folder / file_name(calibration.fingerprint)
     content = json.dumps({"format": FORMAT, **asdict(calibration)}, indent=1) + "\n"
     with replacing(path, what="the calibration ") as partial:

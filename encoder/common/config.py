@@ -32,8 +32,7 @@ def read_toml(path: str | Path) -> dict[str, Any]:
     """Read a TOML file into nested dicts; ConfigError if it is missing or malformed."""
     path = Path(path)
     try:
-        with path.open("rb") as handle:
-            return tomllib.load(handle)
+        return tomllib.loads(path.read_bytes().decode("utf-8-sig"))
     except OSError as error:
         raise ConfigError(
             f"cannot read the config {str(path)!r} ({error.strerror}): give the path of a TOML file"

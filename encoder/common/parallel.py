@@ -2,8 +2,8 @@
 
 torch splits every operation among its threads and waits for the slowest at each end. Where another
 program takes one of the cores, all wait for that core, hundreds of times a second. Whole pieces of
-work, one to a thread, wait for nobody, use the cores better even on an idle machine, and give
-results that do not depend on the number of threads.
+work, one to a thread, do not wait for others, use the cores better even on an idle machine, and
+give results that do not depend on the number of threads.
 """
 
 from __future__ import annotations

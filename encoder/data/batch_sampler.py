@@ -24,12 +24,12 @@ __all__ = ["Batch", "CropBatches", "SamplerConfig"]
 
 
 class Batch(NamedTuple):
-    """features (B, F, M) normalised log-mel; speakers and takes (B,) int64; teacher (B, D) unit
+    """features (B, F, M) normalised log-mel; speakers and sessions (B,) int64; teacher (B, D) unit
     vectors, if there is one."""
 
     features: Tensor
     speakers: Tensor
-    takes: Tensor
+    sessions: Tensor
     teacher: Tensor | None = None
 
 
@@ -87,12 +87,15 @@ class CropBatches:
                 "make its vectors again for this corpus"
             )
         label = {name: k for k, name in enumerate(self.speakers)}
-        take_ids: dict[str, int] = {}
-        self._takes = {i: take_ids.setdefault(bank.items[i].take, len(take_ids)) for i in usable}
-        # speaker -> take -> items, so that two crops of a speaker come from two takes if possible
+        session_ids: dict[str, int] = {}
+        self._sessions = {
+            i: session_ids.setdefault(bank.items[i].session, len(session_ids)) for i in usable
+        }
+        # speaker -> session -> items, so that two crops of a speaker come from two sessions if
+        # possible
         self._by_speaker: list[dict[int, list[int]]] = [defaultdict(list) for _ in self.speakers]
         for i in usable:
-            self._by_speaker[label[bank.items[i].speaker]][self._takes[i]].append(i)
+            self._by_speaker[label[bank.items[i].speaker]][self._sessions[i]].append(i)
         self._calls = _telephone_copies(bank) if sampler.telephone else {}
         self.bank, self.noise, self.teacher, self.rooms = bank, noise, teacher, rooms
         self.sampler, self.augmentation, self.seed = sampler, augmentation, seed
@@ -115,8 +118,8 @@ class CropBatches:
         rows = [(k, i) for k in chosen for i in self._draw(int(k), rng)]
         rows = [rows[i] for i in _interleave(P, self.sampler.utterances)]
         speakers = torch.tensor([int(k) for k, _ in rows])
-        heard = [self._heard(i, rng) for _, i in rows]
-        crops = torch.stack([self._crop(self.bank, i, frames, rng) for i in heard])
+        drawn = [self._channel_of(i, rng) for _, i in rows]
+        crops = torch.stack([self._crop(self.bank, i, frames, rng) for i in drawn])
         behind = None
         if self.noise is not None:
             picks = rng.integers(len(self.noise.items), size=len(rows))
@@ -133,7 +136,7 @@ class CropBatches:
         return Batch(
             features=normalise(crops),
             speakers=speakers,
-            takes=torch.tensor([self._takes[i] for _, i in rows]),
+            sessions=torch.tensor([self._sessions[i] for _, i in rows]),
             teacher=self._teacher_of([i for _, i in rows]),
         )
 
@@ -143,13 +146,13 @@ class CropBatches:
         return torch.stack([self.teacher[self.bank.items[i].copy] for i in items])
 
     def _draw(self, speaker: int, rng: np.random.Generator) -> list[int]:
-        """K items of a speaker, from different takes as far as there are any."""
-        takes = self._by_speaker[speaker]
-        order = [list(takes)[t] for t in rng.permutation(len(takes))]
+        """K items of a speaker, from different sessions as far as there are any."""
+        sessions = self._by_speaker[speaker]
+        order = [list(sessions)[t] for t in rng.permutation(len(sessions))]
         K = self.sampler.utterances
-        return [int(rng.choice(takes[order[k % len(order)]])) for k in range(K)]
+        return [int(rng.choice(sessions[order[k % len(order)]])) for k in range(K)]
 
-    def _heard(self, index: int, rng: np.random.Generator) -> int:
+    def _channel_of(self, index: int, rng: np.random.Generator) -> int:
         """The item, or now and then its telephone copy."""
         call = self._calls.get(index)
         return index if call is None or rng.random() >= self.sampler.telephone else call
@@ -165,7 +168,7 @@ def _telephone_copies(bank: FeatureBank) -> dict[int, int]:
     plain: dict[tuple[str, str, str, str], int] = {}
     copies = {}
     for i, item in enumerate(bank.items):
-        key = (item.dataset, item.speaker, item.take, item.name)
+        key = (item.dataset, item.speaker, item.session, item.name)
         if item.channel.startswith("telephone") and key in plain:
             copies[plain[key]] = i
         elif item.channel == "" and item.speed == 1.0:

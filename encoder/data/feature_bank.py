@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 
 from encoder.audio.torchaudio_compat import torchaudio
-from encoder.augmentation.telephone import codec_of, telephone
+from encoder.augmentation.telephone import codec_of, through_telephone
 from encoder.common.atomic_files import replacing
 from encoder.data.manifest import Utterance
 from encoder.errors import CorpusError, ToolkitError
@@ -43,7 +43,7 @@ class Item(NamedTuple):
     frames: int
     speaker: str
     dataset: str
-    take: str
+    session: str
     speed: float
     name: str = ""
     channel: str = ""
@@ -110,7 +110,7 @@ def bank_of(
     name: str,
     *,
     speeds: Sequence[float] = (1.0,),
-    one_copy: bool = False,
+    one_speed_copy: bool = False,
     telephone: float = 0.0,
     on_done: Callable[[int, int], None] | None = None,
     on_left_out: Callable[[str], None] | None = None,
@@ -118,14 +118,14 @@ def bank_of(
     """The bank of these utterances at these speeds, built in `cache/name-KEY` if it is not there.
 
     KEY is a hash of the list and of what is made of it, so another corpus or another split never
-    finds an old bank. Where the list does not state an utterance's length, the file's size and
-    time of change tell whether it is still the same. `speeds`, `one_copy` and `telephone` are as in
-    `build_bank`.
+    finds an old bank. Where the list does not state an utterance's length, the file's size and time
+    of change tell whether it is still the same. `speeds`, `one_speed_copy` and `telephone` are as
+    in `build_bank`.
     """
     made = (
         [_identity(u) for u in utterances],
         tuple(speeds),
-        *(("one copy",) if one_copy else ()),
+        *(("one copy",) if one_speed_copy else ()),
         *(("telephone", float(telephone)) if telephone else ()),
     )
     key = hashlib.sha256(repr(made).encode()).hexdigest()[:8]
@@ -135,7 +135,7 @@ def bank_of(
             utterances,
             folder,
             speeds=speeds,
-            one_copy=one_copy,
+            one_speed_copy=one_speed_copy,
             telephone=telephone,
             workers=2 if len(utterances) > _WORTH_WORKERS else 0,
             on_done=on_done,
@@ -152,8 +152,8 @@ def _identity(u: Utterance) -> tuple[str | float, ...]:
     try:
         status = u.path.stat()
     except OSError:
-        return (str(u.path), u.speaker, u.dataset, u.take)  # the bank leaves it out, and says so
-    return (str(u.path), u.speaker, u.dataset, u.take, status.st_size, status.st_mtime_ns)
+        return (str(u.path), u.speaker, u.dataset, u.session)  # the bank leaves it out, and says so
+    return (str(u.path), u.speaker, u.dataset, u.session, status.st_size, status.st_mtime_ns)
 
 
 def build_bank(
@@ -161,7 +161,7 @@ def build_bank(
     folder: str | Path,
     *,
     speeds: Sequence[float] = (1.0,),
-    one_copy: bool = False,
+    one_speed_copy: bool = False,
     telephone: float = 0.0,
     minimum_s: float = 0.5,
     workers: int = 2,
@@ -169,10 +169,10 @@ def build_bank(
 ) -> list[str]:
     """Decode `utterances` into a bank; returns a sentence for each one left out, and why.
 
-    speeds: copies of each utterance, or, with `one_copy`, those of `speeds_of` its speaker.
+    speeds: copies of each utterance, or, with `one_speed_copy`, those of `speeds_of` its speaker.
     telephone: share of the utterances, chosen by a hash of the name, that get one more copy (at
     speed 1) through a call with a codec; True for all. workers: processes; 0 works in this one.
-    The index is written last, so a bank with an index is whole.
+    The index is written last, so a bank with an index is complete.
     """
     folder = Path(folder)
     (folder / "index.json").unlink(missing_ok=True)
@@ -182,7 +182,7 @@ def build_bank(
     config = FeatureConfig()
     calls = [codec_of(u.name or str(u.path), share=float(telephone)) for u in utterances]
     jobs = [
-        _Job(u.path, _speeds(u, speeds, one_copy), minimum_s, codec, u.name or str(u.path))
+        _Job(u.path, _speeds(u, speeds, one_speed_copy), minimum_s, codec, u.name or str(u.path))
         for u, codec in zip(utterances, calls, strict=True)
     ]
     with (
@@ -196,14 +196,14 @@ def build_bank(
             if isinstance(result, str):
                 left_out.append(result)
             else:
-                copies = [(speed, "") for speed in _speeds(u, speeds, one_copy)]
+                copies = [(speed, "") for speed in _speeds(u, speeds, one_speed_copy)]
                 copies += [(1.0, f"telephone:{codec}")] if codec else []
                 for (speed, channel), features in zip(copies, result, strict=True):
                     out.write(features.tobytes())
                     speaker = copy_name(u.speaker, speed)
                     F = len(features)
                     items.append(
-                        Item(written, F, speaker, u.dataset, u.take, speed, u.name, channel)
+                        Item(written, F, speaker, u.dataset, u.session, speed, u.name, channel)
                     )
                     written += F
             if on_done:
@@ -233,8 +233,8 @@ def speeds_of(speaker: str, speeds: Sequence[float]) -> tuple[float, ...]:
     return (*(speed for speed in speeds if speed == 1.0), *chosen)
 
 
-def _speeds(u: Utterance, speeds: Sequence[float], one_copy: bool) -> tuple[float, ...]:
-    return speeds_of(u.speaker, speeds) if one_copy else tuple(speeds)
+def _speeds(u: Utterance, speeds: Sequence[float], one_speed_copy: bool) -> tuple[float, ...]:
+    return speeds_of(u.speaker, speeds) if one_speed_copy else tuple(speeds)
 
 
 @contextmanager
@@ -279,5 +279,5 @@ def _features_of(job: _Job) -> list[np.ndarray] | str:
     if codec is not None:
         rng = np.random.default_rng(list(hashlib.sha256(name.encode()).digest()[:8]))
         loss = float(rng.choice([0.0, 0.0, 0.01, 0.03]))
-        result.append(mel(telephone(wave, codec=codec, rng=rng, loss=loss)).half().numpy())
+        result.append(mel(through_telephone(wave, codec=codec, rng=rng, loss=loss)).half().numpy())
     return result

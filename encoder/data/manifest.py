@@ -1,23 +1,23 @@
-"""Lists of utterances with their speaker, split and take."""
+"""Lists of utterances with their speaker, split and session."""
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 from pathlib import Path
 
+from encoder.common.tables import TableRow, number_in, read_table
 from encoder.errors import CorpusError, FormatError
 
 __all__ = ["Utterance", "read_manifest"]
 
-_COLUMNS = ("path", "speaker", "dataset", "split", "recording", "seconds")
+_COLUMNS = ("path", "speaker", "dataset", "split", "seconds")
 
 
 @dataclass(frozen=True)
 class Utterance:
-    """One sound file by one known speaker. Those with one `take` were cut from one recording.
+    """One sound file by one known speaker. Those with one `session` were cut from one recording.
 
-    seconds: how long it lasts; 0 where nobody has said. name: what it is called in tables, unique
+    seconds: how long it lasts; 0 where it is not known. name: what it is called in tables, unique
     in its corpus.
     """
 
@@ -25,7 +25,7 @@ class Utterance:
     speaker: str
     dataset: str
     split: str
-    take: str
+    session: str
     seconds: float
     name: str = ""
 
@@ -33,33 +33,28 @@ class Utterance:
 def read_manifest(path: str | Path) -> list[Utterance]:
     """Read a tab-separated manifest; paths in it are relative to its folder.
 
-    Columns used: dataset, speaker, path, seconds, split, recording.
+    Columns used: dataset, speaker, path, seconds, split, and session or, where there is none,
+    recording. CorpusError if it cannot be read or lists nothing, FormatError if it is broken.
     """
     path = Path(path)
-    try:
-        with path.open(newline="", encoding="utf-8") as handle:
-            rows = list(csv.DictReader(handle, delimiter="\t"))
-    except OSError as error:
-        raise CorpusError(
-            f"cannot read the manifest {str(path)!r} ({error.strerror}): "
-            "give the folder of a corpus that has one"
-        ) from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise FormatError(f"the manifest {str(path)!r} is not UTF-8 text: {error}") from error
-    if not rows:
+    rows = read_table(
+        path,
+        _COLUMNS,
+        what="the manifest ",
+        step="give the folder of a corpus that has one",
+        unreadable=CorpusError,
+    )
+    utterances = [_utterance(path.parent, row) for row in rows]
+    if not utterances:
         raise CorpusError(f"the manifest {str(path)!r} lists no utterance: add some")
-    return [_utterance(path, line, row) for line, row in enumerate(rows, start=2)]
+    return utterances
 
 
-def _utterance(manifest: Path, line: int, row: dict[str, str | None]) -> Utterance:
-    at = f"line {line} of the manifest {str(manifest)!r}"
-    absent = [name for name in _COLUMNS if row.get(name) is None]
-    if absent:
-        raise FormatError(f"{at} lacks the column {absent[0]!r}: it needs {', '.join(_COLUMNS)}")
-    path, speaker, dataset, split, take, seconds = (str(row[name]) for name in _COLUMNS)
-    try:
-        return Utterance(
-            manifest.parent / path, speaker, dataset, split, take, float(seconds), name=path
-        )
-    except ValueError as error:
-        raise FormatError(f"{at} has {seconds!r} for seconds: give a number") from error
+def _utterance(folder: Path, row: TableRow) -> Utterance:
+    path, speaker, dataset, split, _ = (row.fields[name] for name in _COLUMNS)
+    session = row.fields.get("session", row.fields.get("recording"))
+    if session is None:
+        raise FormatError(f"{row.where} lacks the column 'session': name what it was cut from")
+    return Utterance(
+        folder / path, speaker, dataset, split, session, number_in(row, "seconds"), name=path
+    )

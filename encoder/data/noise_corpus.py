@@ -1,4 +1,4 @@
-"""Sounds that are not voices: noise, music and measured room impulse responses.
+"""Sounds other than speech: noise, music and measured room impulse responses.
 
 A folder has either `acoustics.tsv` (columns kind, set, path, seconds) or the plain folders
 `noise/`, `music/` and `rir/`.
@@ -6,13 +6,13 @@ A folder has either `acoustics.tsv` (columns kind, set, path, seconds) or the pl
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 
 from encoder.audio.media_files import folders_in, media_below
+from encoder.common.tables import number_in, read_table
 from encoder.data.manifest import Utterance
-from encoder.errors import CorpusError, FormatError
+from encoder.errors import CorpusError
 
 __all__ = ["read_acoustics"]
 
@@ -44,26 +44,11 @@ def read_acoustics(
 
 def _read_table(table: Path) -> list[Utterance]:
     found = []
-    try:
-        with table.open(newline="", encoding="utf-8") as handle:
-            for line, row in enumerate(csv.DictReader(handle, delimiter="\t"), start=2):
-                at = f"line {line} of the table {str(table)!r}"
-                absent = [name for name in _COLUMNS if row.get(name) is None]
-                if absent:
-                    needed = ", ".join(_COLUMNS)
-                    raise FormatError(f"{at} lacks the column {absent[0]!r}: it needs {needed}")
-                kind, dataset, path, seconds = (row[name] for name in _COLUMNS)
-                try:
-                    length_s = float(seconds)
-                except ValueError:
-                    raise FormatError(f"{at} has {seconds!r} for seconds: give a number") from None
-                found.append(
-                    Utterance(table.parent / path, kind, dataset, "noise", path, length_s, path)
-                )
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise FormatError(f"the table {str(table)!r} is not UTF-8 text: {error}") from error
-    except OSError as error:
-        raise CorpusError(
-            f"the table {str(table)!r} cannot be read ({error.strerror}): check that you may"
-        ) from error
+    rows = read_table(
+        table, _COLUMNS, what="the table ", step="check that you may", unreadable=CorpusError
+    )
+    for row in rows:
+        kind, dataset, path, _ = (row.fields[name] for name in _COLUMNS)
+        seconds = number_in(row, "seconds")
+        found.append(Utterance(table.parent / path, kind, dataset, "noise", path, seconds, path))
     return found

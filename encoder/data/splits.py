@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
 
+from encoder.common.hashing import hash_share
 from encoder.data.manifest import Utterance
 
 __all__ = ["one_split_each", "split_speakers", "split_validation"]
@@ -21,8 +21,7 @@ def split_validation(
     """
 
     def held_back(speaker: str) -> bool:
-        digest = hashlib.sha256(speaker.encode()).digest()
-        return int.from_bytes(digest[:4], "big") < share * 2**32
+        return hash_share(speaker) < share
 
     train = [u for u in utterances if not held_back(u.speaker)]
     return train, [u for u in utterances if held_back(u.speaker)]
@@ -40,16 +39,12 @@ def split_speakers(utterances: list[Utterance], *, share: float = 0.1) -> list[U
     """
     stated = {u.speaker: u.split for u in utterances if u.split}
     open_ones = {u.speaker for u in utterances} - set(stated)
-    held = {speaker for speaker in open_ones if _hash_share(f"heldout {speaker}") < share}
+    held = {speaker for speaker in open_ones if hash_share(f"heldout {speaker}") < share}
     if "train" not in stated.values() and len(open_ones - held) < 2:
         held = set()
     choice = {speaker: "heldout" if speaker in held else "train" for speaker in open_ones}
     choice |= stated
     return [u if u.split else replace(u, split=choice[u.speaker]) for u in utterances]
-
-
-def _hash_share(text: str) -> float:
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big") / 2**32
 
 
 def one_split_each(utterances: list[Utterance], warn: Callable[[str], None]) -> list[Utterance]:

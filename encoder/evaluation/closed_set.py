@@ -1,8 +1,9 @@
 """Closed-set identification: whose is this utterance, of everybody who is enrolled?
 
-Every speaker is enrolled with the mean of K utterances; all other utterances are told among all
-speakers. Top-1 is the share whose own speaker is most similar, top-5 the share whose own speaker is
-among the five most similar. More speakers make it harder, so their number belongs to the result.
+Every speaker is enrolled with the mean of K utterances; all other utterances are identified among
+all speakers. Top-1 is the share whose own speaker is most similar, top-5 the share whose own
+speaker is among the five most similar. More speakers make it harder, so their number belongs to the
+result.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from encoder.common.vectors import unit_rows
 from encoder.errors import CorpusError
 
 __all__ = ["ClosedSet", "closed_set_ranks", "draw_enrolments"]
@@ -36,18 +38,18 @@ class ClosedSet(NamedTuple):
 
 
 def draw_enrolments(
-    speakers: ArrayLike, takes: ArrayLike | None = None, *, enrolment: int = 2, seed: int = 0
+    speakers: ArrayLike, sessions: ArrayLike | None = None, *, enrolment: int = 2, seed: int = 0
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Rows (E,) that enrol and rows (T,) that test, of utterances of `speakers` (N,).
 
     Each speaker with at least `enrolment` utterances is enrolled with that many, drawn at random;
-    the rest are tests. takes: (N,) what utterances were cut from; an utterance from a take that
-    enrols its speaker is no test, unless that leaves the speaker none.
+    the rest are tests. sessions: (N,) what utterances were cut from; an utterance from a session
+    that enrols its speaker is no test, unless that leaves the speaker none.
 
     CorpusError if nothing is left to test, or fewer than two speakers to tell apart.
     """
     names, codes = np.unique(np.asarray(speakers), return_inverse=True)
-    cut_from = np.arange(len(codes)) if takes is None else np.asarray(takes)
+    cut_from = np.arange(len(codes)) if sessions is None else np.asarray(sessions)
     rng = np.random.default_rng(seed)
     enrol: list[int] = []
     test: list[int] = []
@@ -88,7 +90,7 @@ def closed_set_ranks(
         )
     means = np.zeros((len(known), vectors.shape[1]))
     np.add.at(means, codes, vectors[rows])
-    means /= np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-12)
+    means = unit_rows(means)
     ranks = np.zeros(len(tests), np.int64)
     for at in range(0, len(tests), 1024):  # all similarities at once could fill the memory
         similarity = vectors[tests[at : at + 1024]] @ means.T

@@ -18,10 +18,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from encoder.common.vectors import unit_rows
 from encoder.errors import CorpusError
 from encoder.evaluation.metrics import most_similar
 
-__all__ = ["IdentificationTrials", "enrolled_accuracy", "identification_trials", "recognised"]
+__all__ = ["IdentificationTrials", "identification_trials", "recognised"]
 
 
 class IdentificationTrials(NamedTuple):
@@ -37,7 +38,7 @@ class IdentificationTrials(NamedTuple):
 
 def identification_trials(
     speakers: ArrayLike,
-    takes: ArrayLike | None = None,
+    sessions: ArrayLike | None = None,
     *,
     enrolment: int = 1,
     negatives: int = 99,
@@ -46,8 +47,9 @@ def identification_trials(
 ) -> IdentificationTrials:
     """Draw trials from utterances of `speakers` (N,); the same arguments give the same trials.
 
-    takes: (N,) what each utterance was cut from. The right candidate has utterances of other takes
-        than the anchor's as far as its speaker has them. None: every utterance is its own take.
+    sessions: (N,) what each utterance was cut from. The right candidate has utterances of other
+    sessions
+        than the anchor's as far as its speaker has them. None: every utterance is its own session.
     enrolment: utterances that a candidate is the mean of.
     per_speaker_limit: anchors of one speaker, so that a few speakers do not decide the result.
 
@@ -55,7 +57,7 @@ def identification_trials(
     other speakers (with `enrolment` each) `negatives` utterances and as many different groups.
     """
     names, codes = np.unique(np.asarray(speakers), return_inverse=True)
-    cut_from = np.arange(len(codes)) if takes is None else np.asarray(takes)
+    cut_from = np.arange(len(codes)) if sessions is None else np.asarray(sessions)
     counts = np.bincount(codes, minlength=len(names))
     rng = np.random.default_rng(seed)
     anchors, members = [], []
@@ -76,30 +78,25 @@ def identification_trials(
     return IdentificationTrials(np.array(anchors, np.int64), np.array(members, np.int64))
 
 
-def enrolled_accuracy(vectors: NDArray[np.floating], trials: IdentificationTrials) -> float:
-    """Share of `trials` that unit `vectors` (N, D) get right; a tie is a miss."""
-    return float(recognised(vectors, trials).mean())
-
-
 def recognised(vectors: NDArray[np.floating], trials: IdentificationTrials) -> NDArray[np.bool_]:
     """Which of P `trials` unit `vectors` (N, D) get right, (P,); a tie is a miss."""
     right = []
     for at in range(0, len(trials.anchors), 128):  # the candidates of all would fill the memory
         rows, members = trials.anchors[at : at + 128], trials.members[at : at + 128]
         # Candidate by utterance, not all at once: (P, C, enrolment, D) would be larger still.
-        means = sum(vectors[members[..., k]] for k in range(members.shape[-1]))
-        means /= np.maximum(np.linalg.norm(means, axis=-1, keepdims=True), 1e-12)
-        right.append(most_similar(vectors[rows], means, np.zeros(len(rows), np.int64)))
+        means = np.asarray(sum(vectors[members[..., k]] for k in range(members.shape[-1])))
+        right.append(most_similar(vectors[rows], unit_rows(means), np.zeros(len(rows), np.int64)))
     return np.concatenate(right)
 
 
 def _positive(
-    rng: np.random.Generator, codes: NDArray[np.int64], takes: NDArray[Any], anchor: int
+    rng: np.random.Generator, codes: NDArray[np.int64], sessions: NDArray[Any], anchor: int
 ) -> list[int]:
-    """The other utterances of the anchor's speaker in random order, those of other takes first."""
+    """The other utterances of the anchor's speaker in random order, those of other sessions
+    first."""
     own = rng.permutation(np.flatnonzero(codes == codes[anchor]))
     own = own[own != anchor]
-    return own[np.argsort(takes[own] == takes[anchor], kind="stable")].tolist()
+    return own[np.argsort(sessions[own] == sessions[anchor], kind="stable")].tolist()
 
 
 def _negatives(

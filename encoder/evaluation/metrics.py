@@ -19,7 +19,6 @@ __all__ = [
     "OperatingPoints",
     "eer",
     "equal_error",
-    "identification_accuracy",
     "min_dcf",
     "most_similar",
     "operating_points",
@@ -51,7 +50,18 @@ class OperatingPoints(NamedTuple):
 
 
 def eer(scores: NDArray[np.floating], is_target: NDArray[np.bool_]) -> Eer:
-    """Equal error rate of scores (N,) with truth (N,); CorpusError without both kinds of trial."""
+    """Equal error rate of verification trials.
+
+    Args:
+        scores: (N,) larger for pairs that are more likely of one speaker.
+        is_target: (N,) whether it is one speaker.
+
+    Returns:
+        The rate, a fraction in [0, 1], and the threshold.
+
+    Raises:
+        CorpusError: There are no trials of one kind, or a score is not a number.
+    """
     points = operating_points(scores, is_target)
     rate, closest = equal_error(points.rejected_targets, points.accepted_others)
     return Eer(rate, float(points.thresholds[closest]))
@@ -78,11 +88,22 @@ def min_dcf(
     c_miss: float = 1.0,
     c_false_alarm: float = 1.0,
 ) -> float:
-    """Smallest detection cost over all thresholds for scores (N,) with truth (N,), as NIST's
-    speaker recognition evaluations normalise it: 1 is what deciding blindly would cost.
+    """Smallest detection cost over all thresholds, as NIST's speaker recognition evaluations
+    normalise it: 1 is what deciding blindly would cost.
 
-    p_target: prior of a same-speaker trial. c_miss, c_false_alarm: costs of the two errors.
-    CorpusError without both kinds of trial, ConfigError for a prior or cost that cannot be.
+    Args:
+        scores: (N,) larger for pairs that are more likely of one speaker.
+        is_target: (N,) whether it is one speaker.
+        p_target: Prior of a same-speaker trial, in (0, 1).
+        c_miss: Cost of a rejected same-speaker trial.
+        c_false_alarm: Cost of an accepted different-speaker trial.
+
+    Returns:
+        The normalised cost, in [0, 1].
+
+    Raises:
+        CorpusError: There are no trials of one kind, or a score is not a number.
+        ConfigError: The prior or a cost cannot be.
     """
     if not (0 < p_target < 1 and c_miss > 0 and c_false_alarm > 0):
         raise ConfigError(
@@ -124,28 +145,16 @@ def operating_points(scores: ArrayLike, is_target: ArrayLike) -> OperatingPoints
     )
 
 
-def identification_accuracy(
-    anchors: NDArray[np.floating],
-    candidates: NDArray[np.floating],
-    correct: NDArray[np.integer],
-) -> float:
-    """Share of anchors (N, D) with one most similar of C candidates (N, C, D): `correct` (N,).
-
-    The paper's protocol has C = 100: one utterance of the anchor's speaker and 99 of others. A tie
-    is a miss, or a network that gives one vector for everything could score 100 %.
-    """
-    if len(anchors) == 0:
-        raise CorpusError("an identification accuracy needs at least one anchor: 0 were given")
-    return float(most_similar(anchors, candidates, correct).mean())
-
-
 def most_similar(
     anchors: NDArray[np.floating],
     candidates: NDArray[np.floating],
     correct: NDArray[np.integer],
 ) -> NDArray[np.bool_]:
     """Whether each anchor (N, D) is more similar to its candidate `correct` (N,) than to all
-    others of the C candidates (N, C, D)."""
+    others of the C candidates (N, C, D).
+
+    A tie is a miss, or a network that gives one vector for everything could score 100 %.
+    """
     similarity = np.einsum("nd,ncd->nc", anchors, candidates)
     rows = np.arange(len(anchors))
     right = similarity[rows, correct]

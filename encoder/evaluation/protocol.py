@@ -2,8 +2,8 @@
 
 All pairs inside one data set are verification trials (across data sets the channel would give the
 answer away), `encoder.evaluation.identification` draws one among 100, and
-`encoder.evaluation.closed_set` tells everybody of a data set apart. Measures are made for each data
-set with at least `MINIMUM_SPEAKERS` speakers and averaged, every data set weighing the same.
+`encoder.evaluation.closed_set` identifies all speakers of a data set. Measures are made for each
+data set with at least `MINIMUM_SPEAKERS` speakers and averaged, every data set weighing the same.
 Intervals come from drawing speakers anew (`encoder.evaluation.bootstrap`).
 """
 
@@ -63,7 +63,8 @@ class ProtocolConfig:
 
 @dataclass(frozen=True)
 class ClosedSetMeasures:
-    """top5 is None where six speakers are not enrolled; `speakers` are enrolled, `tests` told."""
+    """top5 is None where six speakers are not enrolled; `speakers` are enrolled, `tests`
+    identified."""
 
     top1: float
     top5: float | None
@@ -123,7 +124,7 @@ def measure_by_dataset(
     return result
 
 
-class Spoken(Protocol):
+class LabelledUtterance(Protocol):
     """An utterance, or an item of a feature bank."""
 
     @property
@@ -138,7 +139,7 @@ class Spoken(Protocol):
 
 
 def large_sets(
-    utterances: Sequence[Spoken], *, minimum_speakers: int = MINIMUM_SPEAKERS
+    utterances: Sequence[LabelledUtterance], *, minimum_speakers: int = MINIMUM_SPEAKERS
 ) -> dict[str, list[int]]:
     """The rows of every data set that can be measured, by name: it has enough speakers, and one of
     them twice."""
@@ -163,7 +164,7 @@ def _measure(
     most_pairs: int | None,
 ) -> tuple[Measures, Drawn]:
     names, labels = np.unique([u.speaker for u in utterances], return_inverse=True)
-    takes = [u.take for u in utterances]
+    sessions = [u.session for u in utterances]
     if most_pairs is None or len(labels) * (len(labels) - 1) // 2 <= most_pairs:
         sides = np.triu_indices(len(labels), k=1)
         scores, is_target = verification_trials(vectors, labels)
@@ -176,7 +177,7 @@ def _measure(
         try:
             trials = identification_trials(
                 labels,
-                takes,
+                sessions,
                 enrolment=enrolment,
                 negatives=config.negatives,
                 per_speaker_limit=config.anchors_per_speaker,
@@ -189,14 +190,14 @@ def _measure(
         own = labels[trials.anchors]
         counts = np.bincount(own[right], minlength=len(names)), np.bincount(own)
         drawn |= _drawn_shares(f"accuracy {enrolment}", *counts, config, seed)
-    told = closed_set(vectors, labels, takes, config)
-    if told is not None:
-        drawn |= _drawn_shares("top1", *told.by_speaker(1), config, seed)
+    closed = closed_set(vectors, labels, sessions, config)
+    if closed is not None:
+        drawn |= _drawn_shares("top1", *closed.by_speaker(1), config, seed)
     measures = Measures(
         eer=eer(scores, is_target).rate,
         min_dcf={p: min_dcf(scores, is_target, p_target=p) for p in config.p_targets},
         accuracy=accuracy,
-        closed_set=None if told is None else _told(told),
+        closed_set=None if closed is None else _closed_measures(closed),
         speakers=len(names),
         utterances=len(utterances),
         intervals=_intervals([drawn]),
@@ -205,21 +206,24 @@ def _measure(
 
 
 def closed_set(
-    vectors: NDArray[np.floating], labels: ArrayLike, takes: Sequence[str], config: ProtocolConfig
+    vectors: NDArray[np.floating],
+    labels: ArrayLike,
+    sessions: Sequence[str],
+    config: ProtocolConfig,
 ) -> ClosedSet | None:
     """The closed-set identification of a data set; None if it is too small."""
     try:
         enrol, test = draw_enrolments(
-            labels, takes, enrolment=config.closed_enrolment, seed=config.seed
+            labels, sessions, enrolment=config.closed_enrolment, seed=config.seed
         )
     except CorpusError:
         return None
     return closed_set_ranks(vectors, labels, enrol, test)
 
 
-def _told(told: ClosedSet) -> ClosedSetMeasures:
-    top5 = told.top(5) if told.enrolled > 5 else None
-    return ClosedSetMeasures(told.top(1), top5, told.enrolled, len(told.ranks))
+def _closed_measures(closed: ClosedSet) -> ClosedSetMeasures:
+    top5 = closed.top(5) if closed.enrolled > 5 else None
+    return ClosedSetMeasures(closed.top(1), top5, closed.enrolled, len(closed.ranks))
 
 
 def _drawn_trials(
@@ -269,8 +273,8 @@ def _intervals(drawn: list[Drawn]) -> dict[str, Interval]:
 
 def _mean(parts: list[Measures]) -> Measures:
     enrolments = sorted({enrolment for part in parts for enrolment in part.accuracy})
-    told = [part.closed_set for part in parts if part.closed_set is not None]
-    top5 = [part.top5 for part in told if part.top5 is not None]
+    closed = [part.closed_set for part in parts if part.closed_set is not None]
+    top5 = [part.top5 for part in closed if part.top5 is not None]
     return Measures(
         eer=float(np.mean([part.eer for part in parts])),
         min_dcf={p: float(np.mean([part.min_dcf[p] for part in parts])) for p in parts[0].min_dcf},
@@ -279,12 +283,12 @@ def _mean(parts: list[Measures]) -> Measures:
             for k in enrolments
         },
         closed_set=ClosedSetMeasures(
-            float(np.mean([part.top1 for part in told])),
+            float(np.mean([part.top1 for part in closed])),
             float(np.mean(top5)) if top5 else None,
-            sum(part.speakers for part in told),
-            sum(part.tests for part in told),
+            sum(part.speakers for part in closed),
+            sum(part.tests for part in closed),
         )
-        if told
+        if closed
         else None,
         speakers=sum(part.speakers for part in parts),
         utterances=sum(part.utterances for part in parts),

@@ -1,3 +1,27 @@
-"""Wave (B, T) to features (B, F, M): the log-mel bands of Deep Speaker, and Kaldi filterbanks."""
+"""Wave (B, T) to features (B, F, M): the log-mel bands of Deep Speaker, and Kaldi's filterbanks."""
 
-__all__: list[str] = []
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from encoder.common.lazy import lazy_exports
+
+if TYPE_CHECKING:
+    from encoder.features.log_mel import FeatureConfig, LogMel, normalise, normalise_moving
+
+__all__ = [
+    "FeatureConfig",
+    "LogMel",
+    "normalise",
+    "normalise_moving",
+]
+
+__getattr__, __dir__ = lazy_exports(
+    __name__,
+    {
+        "FeatureConfig": "encoder.features.log_mel",
+        "LogMel": "encoder.features.log_mel",
+        "normalise": "encoder.features.log_mel",
+        "normalise_moving": "encoder.features.log_mel",
+    },
+)

@@ -23,7 +23,9 @@ LEAST_DEVIATION = 1e-3  # silence stays finite
 
 @dataclass(frozen=True)
 class FeatureConfig:
-    """What the network hears; part of the encoder's fingerprint."""
+    """Settings of `LogMel`, each with its help in the field's metadata; part of the encoder's
+    fingerprint.
+    """
 
     sample_rate: int = field(default=16_000, metadata={"help": "Hz"})
     n_mels: int = field(default=64, metadata={"help": "mel bands (M)"})
@@ -47,11 +49,25 @@ class FeatureConfig:
         return round(self.hop_s * self.sample_rate)
 
     def frames(self, samples: int) -> int:
-        """F for a wave of `samples`: only windows that fit whole are taken; 0 if none does."""
+        """How many frames a wave gives: only windows that fit into it.
+
+        Args:
+            samples: Length of the wave (T).
+
+        Returns:
+            F; 0 if no window fits.
+        """
         return max(0, (samples - self.window) // self.hop + 1)
 
     def samples(self, frames: int) -> int:
-        """The fewest samples that give `frames` frames (frames >= 1)."""
+        """The fewest samples that give so many frames.
+
+        Args:
+            frames: F, 1 or more.
+
+        Returns:
+            T.
+        """
         return (frames - 1) * self.hop + self.window
 
 
@@ -66,6 +82,11 @@ class LogMel(nn.Module):
     bank: Tensor
 
     def __init__(self, config: FeatureConfig | None = None) -> None:
+        """Compute the window and the mel bank.
+
+        Args:
+            config: Settings; None: those of the paper.
+        """
         super().__init__()
         self.config = config or FeatureConfig()
         window, bank = _window_and_bank(self.config)
@@ -73,6 +94,14 @@ class LogMel(nn.Module):
         self.register_buffer("bank", bank, persistent=False)
 
     def forward(self, wave: Tensor) -> Tensor:
+        """Natural-log mel power, not normalised.
+
+        Args:
+            wave: (B, T) or (T,) float32 in [-1, 1] at `config.sample_rate`.
+
+        Returns:
+            (B, F, M) or (F, M), where F is `config.frames(T)`.
+        """
         c = self.config
         if wave.shape[-1] < c.window:
             return wave.new_zeros(*wave.shape[:-1], 0, c.n_mels)

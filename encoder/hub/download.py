@@ -76,7 +76,7 @@ def _write(path: Path, blocks: Iterator[bytes]) -> None:
 
 
 def _blocks(url: str, target: Path) -> Iterator[bytes]:
-    """The body of `url`, checked to be whole; _Absent if the hub has no such file."""
+    """The body of `url`, checked to be complete; _Absent if the hub has no such file."""
     missing = None
     try:
         with urllib.request.urlopen(url, timeout=TIMEOUT_S) as response:

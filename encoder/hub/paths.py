@@ -95,7 +95,7 @@ def user_cache() -> Path:
 
 
 def user_data() -> Path:
-    """The folder for what the user has told this toolkit; not created here.
+    """The folder for what the user has given this toolkit; not created here.
 
     `$DIARIZE_HOME` if set. RuntimeError without a home.
     """

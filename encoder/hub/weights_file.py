@@ -30,7 +30,7 @@ FORMAT = 1
 
 
 class Loaded(NamedTuple):
-    """A model in evaluation mode, the features it hears, and the fingerprint of the pair."""
+    """A model in evaluation mode, the settings of its features, and the fingerprint of the pair."""
 
     model: nn.Module
     features: FeatureConfig

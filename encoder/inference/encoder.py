@@ -15,7 +15,7 @@ from encoder.errors import BackendUnavailable
 from encoder.features.log_mel import FeatureConfig, LogMel, normalise, normalise_moving
 from encoder.hub.paths import DEFAULT, find_weights
 from encoder.hub.weights_file import load_weights
-from encoder.inference.window_embedder import ByLength, Stretch, check_windows
+from encoder.inference.window_embedder import BatchedEmbedder, Stretch, check_windows
 from encoder.models.rescnn import ResCNN
 
 __all__ = ["Encoder"]
@@ -23,14 +23,22 @@ __all__ = ["Encoder"]
 LENGTHS = 64  # stretches go through the network in lengths of multiples of so many frames
 
 
-class Encoder(ByLength):
-    """A trained network with its features."""
+class Encoder(BatchedEmbedder):
+    """A trained network with its features; `Encoder.from_pretrained` loads one."""
 
     batch_size = 32
 
     def __init__(
         self, model: nn.Module, features: FeatureConfig, fingerprint: str, *, device: str = "cpu"
     ) -> None:
+        """Put a network into evaluation mode on a device.
+
+        Args:
+            model: (B, F, M) normalised log-mel -> (B, D) of unit norm.
+            features: Settings of the log-mel features.
+            fingerprint: Of the network and its features.
+            device: "cpu", "cuda" or "cuda:N".
+        """
         self.device = torch.device(device)
         self.model = model.eval().to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.mel = LogMel(features).to(self.device)
@@ -40,10 +48,18 @@ class Encoder(ByLength):
     def from_pretrained(
         cls, name_or_path: str | Path = DEFAULT, *, device: str = "auto"
     ) -> Encoder:
-        """Load weights by name or path onto "cpu", "cuda" or the better of the two ("auto").
+        """Load trained weights.
 
-        CheckpointError if the weights are missing or damaged, BackendUnavailable without the
-        device.
+        Args:
+            name_or_path: Of the weights; by default the packaged ones.
+            device: "cpu", "cuda", or "auto" for the better of the two.
+
+        Returns:
+            The encoder.
+
+        Raises:
+            CheckpointError: The weights are missing or damaged.
+            BackendUnavailable: The device is not there.
         """
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -64,12 +80,12 @@ class Encoder(ByLength):
         return int(self.model.config.embedding_size)  # type: ignore[union-attr,arg-type]
 
     @property
-    def minimum_samples(self) -> int:
+    def minimum_samples(self) -> int:  # type: ignore[override]
         """The shortest wave that can be embedded: one output frame of the trunk."""
         stride = int(self.model.stride)  # type: ignore[arg-type]
         return self.mel.config.samples(stride)
 
-    def _heard_samples(self, samples: int) -> int:
+    def _input_samples(self, samples: int) -> int:
         return self.mel.config.samples(self.mel.config.frames(samples))
 
     def _forward(self, waves: Tensor) -> NDArray[np.float32]:
@@ -77,12 +93,21 @@ class Encoder(ByLength):
         return self.model(features).cpu().numpy()
 
     def embed_stretches(self, stretches: Iterable[Stretch]) -> Iterator[NDArray[np.float32]]:
-        """As `ByLength.embed_stretches`. The ResCNN runs once over each stretch, and each window
-        takes the mean of its own frames: a quarter of the work for windows that overlap fourfold.
+        """As `WindowEmbedder.embed_stretches`.
 
-        A frame is normalised by the frames around it, as many as the longest window has. A stretch
-        of one window gives the vector of `embed_windows`. The result does not depend on the number
-        of threads.
+        The ResCNN runs once over each stretch, and each window takes the mean of its own frames: a
+        quarter of the work for windows that overlap fourfold. A frame is normalised by the frames
+        around it, as many as the longest window has. A stretch of one window gives the vector of
+        `embed_windows`. The result does not depend on the number of threads.
+
+        Args:
+            stretches: Waves with their windows; taken as they are needed.
+
+        Returns:
+            An iterator over (N, D) float32 vectors of unit norm, one array a stretch.
+
+        Raises:
+            AudioError: As for `embed_windows`.
         """
         if not isinstance(self.model, ResCNN):
             return super().embed_stretches(stretches)

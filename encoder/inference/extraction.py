@@ -1,9 +1,9 @@
 """Vectors of many utterances from any embedder: whole and as centred crops, kept on disk.
 
-Crops are cut from the wave, so embedders with different features hear the same sound. An utterance
+Crops are cut from the wave, so embedders with different features get the same sound. An utterance
 shorter than a crop is repeated up to its length. A file is decoded once for all crops, and a file
 that cannot be read is left out for every embedder alike. Of a long file only the beginning is
-heard, so that memory is bounded.
+read, so that memory is bounded.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import re
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -24,33 +24,19 @@ from encoder.common.atomic_files import replacing
 from encoder.common.units import samples_to_seconds
 from encoder.data.manifest import Utterance
 from encoder.errors import AudioError, CorpusError
+from encoder.inference.window_embedder import WindowEmbedder
 
-__all__ = ["CROPS_S", "LONGEST_S", "CropVectors", "WindowEmbedder", "centred", "crop_vectors"]
+__all__ = ["CROPS_S", "LONGEST_S", "CropVectors", "centred", "crop_vectors"]
 
 CROPS_S: Mapping[str, float | None] = {"full": None, "3 s": 3.0, "1.6 s": 1.6}
-LONGEST_S = 300.0  # no more of a file is heard, as for `diarize cluster`
+LONGEST_S = 300.0  # no more of a file is read, as for `diarize cluster`
 _CHUNK = 16  # utterances decoded before they are embedded together ...
 _CHUNK_S = 300.0  # ... or fewer, which last so long
 
 
-class WindowEmbedder(Protocol):
-    """What is needed of an embedder here; vectors have unit norm."""
-
-    fingerprint: str
-
-    @property
-    def minimum_samples(self) -> int:
-        """The shortest window it takes."""
-        ...
-
-    def embed_windows(self, wave: torch.Tensor, bounds: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Wave (T,) and windows (N, 2) -> (N, D) unit vectors."""
-        ...
-
-
 class CropVectors(NamedTuple):
     """Vectors (K, D) by crop, of the utterances in rows `kept` (K,), of which `seconds` (K,) were
-    heard; sentences on the others. shortened: rows of those that go on after that."""
+    read; sentences on the others. shortened: rows of those that go on after that."""
 
     kept: NDArray[np.int64]
     by_crop: dict[str, NDArray[np.float32]]
@@ -59,7 +45,7 @@ class CropVectors(NamedTuple):
     shortened: tuple[int, ...] = ()
 
     def seconds_of(self, crop_s: float | None) -> NDArray[np.float64]:
-        """Seconds (K,) of sound that a crop of that length, None for the whole, has heard."""
+        """Seconds (K,) of sound that a crop of that length has; None: the whole utterance."""
         return self.seconds if crop_s is None else np.minimum(self.seconds, crop_s)
 
 
@@ -74,7 +60,7 @@ def crop_vectors(
 ) -> CropVectors:
     """Embed every utterance once for each crop (name -> seconds, None for the whole).
 
-    longest_s: no more of an utterance is heard.
+    longest_s: no more of an utterance is read.
     cache: a folder; vectors are kept in `FINGERPRINT-KEY.npz`, where KEY is a hash of the list, of
         the files' sizes and of the crops, so that nothing is embedded twice.
     on_done: is given the number of utterances that are done, and of all.

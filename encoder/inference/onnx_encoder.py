@@ -1,7 +1,7 @@
 """Speaker models that others trained, as ONNX files, behind the same face as our `Encoder`.
 
-Beside `model.onnx` a `model.toml` says what the model hears (`OnnxFeatures`): an ONNX file does not
-tell its features. The door to onnxruntime, which is imported when a model is loaded.
+Beside `model.onnx` a `model.toml` says what the model takes (`OnnxFeatures`): an ONNX file does not
+tell its features. onnxruntime is imported when a model is loaded.
 """
 
 from __future__ import annotations
@@ -19,23 +19,19 @@ from torch import Tensor
 
 from encoder.common.config import to_mapping
 from encoder.common.units import samples_to_seconds, seconds_to_samples
+from encoder.common.vectors import unit_rows
 from encoder.errors import BackendUnavailable, CheckpointError, ConfigError
 from encoder.inference.onnx_inputs import OnnxFeatures, read_features
-from encoder.inference.window_embedder import ByLength
+from encoder.inference.window_embedder import BatchedEmbedder
 
 __all__ = ["OnnxEncoder", "onnx_session"]
 
 
-class OnnxEncoder(ByLength):
-    """An ONNX speaker model with its features. Its vectors are made unit here.
+class OnnxEncoder(BatchedEmbedder):
+    """An ONNX speaker model with its features; its vectors are made unit here.
 
-    content: the bytes of the .onnx file, weights inside; name: what errors call it. onnxruntime
-    would take every core; it gets `torch.get_num_threads()` of the moment instead, so that one
-    setting (or OMP_NUM_THREADS) rules the whole pipeline.
-
-    CheckpointError if the model is damaged or does not take these features (tried on noise of
-    `minimum_s`), ConfigError for input or output names it lacks, BackendUnavailable without
-    onnxruntime or the device.
+    onnxruntime would take every core; it gets `torch.get_num_threads()` of the moment instead, so
+    that one setting (or OMP_NUM_THREADS) rules the whole pipeline.
     """
 
     batch_size = 16
@@ -43,6 +39,19 @@ class OnnxEncoder(ByLength):
     def __init__(
         self, content: bytes, features: OnnxFeatures, *, device: str = "cpu", name: str = "model"
     ) -> None:
+        """Load a model and try it on noise of `minimum_s`.
+
+        Args:
+            content: Bytes of the .onnx file, weights inside.
+            features: What the model takes.
+            device: "cpu", "cuda", or "auto" for the better of the two.
+            name: What errors call the model.
+
+        Raises:
+            CheckpointError: The model is damaged or does not take these features.
+            ConfigError: It lacks the named input or output.
+            BackendUnavailable: onnxruntime or the device is not there.
+        """
         self.name = name
         self._session = onnx_session(content, device, name)
         self.features = dataclasses.replace(
@@ -58,7 +67,20 @@ class OnnxEncoder(ByLength):
 
     @classmethod
     def from_file(cls, path: str | Path, *, device: str = "cpu") -> OnnxEncoder:
-        """Load `model.onnx` with its `model.toml` onto "cpu", "cuda" or the better ("auto")."""
+        """Load `model.onnx` with the settings of the `model.toml` beside it.
+
+        Args:
+            path: Of the .onnx file.
+            device: "cpu", "cuda", or "auto" for the better of the two.
+
+        Returns:
+            The encoder.
+
+        Raises:
+            CheckpointError: The model cannot be read, is damaged, or does not take these features.
+            ConfigError: The .toml is missing or cannot be used.
+            BackendUnavailable: onnxruntime or the device is not there.
+        """
         path = Path(path)
         try:
             content = path.read_bytes()
@@ -75,21 +97,21 @@ class OnnxEncoder(ByLength):
         return self._embedding_size
 
     @property
-    def minimum_samples(self) -> int:
+    def minimum_samples(self) -> int:  # type: ignore[override]
         """The shortest wave that can be embedded."""
         return seconds_to_samples(self.features.minimum_s)
 
-    def _heard_samples(self, samples: int) -> int:
-        return self.features.heard_samples(samples)
+    def _input_samples(self, samples: int) -> int:
+        return self.features.input_samples(samples)
 
     def _forward(self, waves: Tensor) -> NDArray[np.float32]:
-        heard = self.features.of(waves.to("cpu", torch.float32)).contiguous().numpy()
+        inputs = self.features.of(waves.to("cpu", torch.float32)).contiguous().numpy()
         try:
-            (raw,) = self._session.run([self.features.output], {self.features.input: heard})
+            (raw,) = self._session.run([self.features.output], {self.features.input: inputs})
         except Exception as error:  # onnxruntime's errors have no base of their own
             raise CheckpointError(
                 f"the model {self.name!r} does not take {self.features.kind} of shape "
-                f"{heard.shape}: correct the .toml beside it ({_reason(error)})"
+                f"{inputs.shape}: correct the .toml beside it ({_reason(error)})"
             ) from error
         raw = np.asarray(raw, np.float32)
         if raw.shape[:1] != (len(waves),) or raw[0].size != max(raw.shape[1:], default=0):
@@ -104,7 +126,7 @@ class OnnxEncoder(ByLength):
                 "or take another model"
             )
         vectors = raw.reshape(len(waves), -1)
-        return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+        return unit_rows(vectors)
 
 
 def onnx_session(content: bytes, device: str, name: str) -> Any:

@@ -1,7 +1,7 @@
 """Our network as one ONNX file: wave in, unit vector out, the features inside.
 
 The graph runs in any ONNX runtime without this toolkit; `--embedder onnx:FILE` runs it in this one.
-The door to onnx and onnxscript, through `torch.onnx.export`.
+onnx and onnxscript are imported here alone, through `torch.onnx.export`.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def check_parity(
 ) -> None:
     """CheckpointError unless `graph` makes the vectors that `embed` (T,) -> (D,) makes.
 
-    Both hear noise of two lengths; `graph` in batches of two sizes.
+    Both get noise of two lengths; `graph` in batches of two sizes.
     """
     other = OnnxEncoder(graph, features, name="the export")
     shortest, longer = other.minimum_samples, other.minimum_samples + 20_000
@@ -111,9 +111,9 @@ def check_parity(
 
 
 def write_onnx(path: str | Path, graph: bytes, features: OnnxFeatures, *, note: str) -> Path:
-    """Write the model and its settings, each whole or not at all; `note` says where it is from."""
+    """Write the model and its settings, each in one piece; `note` says where it is from."""
     path = _named_onnx(path)
-    settings = f"# What {path.name} hears ({note}).\n{toml_of(features)}"
+    settings = f"# What {path.name} takes ({note}).\n{toml_of(features)}"
     with replacing(path) as partial, replacing(path.with_suffix(".toml")) as beside:
         partial.write_bytes(graph)
         beside.write_text(settings, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""What an ONNX speaker model hears: the TOML file beside it, and the features it asks for.
+"""What an ONNX speaker model takes: the TOML file beside it, and the features it asks for.
 
 # voice.toml, beside voice.onnx: a model of WeSpeaker's
 kind = "kaldi-fbank"
@@ -30,7 +30,7 @@ EXAMPLE = 'kind = "kaldi-fbank", n_mels = 80, scale = 32768.0, window = "hamming
 
 @dataclass(frozen=True)
 class OnnxFeatures:
-    """What an ONNX model hears; the keys of the TOML file beside it."""
+    """What an ONNX model takes; the keys of the TOML file beside it."""
 
     kind: Literal["wave", "log-mel", "kaldi-fbank"] = field(
         metadata={
@@ -68,9 +68,9 @@ class OnnxFeatures:
         if not 0.025 <= self.minimum_s <= 60:
             raise ConfigError(f"minimum_s is {self.minimum_s}: give 0.025 to 60")
 
-    def heard_samples(self, samples: int) -> int:
+    def input_samples(self, samples: int) -> int:
         """How many of `samples` reach the model: both filterbanks take whole frames only, of 25 ms
-        every 10 ms; a model of waves hears all."""
+        every 10 ms; a model of waves gets all."""
         return samples if self.kind == "wave" else kaldi_samples(kaldi_frames(samples))
 
     def of(self, waves: Tensor) -> Tensor:
@@ -90,7 +90,7 @@ def read_features(model: Path) -> OnnxFeatures:
     path = model.with_suffix(".toml")
     if not path.is_file():
         raise ConfigError(
-            f"nothing says what the model {str(model)!r} hears: "
+            f"nothing says what the model {str(model)!r} takes: "
             f"write {str(path)!r}, for instance {EXAMPLE}"
         )
     try:

@@ -1,11 +1,15 @@
-"""Windows of one length share a forward pass, so that none is ever padded.
+"""Embedders: what turns windows of a wave into unit vectors.
 
-Padding would change the vectors of the shorter windows; other company in a batch changes none.
-Windows that overlap may share more than that: they can be given as a stretch.
+`WindowEmbedder` is what every stage works with, `FunctionEmbedder` makes one of a plain function,
+and `BatchedEmbedder` is the base of those that come with the toolkit: windows of one length share a
+forward pass, so that none is ever padded. Padding would change the vectors of the shorter windows;
+other company in a batch changes none. Windows that overlap may share more than that: they can be
+given as a stretch.
 """
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
@@ -13,13 +17,21 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from encoder.common.units import samples_to_seconds
-from encoder.errors import AudioError
+from encoder.common.vectors import unit_rows
+from encoder.errors import AudioError, ConfigError
 
-__all__ = ["ByLength", "Stretch", "check_windows"]
+__all__ = [
+    "BatchedEmbedder",
+    "FunctionEmbedder",
+    "Stretch",
+    "WindowEmbedder",
+    "as_window_embedder",
+    "check_windows",
+]
 
 AT_ONCE = 128  # windows of a wave, at least, that wait for others of their length
 
@@ -31,14 +43,166 @@ class Stretch(NamedTuple):
     bounds: NDArray[np.int64]
 
 
-class ByLength(ABC):
-    """An encoder that embeds the windows of a wave, given how it embeds a batch of one length.
+class WindowEmbedder(ABC):
+    """What turns windows of a wave into unit vectors; derive from it to bring a model of your own.
 
-    Vectors of two encoders must never be compared: `fingerprint` says which space they belong to.
-    The result does not depend on `batch_size`, the windows in one forward pass.
+    A subclass sets `fingerprint` and `minimum_samples` and writes `embed_windows`.
+
+    Attributes:
+        fingerprint: Names the space of the vectors. It is stored with them; vectors of two
+            embedders are never compared.
+        minimum_samples: The shortest window that can be embedded, in samples at 16 kHz.
     """
 
     fingerprint: str
+    minimum_samples: int
+
+    @abstractmethod
+    def embed_windows(
+        self,
+        wave: Tensor,
+        bounds: NDArray[np.int64],
+        *,
+        on_done: Callable[[int, int], None] | None = None,
+    ) -> NDArray[np.float32]:
+        """Embed windows of a wave.
+
+        Args:
+            wave: (T,) float32 in [-1, 1] at 16 kHz.
+            bounds: (N, 2) start and end of each window as sample offsets; N may be 0.
+            on_done: Is given the number of windows that are done, and of all.
+
+        Returns:
+            (N, D) float32 vectors of unit norm.
+
+        Raises:
+            AudioError: A window leaves the wave or is shorter than `minimum_samples`.
+        """
+
+    def embed(self, wave: Tensor) -> NDArray[np.float32]:
+        """Embed a wave as one window.
+
+        Args:
+            wave: (T,) float32 in [-1, 1] at 16 kHz.
+
+        Returns:
+            (D,) float32 vector of unit norm.
+
+        Raises:
+            AudioError: The wave is shorter than `minimum_samples`.
+        """
+        return self.embed_windows(wave, np.array([[0, len(wave)]]))[0]
+
+    def embed_stretches(self, stretches: Iterable[Stretch]) -> Iterator[NDArray[np.float32]]:
+        """Embed the windows of stretches, which an embedder may compute together.
+
+        Here each window is embedded on its own, several stretches in one call. An embedder that can
+        share work among the windows of a stretch overrides this, and its vectors may then differ a
+        little from those of `embed_windows`.
+
+        Args:
+            stretches: Waves with their windows; taken as they are needed.
+
+        Returns:
+            An iterator over (N, D) float32 vectors of unit norm, one array a stretch.
+
+        Raises:
+            AudioError: As for `embed_windows`.
+        """
+        return _window_by_window(self, stretches)
+
+
+class FunctionEmbedder(WindowEmbedder):
+    """An embedder made of a plain function, which gets one window at a time."""
+
+    def __init__(
+        self,
+        function: Callable[[Tensor], ArrayLike | Tensor],
+        *,
+        name: str = "",
+        minimum_samples: int = 1600,
+    ) -> None:
+        """Take the function, and try it on quiet noise.
+
+        Args:
+            function: Wave (T,) float32 in [-1, 1] at 16 kHz -> vector (D,) of any norm.
+            name: Of the model and its version. The fingerprint is a hash of it, so give another
+                name whenever the vectors change.
+            minimum_samples: The shortest window that the function takes, in samples at 16 kHz.
+
+        Raises:
+            ConfigError: There is no name, or the function does not give one vector of numbers.
+        """
+        if not name.strip():
+            raise ConfigError(
+                "the embedder has no name: give that of the model and its version, so that its "
+                "vectors are never compared with those of another"
+            )
+        self.name, self.minimum_samples = name, minimum_samples
+        self.fingerprint = hashlib.sha256(f"function {name}".encode()).hexdigest()[:8]
+        self._function = function
+        noise = torch.rand(minimum_samples, generator=torch.Generator().manual_seed(0))
+        self._size = len(self._vector(0.2 * noise - 0.1))
+
+    def embed_windows(
+        self,
+        wave: Tensor,
+        bounds: NDArray[np.int64],
+        *,
+        on_done: Callable[[int, int], None] | None = None,
+    ) -> NDArray[np.float32]:
+        """Embed windows of a wave, one after another.
+
+        Args:
+            wave: (T,) float32 in [-1, 1] at 16 kHz.
+            bounds: (N, 2) start and end of each window as sample offsets; N may be 0.
+            on_done: Is given the number of windows that are done, and of all.
+
+        Returns:
+            (N, D) float32 vectors of unit norm.
+
+        Raises:
+            AudioError: A window leaves the wave or is shorter than `minimum_samples`.
+            ConfigError: The function does not give one vector of numbers.
+        """
+        check_windows(len(wave), bounds, self.minimum_samples)
+        out = np.empty((len(bounds), self._size), np.float32)
+        for row, (start, end) in enumerate(bounds.tolist()):
+            vector = self._vector(wave[start:end])
+            if len(vector) != self._size:
+                raise ConfigError(
+                    f"the function of {self.name!r} gives {len(vector)} values for "
+                    f"{end - start} samples and {self._size} for others: give as many for all"
+                )
+            out[row] = vector
+            if on_done:
+                on_done(row + 1, len(bounds))
+        return unit_rows(out)
+
+    def _vector(self, wave: Tensor) -> NDArray[np.float32]:
+        given = self._function(wave)
+        if isinstance(given, Tensor):
+            given = given.detach().cpu().numpy()
+        vector = np.asarray(given, np.float32)
+        if vector.size == 0 or vector.size != max(vector.shape, default=0):
+            raise ConfigError(
+                f"the function of {self.name!r} gives an array of shape {vector.shape} for a wave "
+                "(T,): give one vector (D,)"
+            )
+        if not np.isfinite(vector).all():
+            raise ConfigError(
+                f"the function of {self.name!r} gives values that are not numbers for "
+                f"{samples_to_seconds(len(wave)):.3f} s: raise minimum_samples, or correct it"
+            )
+        return vector.reshape(-1)
+
+
+class BatchedEmbedder(WindowEmbedder):
+    """An embedder of the windows of a wave, given how a batch of one length is embedded.
+
+    The result does not depend on `batch_size`, the windows in one forward pass.
+    """
+
     batch_size: int
 
     @property
@@ -46,22 +210,13 @@ class ByLength(ABC):
     def embedding_size(self) -> int:
         """D."""
 
-    @property
     @abstractmethod
-    def minimum_samples(self) -> int:
-        """The shortest wave that can be embedded."""
-
-    @abstractmethod
-    def _heard_samples(self, samples: int) -> int:
+    def _input_samples(self, samples: int) -> int:
         """How many of a window's samples reach the network: whole frames only."""
 
     @abstractmethod
     def _forward(self, waves: Tensor) -> NDArray[np.float32]:
         """(B, T) -> (B, D), unit norm."""
-
-    def embed(self, wave: Tensor) -> NDArray[np.float32]:
-        """(T,) wave -> (D,) unit vector; AudioError below `minimum_samples`."""
-        return self.embed_windows(wave, np.array([[0, len(wave)]]))[0]
 
     @torch.inference_mode()
     def embed_windows(
@@ -71,16 +226,11 @@ class ByLength(ABC):
         *,
         on_done: Callable[[int, int], None] | None = None,
     ) -> NDArray[np.float32]:
-        """Wave (T,), windows (N, 2) as sample offsets -> (N, D) unit vectors.
-
-        on_done: is given the number of windows that are done, and of all. AudioError if a window
-        leaves the wave or is shorter than `minimum_samples`; what else a model can do wrong is a
-        CheckpointError.
-        """
+        """As `WindowEmbedder.embed_windows`; CheckpointError if the model gives no vectors."""
         check_windows(len(wave), bounds, self.minimum_samples)
         rows_of = defaultdict(list)
         for row, (start, end) in enumerate(bounds):
-            rows_of[self._heard_samples(int(end - start))].append(row)
+            rows_of[self._input_samples(int(end - start))].append(row)
         out = np.empty((len(bounds), self.embedding_size), np.float32)
         done = 0
         for samples, rows in rows_of.items():
@@ -93,30 +243,37 @@ class ByLength(ABC):
                     on_done(done, len(bounds))
         return out
 
-    def embed_stretches(self, stretches: Iterable[Stretch]) -> Iterator[NDArray[np.float32]]:
-        """For each stretch the unit vectors (N, D) of its windows, in order.
 
-        Here each window is embedded on its own. An encoder that can share work among the windows of
-        a stretch overrides this, and its vectors may then differ a little from those of
-        `embed_windows`. Stretches are taken as they are needed. Errors as for `embed_windows`.
-        """
-        held: list[Stretch] = []
-        for stretch in stretches:
-            held.append(stretch)
-            if sum(len(bounds) for _, bounds in held) >= AT_ONCE:
-                yield from self._each_alone(held)
-                held = []
-        yield from self._each_alone(held)
+class _WithStretches(WindowEmbedder):
+    """An object that has all of a `WindowEmbedder` but `embed_stretches`."""
 
-    def _each_alone(self, stretches: list[Stretch]) -> Iterator[NDArray[np.float32]]:
-        if not stretches:
-            return
-        starts = np.cumsum([0, *(len(wave) for wave, _ in stretches)])
-        bounds = [bounds + start for (_, bounds), start in zip(stretches, starts, strict=False)]
-        vectors = self.embed_windows(
-            torch.cat([wave for wave, _ in stretches]), np.concatenate(bounds)
-        )
-        yield from np.split(vectors, np.cumsum([len(some) for some in bounds])[:-1])
+    def __init__(self, embedder: WindowEmbedder) -> None:
+        self.fingerprint, self.minimum_samples = embedder.fingerprint, embedder.minimum_samples
+        self._embedder = embedder
+
+    def embed_windows(
+        self,
+        wave: Tensor,
+        bounds: NDArray[np.int64],
+        *,
+        on_done: Callable[[int, int], None] | None = None,
+    ) -> NDArray[np.float32]:
+        return self._embedder.embed_windows(wave, bounds, on_done=on_done)
+
+
+def as_window_embedder(embedder: WindowEmbedder) -> WindowEmbedder:
+    """The embedder itself if it has all that is needed, else one with what is missing.
+
+    A class need not derive from `WindowEmbedder`; `embed_stretches` is added where it is missing.
+    ConfigError if anything else is.
+    """
+    for name in ("fingerprint", "minimum_samples", "embed_windows"):
+        if not hasattr(embedder, name):
+            raise ConfigError(
+                f"the embedder {type(embedder).__name__} has no {name}: derive it from "
+                "encoder.WindowEmbedder, or wrap a function in encoder.FunctionEmbedder"
+            )
+    return embedder if hasattr(embedder, "embed_stretches") else _WithStretches(embedder)
 
 
 def check_windows(length: int, bounds: NDArray[np.int64], minimum_samples: int) -> None:
@@ -135,3 +292,28 @@ def check_windows(length: int, bounds: NDArray[np.int64], minimum_samples: int) 
         raise AudioError(
             f"the window [{start}, {end}) leaves the wave of {length} samples: cut it there"
         )
+
+
+def _window_by_window(
+    embedder: WindowEmbedder, stretches: Iterable[Stretch]
+) -> Iterator[NDArray[np.float32]]:
+    waiting: list[Stretch] = []
+    for stretch in stretches:
+        waiting.append(stretch)
+        if sum(len(bounds) for _, bounds in waiting) >= AT_ONCE:
+            yield from _in_one_call(embedder, waiting)
+            waiting = []
+    yield from _in_one_call(embedder, waiting)
+
+
+def _in_one_call(
+    embedder: WindowEmbedder, stretches: list[Stretch]
+) -> Iterator[NDArray[np.float32]]:
+    if not stretches:
+        return
+    starts = np.cumsum([0, *(len(wave) for wave, _ in stretches)])
+    bounds = [bounds + start for (_, bounds), start in zip(stretches, starts, strict=False)]
+    vectors = embedder.embed_windows(
+        torch.cat([wave for wave, _ in stretches]), np.concatenate(bounds)
+    )
+    yield from np.split(vectors, np.cumsum([len(some) for some in bounds])[:-1])

@@ -1,7 +1,7 @@
 """Learning from the vectors that a larger public model gives the clean utterances.
 
-They say much more about a voice than a class number does, which is what a small corpus and a small
-computer need most. Two ways to listen:
+They say much more about a speaker than a class number does, which is what a small corpus and a
+small computer need most. Two ways to listen:
 
 - `teacher_loss`: be the same vector. Where the sizes differ, a linear map from the student's space
   into the teacher's is trained along; it is not part of the network and is not shipped.

@@ -18,12 +18,12 @@ __all__ = ["HardBatch", "MemoryBank", "select_batch"]
 
 
 class MemoryBank(nn.Module):
-    """The last `size` embeddings with their speakers and takes. The buffers are part of the state,
-    so that a training that goes on chooses as it would have."""
+    """The last `size` embeddings with their speakers and sessions. The buffers are part of the
+    state, so that a training that goes on chooses as it would have."""
 
     embeddings: Tensor
     speakers: Tensor
-    takes: Tensor
+    takes: Tensor  # sessions; checkpoints hold it under this name
     pushed: Tensor
 
     def __init__(self, size: int, embedding_size: int) -> None:
@@ -48,14 +48,14 @@ class MemoryBank(nn.Module):
         return min(int(self.pushed), self.size)
 
     @torch.no_grad()
-    def push(self, embeddings: Tensor, speakers: Tensor, takes: Tensor) -> None:
-        """Keep (N, D) embeddings, (N,) speakers and takes in place of the oldest rows."""
-        embeddings, speakers, takes = (x[-self.size :] for x in (embeddings, speakers, takes))
+    def push(self, embeddings: Tensor, speakers: Tensor, sessions: Tensor) -> None:
+        """Keep (N, D) embeddings, (N,) speakers and sessions in place of the oldest rows."""
+        embeddings, speakers, sessions = (x[-self.size :] for x in (embeddings, speakers, sessions))
         N = len(speakers)
         rows = (torch.arange(N, device=self.speakers.device) + self.pushed) % self.size
         self.embeddings[rows] = embeddings.detach().to(self.embeddings)
         self.speakers[rows] = speakers.to(self.speakers)
-        self.takes[rows] = takes.to(self.takes)
+        self.takes[rows] = sessions.to(self.takes)
         self.pushed += N
 
     def pool(self) -> tuple[Tensor, Tensor]:

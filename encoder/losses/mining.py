@@ -44,16 +44,26 @@ def mine_triplets(
     speakers: Tensor,
     *,
     strategy: Strategy = "hard",
-    takes: Tensor | None = None,
+    sessions: Tensor | None = None,
     generator: torch.Generator | None = None,
     pool: tuple[Tensor, Tensor] | None = None,
 ) -> Triplets:
     """Every ordered pair of one speaker as (anchor, positive), each with one mined negative.
 
-    embeddings (N, D) of unit norm, speakers (N,) int64. `takes` (N,) int64, if given, drops pairs
-    cut from one recording whenever the anchor has a positive from another one. `pool`: embeddings
-    (H, D) and speakers (H,) that may be negatives too, H may be 0. P is 0 when there is no pair or
-    only one speaker. Raises ConfigError for an unknown strategy.
+    Args:
+        embeddings: (N, D) of unit norm.
+        speakers: (N,) int64.
+        strategy: Which negatives: "random", "hard" (the most similar), or "semi-hard".
+        sessions: (N,) int64; if given, drops pairs of one session whenever the anchor has a
+            positive from another one.
+        generator: Of the random choices.
+        pool: Embeddings (H, D) and speakers (H,) that may be negatives too; H may be 0.
+
+    Returns:
+        Three (P,) int64 tensors; P is 0 when there is no pair or only one speaker.
+
+    Raises:
+        ConfigError: The strategy is unknown.
     """
     if strategy not in STRATEGIES:
         raise ConfigError(
@@ -62,8 +72,8 @@ def mine_triplets(
     N = len(speakers)
     same = speakers[:, None] == speakers[None, :]
     pairs = same & ~torch.eye(N, dtype=torch.bool, device=speakers.device)
-    if takes is not None:
-        elsewhere = pairs & (takes[:, None] != takes[None, :])
+    if sessions is not None:
+        elsewhere = pairs & (sessions[:, None] != sessions[None, :])
         pairs = torch.where(elsewhere.any(dim=1, keepdim=True), elsewhere, pairs)
     others = ~same
     if pool is not None:

@@ -11,10 +11,16 @@ __all__ = ["cosine_triplet_loss"]
 
 
 def cosine_triplet_loss(embeddings: Tensor, triplets: Triplets, *, margin: float) -> Tensor:
-    """Mean of max(0, cos(a, n) - cos(a, p) + margin) over the triplets; a scalar.
+    """Mean of max(0, cos(a, n) - cos(a, p) + margin) over triplets.
 
-    embeddings (N, D) of unit norm; with a pool, cat([embeddings, pool]), whose rows the triplets
-    name. No triplets give 0 that still carries a gradient (of zeros).
+    Args:
+        embeddings: (N, D) of unit norm; with a pool, cat([embeddings, pool]), whose rows the
+            triplets name.
+        triplets: P rows each of anchors a, positives p and negatives n; P may be 0.
+        margin: How much more similar than the negative the positive should be.
+
+    Returns:
+        A scalar; without triplets 0, which still carries a gradient (of zeros).
     """
     if len(triplets.anchors) == 0:
         return embeddings.sum() * 0.0

@@ -34,6 +34,11 @@ class GRU(nn.Module):
     Config = GRUConfig
 
     def __init__(self, config: GRUConfig | None = None) -> None:
+        """Make a network with random weights.
+
+        Args:
+            config: Shape of the network.
+        """
         super().__init__()
         self.config = c = config or GRUConfig()
         bands = (c.n_mels + 1) // 2
@@ -48,6 +53,14 @@ class GRU(nn.Module):
         return 2
 
     def forward(self, features: Tensor) -> Tensor:
+        """Embed features.
+
+        Args:
+            features: (B, F, M) normalised log-mel, F >= 1.
+
+        Returns:
+            (B, D) embeddings of unit norm.
+        """
         B, F, M = features.shape
         maps = self.norm(self.down(features.reshape(B, 1, F, M)))  # (B, C, F / 2, M / 2)
         frames = torch.clamp(maps, 0.0, CLIP).transpose(1, 2).flatten(2)  # (B, F / 2, C * M / 2)

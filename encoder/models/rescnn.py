@@ -45,6 +45,14 @@ class ResCNN(nn.Module):
     Config = ResCNNConfig
 
     def __init__(self, config: ResCNNConfig | None = None) -> None:
+        """Make a network with random weights.
+
+        Args:
+            config: Shape of the network.
+
+        Raises:
+            ConfigError: `blocks` are not as many as the stages.
+        """
         super().__init__()
         self.config = config or ResCNNConfig()
         stages: list[nn.Module] = []
@@ -65,13 +73,26 @@ class ResCNN(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         # Temporal mean, no deviation: equation 3 of the paper.
+        """Embed features.
+
+        Args:
+            features: (B, F, M) normalised log-mel, F >= 1.
+
+        Returns:
+            (B, D) embeddings of unit norm.
+        """
         return self.embed(self.frames(features).mean(dim=2))
 
     def frames(self, features: Tensor, length: int | None = None) -> Tensor:
-        """(B, F, M) -> (B, H, F / stride rounded up): what the mean over time is taken of.
+        """What the mean over time is taken of.
 
-        length: for inference, only so many of the F frames are sound and the others are zero. These
-        change nothing, and what is given back is shorter accordingly.
+        Args:
+            features: (B, F, M) normalised log-mel.
+            length: For inference, how many of the F frames are sound where the others are zero;
+                these change nothing, and what is given back is shorter accordingly.
+
+        Returns:
+            (B, H, F / stride rounded up).
         """
         B, F, M = features.shape
         maps = features.reshape(B, 1, F, M)
@@ -82,7 +103,14 @@ class ResCNN(nn.Module):
         return maps[:, :, :length].transpose(2, 3).flatten(1, 2)
 
     def embed(self, pooled: Tensor) -> Tensor:
-        """Means over time (N, H) -> (N, D) of unit norm."""
+        """The last layer.
+
+        Args:
+            pooled: (N, H) means over time.
+
+        Returns:
+            (N, D) embeddings of unit norm.
+        """
         return nn.functional.normalize(self.affine(pooled), dim=1)
 
     @torch.no_grad()

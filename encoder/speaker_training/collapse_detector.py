@@ -1,6 +1,6 @@
 """Noticing that a triplet training has died.
 
-With hard negatives from the start a network may learn to give every voice the same vector. Then
+With hard negatives from the start a network may learn to give every utterance the same vector. Then
 cos(a, n) = cos(a, p), every triplet breaks the margin, and the loss stays at the margin for good.
 """
 
@@ -38,6 +38,6 @@ class CollapseDetector:
             return None
         return (
             f"the triplet loss has stayed at its margin {self.margin} for {self._stuck.maxlen} "
-            "steps and nearly all triplets break it, so all voices get one vector: lower the "
+            "steps and nearly all triplets break it, so all speakers get one vector: lower the "
             "learning rate, pre-train longer with softmax, or set the strategy to semi-hard"
         )

@@ -1,7 +1,7 @@
 """What a training run depends on: one TOML file, read into these groups.
 
 Two phases, as in the paper: pre-training as a classifier of the training speakers, then triplets. A
-third may settle the network on milder augmentation.
+third may go on with milder augmentation, closer to clean speech.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Phase:
         default=0.0, metadata={"help": "of the difference from the teacher's similarities"}
     )
     augmentation: AugmentConfig | None = field(
-        default=None, metadata={"help": "of this phase alone; the plan's if it is not given"}
+        default=None, metadata={"help": "of this phase alone; the config's if it is not given"}
     )
     sampler: SamplerConfig = field(default_factory=SamplerConfig)
     fit: FitConfig = field(default_factory=FitConfig)
@@ -66,7 +66,10 @@ class TripletPhase(Phase):
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Everything a training run depends on, but the data."""
+    """Everything a training run depends on, but the data; each field has its help in its metadata.
+
+    `from_mapping(TrainConfig, read_toml(path))` of `encoder.common` reads one from a file.
+    """
 
     seed: int = field(default=1, metadata={"help": "of weights, batches and augmentation"})
     threads: int = field(default=2, metadata={"help": "CPU threads of a worker"})
@@ -85,7 +88,7 @@ class TrainConfig:
     speeds: tuple[float, ...] = field(
         default=(1.0,), metadata={"help": "copies in the bank; each other than 1 is a new speaker"}
     )
-    one_copy: bool = field(
+    one_speed_copy: bool = field(
         default=False, metadata={"help": "each speaker has one of the other speeds, not all"}
     )
     telephone: float = field(
@@ -94,7 +97,7 @@ class TrainConfig:
     teacher: str = field(
         default="", metadata={"help": "npz of prepare_teacher.py; empty: no teacher"}
     )
-    ship: Literal["last", "best"] = field(
+    selected_weights: Literal["last", "best"] = field(
         default="last",
         metadata={"help": "which of the averaged weights: the last, or the best validated"},
     )
@@ -102,18 +105,19 @@ class TrainConfig:
     engine: EngineConfig = field(default_factory=EngineConfig)
     softmax: SoftmaxPhase = field(default_factory=SoftmaxPhase)
     triplet: TripletPhase = field(default_factory=TripletPhase)
-    settle: TripletPhase | None = field(
+    clean_finetune: TripletPhase | None = field(
         default=None,
         metadata={"help": "more triplets at the end, closer to clean speech; none if not given"},
     )
 
 
-def model_config(plan: TrainConfig) -> Any:
-    """The `Config` of the plan's architecture with the plan's values; ConfigError if they clash."""
-    config = ARCHITECTURES.load(plan.architecture).Config
-    if plan.init and plan.model:
+def model_config(config: TrainConfig) -> Any:
+    """The `Config` of the architecture, with the values of `config.model`; ConfigError if they
+    clash."""
+    if config.init and config.model:
         raise ConfigError(
-            f"init is {plan.init!r} and [model] is given: take [model] out, it comes with the "
+            f"init is {config.init!r} and [model] is given: take [model] out, it comes with the "
             "weights"
         )
-    return from_mapping(config, plan.model, where="model.")
+    schema = ARCHITECTURES.load(config.architecture).Config
+    return from_mapping(schema, config.model, where="model.")

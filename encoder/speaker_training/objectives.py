@@ -28,6 +28,7 @@ from encoder.losses.mining import Strategy, Triplets, mine_triplets
 from encoder.losses.triplet import cosine_triplet_loss
 from encoder.speaker_training.collapse_detector import CollapseDetector
 from encoder.training.distributed import Engine
+from encoder.training.objective import Objective
 
 __all__ = [
     "SoftmaxObjective",
@@ -38,7 +39,7 @@ __all__ = [
 ]
 
 
-class SoftmaxObjective(nn.Module):
+class SoftmaxObjective(Objective):
     """Cross entropy over K speakers from scale * (cos(e, w_k) - margin of the true k), plus what
     the teacher adds (see `DistillationLoss`)."""
 
@@ -85,7 +86,7 @@ class SoftmaxObjective(nn.Module):
         return loss + taught, {**measured, **also}
 
 
-class TripletObjective(nn.Module):
+class TripletObjective(Objective):
     """Triplets mined over the batch and what is around it, plus `softmax_weight` times the
     classifier's loss and what the teacher adds (see `DistillationLoss`).
 
@@ -160,7 +161,7 @@ class TripletObjective(nn.Module):
             embeddings,
             batch.speakers,
             strategy=self.strategy,
-            takes=batch.takes,
+            sessions=batch.sessions,
             pool=None if len(everything) == B else (everything[B:], speakers[B:]),
         )
         loss = cosine_triplet_loss(everything, triplets, margin=self.margin)
@@ -182,7 +183,7 @@ class TripletObjective(nn.Module):
         """Embeddings (B + H, D) and speakers (B + H,): the batch, the other workers' batches, the
         history."""
         rows, names = [embeddings], [batch.speakers]
-        everyones = [embeddings, batch.speakers, batch.takes]
+        everyones = [embeddings, batch.speakers, batch.sessions]
         if self._engine is not None:
             everyones = [self._engine.gather(x) for x in everyones]
             first = self._engine.rank * len(embeddings)

@@ -85,10 +85,6 @@ class Engine(Protocol):
         """Worker 0's value, on every worker."""
         ...
 
-    def barrier(self) -> None:
-        """Wait until every worker is here."""
-        ...
-
 
 def make_engine(config: EngineConfig) -> Engine:
     """The engine for a config; with several workers this starts them.
@@ -142,9 +138,6 @@ class SingleEngine:
 
     def broadcast(self, value: T) -> T:
         return value
-
-    def barrier(self) -> None:
-        return None
 
 
 class FabricEngine:
@@ -207,9 +200,6 @@ class FabricEngine:
 
     def broadcast(self, value: T) -> T:
         return self.fabric.broadcast(value)
-
-    def barrier(self) -> None:
-        self.fabric.barrier()
 
 
 class _Gather(torch.autograd.Function):

@@ -31,6 +31,7 @@ from encoder.training.checkpointing import (
     write_checkpoint,
 )
 from encoder.training.distributed import Engine, SingleEngine, serve_cpu
+from encoder.training.objective import ChoosableBatches, Objective
 from encoder.training.optimization import (
     FitConfig,
     make_optimizer,
@@ -64,7 +65,7 @@ class FitResult:
 
 def fit(
     model: nn.Module,
-    objective: nn.Module,
+    objective: Objective,
     batches: Callable[[int], Any],
     *,
     config: FitConfig,
@@ -86,9 +87,8 @@ def fit(
         `batches(step * W + r)`, gradients are averaged, and files, validation, callbacks and
         measurements are those of worker 0, as are the running statistics of batch norms. All
         workers call this with the same arguments.
-    An objective may also have `bind(engine)`, called first; `warning()`, a sentence or None, called
-        every step; and `choose(number)`, speakers (P,) for that batch or None: then the batch is
-        `batches.choose(number, speakers=...)`.
+    The objective is asked for the speakers of a batch (`Objective.choose`); where it names some,
+        the batch is `batches.choose(number, speakers=...)`.
 
     Raises ToolkitError when the loss or its gradient is not finite, CheckpointError when `last.pt`
     belongs to another model, StoreError when `out` cannot be written, ConfigError for a `best_by`
@@ -97,7 +97,7 @@ def fit(
     engine = engine or SingleEngine()
     _on_main(engine, _make_folder, out)
     network = engine.setup(model, objective)
-    _ask(objective, "bind", engine)
+    objective.bind(engine)
     averaged = copy.deepcopy(model)
     parameters = [p for p in (*model.parameters(), *objective.parameters()) if p.requires_grad]
     optimizer = make_optimizer(parameters, config)
@@ -160,11 +160,6 @@ def _on_main(engine: Engine, action: Callable[..., T], *arguments: Any) -> T:
     return result
 
 
-def _ask(objective: nn.Module, method: str, *arguments: Any) -> Any:
-    """What an optional method of the objective gives; None where it has none."""
-    return getattr(objective, method)(*arguments) if hasattr(objective, method) else None
-
-
 def _make_folder(out: Path) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -187,15 +182,15 @@ def _begin(
     return step, content.get("best"), content.get("seconds", 0.0)
 
 
-def _draw(batches: Any, objective: nn.Module, step: int, engine: Engine) -> Any:
+def _draw(batches: Any, objective: Objective, step: int, engine: Engine) -> Any:
     number = step * engine.world_size + engine.rank
-    chosen = _ask(objective, "choose", number)
+    chosen = objective.choose(number)
     if chosen is None:
         return engine.to_device(batches(number))
-    if not hasattr(batches, "choose"):
+    if not isinstance(batches, ChoosableBatches):
         raise ConfigError(
-            f"the objective chooses {len(chosen)} speakers for a batch, but these batches cannot "
-            "be told which to hold: set hard_speakers to 0"
+            f"the objective chooses {len(chosen)} speakers for a batch, but the speakers of these "
+            "batches cannot be chosen: set hard_speakers to 0"
         )
     return engine.to_device(batches.choose(number, speakers=chosen))
 
@@ -247,8 +242,8 @@ def _keep_best(
     return found
 
 
-def _pass_on(objective: nn.Module, on_warning: Callable[[str], None] | None) -> None:
-    sentence = _ask(objective, "warning")
+def _pass_on(objective: Objective, on_warning: Callable[[str], None] | None) -> None:
+    sentence = objective.warning()
     if sentence and on_warning:
         on_warning(sentence)
 

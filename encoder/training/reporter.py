@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Protocol
 
-__all__ = ["Reporter"]
+__all__ = ["SILENT", "Reporter"]
 
 
 class Reporter(Protocol):
@@ -25,3 +25,18 @@ class Reporter(Protocol):
     ) -> contextlib.AbstractContextManager[Callable[[int, dict[str, float]], None]]:
         """A bar that is moved by (done, measured)."""
         ...
+
+
+class _Silent:
+    def say(self, sentence: str) -> None:
+        pass
+
+    def warn(self, sentence: str) -> None:
+        pass
+
+    @contextlib.contextmanager
+    def bar(self, title: str, total: int) -> Iterator[Callable[[int, dict[str, float]], None]]:
+        yield lambda done, measured: None
+
+
+SILENT: Reporter = _Silent()  # tells nothing

@@ -35,7 +35,7 @@ from rich.table import Table
 from diarize.clustering import CLUSTERERS
 from diarize.clustering.api import cluster
 from diarize.clustering.synthetic_embeddings import synthetic_voices
-from diarize.core.files import write_atomic
+from diarize.core.output import write_atomic
 from diarize.scoring.clustering_metrics import score_clusters
 from encoder.errors import ToolkitError
 from recipes.shared.embedders import (

@@ -28,7 +28,7 @@ from rich.table import Table
 from torch import Tensor, nn
 
 from diarize.audio.level import level_out
-from diarize.core.files import write_atomic
+from diarize.core.output import write_atomic
 from diarize.embedding.extraction import TOGETHER
 from encoder.audio.load import load_audio
 from encoder.errors import BackendUnavailable, ToolkitError

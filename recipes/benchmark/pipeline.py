@@ -32,7 +32,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from diarize.core.files import write_atomic
+from diarize.core.output import write_atomic
 from encoder.errors import ConfigError, ToolkitError
 from recipes.report.bench_tables import HOUR_S, length_title
 from recipes.shared.progress import Terminal

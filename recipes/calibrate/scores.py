@@ -24,7 +24,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from diarize.core.files import write_atomic
+from diarize.core.output import write_atomic
 from diarize.embedding.embedders import load_embedder
 from encoder.calibration.metrics import (
     balanced_weights,

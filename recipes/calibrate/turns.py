@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from diarize.core.files import write_atomic
+from diarize.core.output import write_atomic
 from diarize.pipeline.config import load_config
 from diarize.pipeline.diarizer import Diarizer
 from diarize.postprocessing.confidence import fit_turns, turn_margins

@@ -25,7 +25,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from diarize.core.files import write_atomic
+from diarize.core.output import write_atomic
 from diarize.embedding.embedders import load_embedder
 from diarize.pipeline.config import DiarizeConfig, load_config
 from diarize.segmentation import SEGMENTERS

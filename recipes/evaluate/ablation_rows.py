@@ -12,12 +12,12 @@ from torch import Tensor
 from diarize.audio.recording import open_recording
 from diarize.clustering import CLUSTERERS
 from diarize.core.turns import Turn
-from diarize.embedding.embedders import Embedder
 from diarize.pipeline.config import load_config
 from diarize.pipeline.diarizer import Diarizer, Prepared
 from diarize.scoring.report import RecordingScore, ScoreReport, score_recording
 from diarize.segmentation.base import Segmentation, Segmenter
 from encoder.calibration.score_calibration import find_calibration
+from encoder.inference.window_embedder import WindowEmbedder
 from recipes.shared.conversations import Conversation
 
 
@@ -57,7 +57,7 @@ class Voice:
     """An embedder and the settings `a.b=c` that all its rows share."""
 
     name: str
-    embedder: Embedder
+    embedder: WindowEmbedder
     settings: tuple[str, ...]
 
     def diarizer(self, segmenter: Segmenter, more: Sequence[str] = ()) -> Diarizer:

@@ -19,7 +19,7 @@ from rich.progress import Progress
 
 from diarize.cli.score_clusters import clusters_table
 from diarize.clips.group import ClipGroups, ClipsConfig, group_clips
-from diarize.core.files import write_atomic
+from diarize.core.output import write_atomic
 from diarize.scoring.clustering_metrics import ClusterScore, score_clusters
 from encoder.common.config import apply_overrides, from_mapping, to_mapping
 from encoder.data.corpora import read_corpus

@@ -25,7 +25,7 @@ from rich.console import Console
 from rich.table import Table
 
 from diarize.cli.score import score_table
-from diarize.core.files import write_atomic
+from diarize.core.output import write_atomic
 from diarize.pipeline.config import DiarizeConfig, load_config
 from diarize.pipeline.diarizer import Diarizer
 from diarize.scoring.report import RecordingScore, ScoreReport, score_recording

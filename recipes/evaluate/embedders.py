@@ -23,7 +23,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from diarize.core.files import write_atomic
+from diarize.core.output import write_atomic
 from diarize.embedding.embedders import load_embedder
 from encoder.common.config import to_mapping
 from encoder.data.corpora import read_corpus

@@ -26,7 +26,7 @@ import typer
 from rich.progress import track
 from rich.table import Table
 
-from diarize.core.files import write_atomic
+from diarize.core.output import write_atomic
 from diarize.embedding.clip_embedding import ClipEmbedder
 from diarize.embedding.embedders import load_embedder
 from diarize.gallery.config import NamingConfig
@@ -114,7 +114,7 @@ def _clips(data: Path, voices: ClipEmbedder) -> list[Heard]:
         by_speaker[utterance.speaker].append(utterance)
     heard = []
     for speaker, utterances in track(sorted(by_speaker.items()), "clips", console=console):
-        takes = sorted({u.take for u in utterances})
+        takes = sorted({u.session for u in utterances})
         first = set(takes[: len(takes) // 2])
         for utterance in sorted(utterances, key=lambda u: u.name)[:MOST_CLIPS]:
             try:
@@ -124,7 +124,7 @@ def _clips(data: Path, voices: ClipEmbedder) -> list[Heard]:
                 continue
             if voice.vector is not None:
                 sound = clip_sound(voice, utterance.name, keep=False)
-                heard.append(Heard(speaker, utterance.dataset, utterance.take in first, sound))
+                heard.append(Heard(speaker, utterance.dataset, utterance.session in first, sound))
     return heard
 
 

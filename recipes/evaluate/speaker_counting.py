@@ -33,7 +33,7 @@ from diarize.clustering.base import Clusterer
 from diarize.clustering.count_enforcement import dissolve, merge_alike
 from diarize.clustering.hdbscan import Hdbscan, HdbscanConfig
 from diarize.clustering.linkage.average_linkage import average_tree, cut_tree
-from diarize.core.files import write_atomic
+from diarize.core.output import write_atomic
 from diarize.core.vectors import group_means
 from diarize.embedding.windows import Windows
 from diarize.pipeline.config import load_config

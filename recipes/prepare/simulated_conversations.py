@@ -1,4 +1,5 @@
-"""Make conversations out of single voices, with the truth: tests for counting, boundaries, overlap.
+"""Make conversations out of single speakers, with the truth: tests for counting, boundaries,
+overlap.
 
     python -m recipes.prepare.simulated_conversations --data ../shared/corpus
         [--style call --speakers 2 --speakers 3]
@@ -30,7 +31,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from diarize.core.files import write_atomic
+from diarize.core.output import write_atomic
 from diarize.core.turns import Turn
 from diarize.formats.rttm import write_rttm
 from diarize.simulation.acoustics import Acoustics
@@ -74,11 +75,11 @@ def main(
         Optional[list[int]],  # noqa: UP045
         typer.Option(help="of each conversation; repeatable (default: ten, from 1 to 10)"),
     ] = None,
-    split: Annotated[str, typer.Option(help="whose voices: train or heldout")] = "heldout",
+    split: Annotated[str, typer.Option(help="whose speech: train or heldout")] = "heldout",
     shortest_s: Annotated[float, typer.Option(help="seconds of a conversation")] = 180.0,
     longest_s: Annotated[float, typer.Option(help="seconds of a conversation")] = 300.0,
     seed: Annotated[int, typer.Option(help="another one gives other conversations")] = 0,
-    cache: Annotated[Path, typer.Option(help="voices are kept here")] = Path("cache/voices"),
+    cache: Annotated[Path, typer.Option(help="speech is kept here")] = Path("cache/voices"),
 ) -> None:
     """Make them, and print a table."""
     if not is_corpus(data):
@@ -128,7 +129,7 @@ def _lengths(shortest_s: float, longest_s: float) -> tuple[int, int]:
 def _voices(data: Path, split: str, cache: Path, *, most: int) -> SpeakerBank:
     utterances = [u for u in read_manifest(data / "voices/manifest.tsv") if u.split == split]
     if not utterances:
-        raise CorpusError(f"{str(data)!r} has no voices of the split {split!r}: give another")
+        raise CorpusError(f"{str(data)!r} has no speakers of the split {split!r}: give another")
     with Progress(console=Console(stderr=True)) as progress:
         task = progress.add_task("voices", total=None)
         voices = SpeakerBank.from_corpus(
@@ -139,7 +140,7 @@ def _voices(data: Path, split: str, cache: Path, *, most: int) -> SpeakerBank:
         )
     if len(voices.speakers) < most:
         raise CorpusError(
-            f"{str(data)!r} has {len(voices.speakers)} usable voices in {split!r}, not {most}: "
+            f"{str(data)!r} has {len(voices.speakers)} usable speakers in {split!r}, not {most}: "
             "give fewer --speakers"
         )
     return voices

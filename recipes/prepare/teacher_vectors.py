@@ -20,13 +20,14 @@ import typer
 from rich.console import Console
 from rich.progress import track
 
-from diarize.embedding.embedders import Embedder, load_embedder
+from diarize.embedding.embedders import load_embedder
 from encoder.audio.load import load_audio
 from encoder.common.atomic_files import replacing
 from encoder.common.units import seconds_to_samples
 from encoder.data.corpora import read_corpus
 from encoder.data.feature_bank import at_speed, copy_name, speeds_of
 from encoder.errors import CorpusError, ToolkitError
+from encoder.inference.window_embedder import WindowEmbedder
 
 LONGEST = seconds_to_samples(4.0)
 SHORTEST = seconds_to_samples(1.0)
@@ -41,7 +42,8 @@ def main(
     embedder: Annotated[str, typer.Option(help="as for `diarize`")] = "onnx:campplus",
     split: Annotated[str, typer.Option(help="of the manifest")] = "train",
     copies: Annotated[
-        bool, typer.Option(help="also one copy of each utterance at another speed (`one_copy`)")
+        bool,
+        typer.Option(help="also one copy of each utterance at another speed (`one_speed_copy`)"),
     ] = True,
     workers: Annotated[int, typer.Option(help="processes")] = 2,
 ) -> None:
@@ -58,15 +60,15 @@ def _prepare(data: Path, out: Path, embedder: str, split: str, copies: bool, wor
     if not utterances:
         raise CorpusError(f"no utterance of {str(data)!r} is of the split {split!r}: name another")
     fingerprint = _teacher(embedder).fingerprint
-    heard = [
+    copies_of = [
         (u.seconds / speed, u, speed)
         for u in utterances
         for speed in (speeds_of(u.speaker, SPEEDS) if copies else (1.0,))
     ]
-    heard.sort(key=lambda row: row[0])  # neighbours in length share a batch: little is cut away
+    copies_of.sort(key=lambda row: row[0])  # neighbours in length share a batch: little is cut away
     jobs = [
-        (embedder, [(u.path, speed) for _, u, speed in heard[i : i + 16]])
-        for i in range(0, len(heard), 16)
+        (embedder, [(u.path, speed) for _, u, speed in copies_of[i : i + 16]])
+        for i in range(0, len(copies_of), 16)
     ]
     with multiprocessing.get_context("spawn").Pool(workers) as pool:
         done = pool.imap(_embed, jobs)
@@ -74,24 +76,24 @@ def _prepare(data: Path, out: Path, embedder: str, split: str, copies: bool, wor
     with replacing(out) as partial, partial.open("wb") as handle:
         np.savez(
             handle,
-            names=np.array([copy_name(u.name, speed) for _, u, speed in heard]),
+            names=np.array([copy_name(u.name, speed) for _, u, speed in copies_of]),
             vectors=np.concatenate(parts),
             fingerprint=fingerprint,
         )
-    console.print(f"wrote {out}: {len(heard)} vectors of {fingerprint}", highlight=False)
+    console.print(f"wrote {out}: {len(copies_of)} vectors of {fingerprint}", highlight=False)
 
 
 @cache
-def _teacher(name: str) -> Embedder:
+def _teacher(name: str) -> WindowEmbedder:
     torch.set_num_threads(1)  # the processes share the cores
     return load_embedder(name, device="cpu")
 
 
 def _embed(job: tuple[str, list[tuple[Path, float]]]) -> np.ndarray:
     """Unit vectors (n, D) of n files of about one length."""
-    name, heard = job
+    name, copies_of = job
     teacher = _teacher(name)
-    waves = [_middle(at_speed(_load(path), speed)) for path, speed in heard]
+    waves = [_middle(at_speed(_load(path), speed)) for path, speed in copies_of]
     size = min(len(wave) for wave in waves)
     starts = size * np.arange(len(waves))
     line = torch.cat([wave[:size] for wave in waves])

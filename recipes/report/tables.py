@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from diarize.core.files import write_atomic
+from diarize.core.output import write_atomic
 from encoder.errors import CorpusError, FormatError, ToolkitError
 from recipes.report import ablation_tables, bench_tables
 from recipes.report import conversation_tables as talks

@@ -14,7 +14,8 @@ from encoder.data.manifest import Utterance
 from encoder.data.splits import split_validation
 from encoder.errors import BackendUnavailable, CheckpointError, ToolkitError
 from encoder.hub.paths import DEFAULT
-from encoder.inference.extraction import LONGEST_S, CropVectors, WindowEmbedder, crop_vectors
+from encoder.inference.extraction import LONGEST_S, CropVectors, crop_vectors
+from encoder.inference.window_embedder import WindowEmbedder
 
 REFERENCE = "onnx:campplus"  # a public model beside ours, for scale
 BOTH = (DEFAULT, REFERENCE)
@@ -72,12 +73,12 @@ def embedded(
     for sentence in found.left_out:
         say(f"left out: {sentence}")
     if found.shortened:
-        say(f"heard only the first {LONGEST_S:g} s of {len(found.shortened)} utterances")
+        say(f"read only the first {LONGEST_S:g} s of {len(found.shortened)} utterances")
     return found, [utterances[row] for row in found.kept]
 
 
 def validation(utterances: Sequence[Utterance]) -> list[Utterance]:
-    """What the training did not hear of the split `train`, but was chosen by."""
+    """The validation speakers of the split `train`."""
     train = [u for u in utterances if u.split == "train"]
     return split_validation(train, share=VALIDATION_SHARE)[1]
 

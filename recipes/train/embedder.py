@@ -19,7 +19,7 @@ import typer
 from encoder.common.config import apply_overrides, from_mapping, read_toml
 from encoder.errors import ToolkitError
 from encoder.speaker_training.config import TrainConfig
-from encoder.speaker_training.train import train
+from encoder.speaker_training.training_run import train
 from recipes.shared.progress import Terminal
 
 
@@ -33,9 +33,9 @@ def main(
     """Train, validate and write weights."""
     report = Terminal()
     try:
-        plan = from_mapping(TrainConfig, apply_overrides(read_toml(config), settings or []))
+        resolved = from_mapping(TrainConfig, apply_overrides(read_toml(config), settings or []))
         name = f"deepspeaker-{config.stem}"
-        path = train(plan, data, out, cache=cache, name=name, report=report)
+        path = train(resolved, data, out, cache=cache, name=name, report=report)
     except ToolkitError as error:
         report.fail(error)
         raise typer.Exit(2) from None

@@ -1,9 +1,9 @@
-"""Fine-tune the packaged weights on a folder of your own voices.
+"""Fine-tune the packaged weights on a folder of your own speakers.
 
     python -m recipes.train.finetune --data my_voices/ --out runs/mine
 
 `my_voices/` holds a folder for each speaker with any media in it (or any corpus layout). A quarter
-of each speaker's utterances is held back; the equal error rate on them is told before and after,
+of each speaker's utterances is held back; the equal error rate on them is shown before and after,
 and on the `heldout` speakers of a general corpus if there is one, which shows what was forgotten.
 Weights are written only if they are better than those before. The same command goes on after a
 stop.
@@ -21,7 +21,7 @@ from rich.table import Table
 from encoder.common.config import apply_overrides, from_mapping, read_toml
 from encoder.errors import ToolkitError
 from encoder.speaker_training.config import TrainConfig
-from encoder.speaker_training.finetune import CROPS, Candidate, Finetuned, finetune
+from encoder.speaker_training.finetuning import CROPS, Candidate, Finetuned, finetune
 from recipes.shared.progress import Terminal
 
 CONFIG = Path(__file__).parents[1] / "configs" / "embedder" / "finetune.toml"
@@ -41,9 +41,15 @@ def main(
         report.say(f"there is no general corpus in {str(general)!r}: forgetting is not measured")
         general = None
     try:
-        plan = from_mapping(TrainConfig, apply_overrides(read_toml(config), settings or []))
+        resolved = from_mapping(TrainConfig, apply_overrides(read_toml(config), settings or []))
         done = finetune(
-            plan, data, out, general=general, cache=cache, name="deepspeaker-mine", report=report
+            resolved,
+            data,
+            out,
+            general=general,
+            cache=cache,
+            name="deepspeaker-mine",
+            report=report,
         )
     except ToolkitError as error:
         report.fail(error)
@@ -52,7 +58,7 @@ def main(
 
 
 def _show(done: Finetuned) -> None:
-    table = Table(title="EER in %: your held-back utterances, and voices never trained on")
+    table = Table(title="EER in %: your held-back utterances, and speakers never trained on")
     table.add_column("weights")
     for whose in ("yours", "heldout"):
         for crop in CROPS:
@@ -62,7 +68,7 @@ def _show(done: Finetuned) -> None:
         table.add_row(candidate.name, *_cells(candidate), style=style)
     Console(width=100).print(table)
     if done.weights is None:
-        print("the weights before are the better ones on your voices: nothing was written")
+        print("the weights before are the better ones on your speakers: nothing was written")
     else:
         print(f"kept {done.kept.name}: {done.weights}")
 

@@ -28,7 +28,7 @@ from encoder.common.config import apply_overrides, from_mapping, read_toml
 from encoder.data.corpora import read_corpus
 from encoder.data.manifest import Utterance
 from encoder.errors import ToolkitError
-from encoder.speaker_training.train import read_teacher
+from encoder.speaker_training.training_run import read_teacher
 from recipes.shared.conversations import read_conversations
 from recipes.shared.progress import Terminal
 
@@ -39,7 +39,7 @@ def main(
     data: Annotated[Path, typer.Option(help="corpus folder")],
     out: Annotated[Path, typer.Option(help="checkpoints, metrics and weights go here")],
     config: Annotated[Path, typer.Option(help="TOML file")] = CONFIG,
-    cache: Annotated[Path, typer.Option(help="the voices are kept here")] = Path("cache/voices"),
+    cache: Annotated[Path, typer.Option(help="speech is kept here")] = Path("cache/voices"),
     so_far: Annotated[bool, typer.Option("--so-far", help="write the best weights yet")] = False,
     settings: Annotated[Optional[list[str]], typer.Option("--set", help="a.b=c")] = None,  # noqa: UP045
 ) -> None:
@@ -47,9 +47,9 @@ def main(
     report = Terminal()
     try:
         values = apply_overrides(read_toml(config), settings or [])
-        plan = from_mapping(SegmentationTrainConfig, values)
-        path = save_network(checkpoint_network(plan, out), out) if so_far else None
-        path = path or _train(plan, data, out, cache, report)
+        resolved = from_mapping(SegmentationTrainConfig, values)
+        path = save_network(checkpoint_network(resolved, out), out) if so_far else None
+        path = path or _train(resolved, data, out, cache, report)
     except ToolkitError as error:
         report.fail(error)
         raise typer.Exit(2) from None
@@ -57,7 +57,7 @@ def main(
 
 
 def _train(
-    plan: SegmentationTrainConfig, data: Path, out: Path, cache: Path, report: Terminal
+    config: SegmentationTrainConfig, data: Path, out: Path, cache: Path, report: Terminal
 ) -> Path:
     utterances = [u for u in read_corpus(data, on_warning=report.warn) if u.split == "train"]
     with report.bar("voices", len({u.speaker for u in utterances})) as moved:
@@ -72,16 +72,18 @@ def _train(
         voices,
         acoustics,
         [*STYLES.values(), CROWD],
-        chunk_s=plan.batch.chunk_s,
-        disguise=plan.disguise,
+        chunk_s=config.batch.chunk_s,
+        channel_augmentation=config.channel_augmentation,
     )
-    validation = _development(data / "conversations", plan)
+    validation = _development(data / "conversations", config)
     report.say(
-        f"{len(voices.speakers)} voices to train on, {len(validation)} chunks of conversations "
+        f"{len(voices.speakers)} speakers to train on, {len(validation)} chunks of conversations "
         "for validation"
     )
-    vectors = _vectors(voices.speakers, utterances, Path(plan.teacher)) if plan.teacher else None
-    return train_segmentation(plan, simulator, validation, out, vectors=vectors, report=report)
+    vectors = (
+        _vectors(voices.speakers, utterances, Path(config.teacher)) if config.teacher else None
+    )
+    return train_segmentation(config, simulator, validation, out, vectors=vectors, report=report)
 
 
 def _vectors(speakers: list[str], utterances: list[Utterance], teacher: Path) -> torch.Tensor:
@@ -95,7 +97,7 @@ def _vectors(speakers: list[str], utterances: list[Utterance], teacher: Path) ->
     return torch.nn.functional.normalize(torch.stack([sums[s] for s in speakers]), dim=1)
 
 
-def _development(folder: Path, plan: SegmentationTrainConfig) -> list[ReferenceChunk]:
+def _development(folder: Path, config: SegmentationTrainConfig) -> list[ReferenceChunk]:
     """Chunks of the recordings with trusted references; none without a corpus of them."""
     if not (folder / "manifest.tsv").exists():
         return []
@@ -104,7 +106,7 @@ def _development(folder: Path, plan: SegmentationTrainConfig) -> list[ReferenceC
         for one in read_conversations(folder)
         if one.trusted
         for chunk in cut_chunks(
-            load_audio(one.path), one.reference, uem=one.uem, chunk_s=plan.batch.chunk_s
+            load_audio(one.path), one.reference, uem=one.uem, chunk_s=config.batch.chunk_s
         )
     ]
 

@@ -1,16 +1,16 @@
-"""Half a minute of training on the sample meeting's voices: does training work on this machine?
+"""Half a minute of training on the sample meeting's speakers: does training work on this machine?
 
     python -m recipes.train.smoke [--record]
 
 Cuts the turns in which one speaker talks alone out of the sample and trains
 `configs/embedder/smoke.toml` on them from chance. Four things must hold on every machine, and each
-is told in a sentence:
+is said in a sentence:
 
 - the losses of the network before it learns are those in `results/smoke.json`, within 0.1 %: they
   follow from the seed and the sound, and processors differ by the order in which they add up
 - two runs give the same losses and weights, bit by bit
 - the loss of each phase falls
-- the voices do not all get one vector
+- the speakers do not all get one vector
 
 Losses after the first steps are compared with no recording: every step enlarges the small
 differences between processors. Exit code 1 where something does not hold.
@@ -39,7 +39,7 @@ from encoder.errors import ToolkitError
 from encoder.inference.encoder import Encoder
 from encoder.speaker_training.collapse_detector import CollapseDetector
 from encoder.speaker_training.config import TrainConfig
-from encoder.speaker_training.train import train
+from encoder.speaker_training.training_run import train
 from recipes.shared.progress import Terminal
 
 HERE = Path(__file__).parents[1]
@@ -91,12 +91,12 @@ def main(
     """Train and look, or record."""
     report = Recorder()
     try:
-        plan = from_mapping(TrainConfig, read_toml(config))
+        resolved = from_mapping(TrainConfig, read_toml(config))
         with tempfile.TemporaryDirectory() as place:
             folder = Path(place)
             _cut(folder / "voices")
             (first, weights), (again, same_weights) = (
-                _train(_untrained(plan), folder, folder / run, Recorder(quiet=True))
+                _train(_untrained(resolved), folder, folder / run, Recorder(quiet=True))
                 for run in ("a", "b")
             )
             if record:
@@ -109,9 +109,9 @@ def main(
                 _as_recorded(first.losses(), json.loads(recorded.read_text(encoding="utf-8"))),
                 _repeated(first, again, weights.name == same_weights.name),
             ]
-            whole, weights = _train(plan, folder, folder / "whole", report)
+            whole, weights = _train(resolved, folder, folder / "whole", report)
             held += [_falls(phase, losses) for phase, losses in whole.losses().items()]
-            held += [_no_collapse(whole, plan), _apart(weights, folder / "voices")]
+            held += [_no_collapse(whole, resolved), _apart(weights, folder / "voices")]
     except ToolkitError as error:
         report.fail(error)
         raise typer.Exit(2) from None
@@ -121,20 +121,22 @@ def main(
     print("training works here as it should")
 
 
-def _untrained(plan: TrainConfig) -> TrainConfig:
+def _untrained(config: TrainConfig) -> TrainConfig:
     """Two steps of each phase; the softmax's do not change the network, so that the triplets meet
     it untrained, too."""
-    still = replace(plan.softmax.fit, steps=2, learning_rate=0.0, final_learning_rate=0.0)
-    short = replace(plan.triplet.fit, steps=2)
+    still = replace(config.softmax.fit, steps=2, learning_rate=0.0, final_learning_rate=0.0)
+    short = replace(config.triplet.fit, steps=2)
     return replace(
-        plan, softmax=replace(plan.softmax, fit=still), triplet=replace(plan.triplet, fit=short)
+        config,
+        softmax=replace(config.softmax, fit=still),
+        triplet=replace(config.triplet, fit=short),
     )
 
 
-def _train(plan: TrainConfig, folder: Path, out: Path, report: Recorder) -> tuple[Recorder, Path]:
+def _train(config: TrainConfig, folder: Path, out: Path, report: Recorder) -> tuple[Recorder, Path]:
     """What was measured, and the weights."""
     voices, banks = folder / "voices", folder / "banks"
-    return report, train(plan, voices, out, cache=banks, name="deepspeaker-smoke", report=report)
+    return report, train(config, voices, out, cache=banks, name="deepspeaker-smoke", report=report)
 
 
 def _cut(folder: Path) -> None:
@@ -143,9 +145,9 @@ def _cut(folder: Path) -> None:
     (turns,) = read_rttm(SAMPLE.with_suffix(".rttm")).values()
     edges = sorted({t for turn in turns for t in (turn.start_s, turn.end_s)})
     for start_s, end_s in itertools.pairwise(edges):
-        heard = {turn.speaker for turn in turns if turn.start_s < end_s and turn.end_s > start_s}
-        if len(heard) == 1 and end_s - start_s >= SHORTEST_S:
-            path = folder / heard.pop() / f"{start_s:.2f}.wav"
+        speaking = {turn.speaker for turn in turns if turn.start_s < end_s and turn.end_s > start_s}
+        if len(speaking) == 1 and end_s - start_s >= SHORTEST_S:
+            path = folder / speaking.pop() / f"{start_s:.2f}.wav"
             path.parent.mkdir(parents=True, exist_ok=True)
             piece = sound[round(start_s * SAMPLE_RATE) : round(end_s * SAMPLE_RATE)]
             with wave.open(str(path), "wb") as file:
@@ -188,11 +190,11 @@ def _falls(phase: str, losses: list[float]) -> bool:
     )
 
 
-def _no_collapse(whole: Recorder, plan: TrainConfig) -> bool:
-    watch = CollapseDetector(plan.triplet.margin, steps=STEPS)
+def _no_collapse(whole: Recorder, config: TrainConfig) -> bool:
+    watch = CollapseDetector(config.triplet.margin, steps=STEPS)
     stuck = [watch.collapsed(s["triplet_loss"], s["violating"]) for s in whole.steps["triplet"]]
     words = "is stuck at" if stuck[-1] else "is not stuck at"
-    return _said(not stuck[-1], f"the triplet loss {words} its margin {plan.triplet.margin:g}")
+    return _said(not stuck[-1], f"the triplet loss {words} its margin {config.triplet.margin:g}")
 
 
 def _apart(weights: Path, voices: Path) -> bool:

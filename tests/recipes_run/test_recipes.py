@@ -43,13 +43,13 @@ crop_frames = [50]
 [triplet.fit]
 steps = 4
 validate_every = 2
-[settle.augmentation]
+[clean_finetune.augmentation]
 noise = 0.0
-[settle.sampler]
+[clean_finetune.sampler]
 speakers = 3
 utterances = 2
 crop_frames = [50]
-[settle.fit]
+[clean_finetune.fit]
 steps = 2
 """
 
@@ -126,8 +126,10 @@ def test_train_writes_weights_goes_on_and_repeats_itself(trained):
     rows = (folder / "out/softmax/metrics.jsonl").read_text().splitlines()
     assert [json.loads(row)["step"] for row in rows] == [3, 6]
     assert 0 <= json.loads(rows[-1])["validation_eer_1.6s"] <= 1
-    assert (folder / "out/settle/last.pt").exists() and (folder / "out/curves.png").exists()
-    assert json.loads((folder / "out/plan.json").read_text())["settle"]["fit"]["steps"] == 2
+    assert (folder / "out/clean_finetune/last.pt").exists()
+    assert (folder / "out/curves.png").exists()
+    kept = json.loads((folder / "out/config.json").read_text())
+    assert kept["clean_finetune"]["fit"]["steps"] == 2
     # A second run finds everything done; one from scratch finds the same weights, bit for bit.
     run("train.embedder", *command, cwd=folder)
     again = ["again" if word == "out" else word for word in command]

@@ -6,7 +6,7 @@ import numpy as np
 
 from diarize.simulation.conversation_style import STYLES
 from diarize.simulation.speaker_bank import SpeakerBank
-from diarize.simulation.speech_trimming import Spoken
+from diarize.simulation.speech_trimming import TrimmedSpeech
 
 RATE = 16_000
 DRY = dataclasses.replace(
@@ -27,7 +27,7 @@ def said(speaker, pieces_s, pause_s=0.15):
         pieces.append((at, at + size))
         at += size + pause
     wave = np.rint(np.concatenate(waves) * 32767).astype(np.int16)
-    return Spoken(wave, np.array(pieces, np.int64), 60.0)
+    return TrimmedSpeech(wave, np.array(pieces, np.int64), 60.0)
 
 
 def bank(speakers=6, pieces_s=(0.5, 1.2, 0.3, 2.0, 0.8)):

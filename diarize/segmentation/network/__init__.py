@@ -1,7 +1,4 @@
-"""A network that hears who speaks when within ten seconds, and the conversations it learns from.
-
-style -> script -> render      who speaks when, drawn like real talk; then how it sounds
-voices surroundings            what it is rendered with: speakers, rooms, noise, music
-"""
+"""A network that finds who speaks when within ten seconds: features (B, F, M) to powerset
+classes."""
 
 __all__: list[str] = []

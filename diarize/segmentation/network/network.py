@@ -1,11 +1,11 @@
 """The local segmentation network: who speaks in each frame of a chunk.
 
     log-mel (B, F, M), 10 ms -> three convolutions that halve the rate -> LSTM in both directions
-    and attention at 80 ms -> back to 20 ms, beside what the first convolution heard -> one of 7
+    and attention at 80 ms -> back to 20 ms, beside what the first convolution gives -> one of 7
     classes a frame
 
-The LSTMs learn what a voice is like, and attention compares voices over the whole chunk. For that
-80 ms are fine enough, at a quarter of the cost; the edges of speech come from the first
+The LSTMs learn what a speaker is like, and attention compares speakers over the whole chunk. For
+that 80 ms are fine enough, at a quarter of the cost; the edges of speech come from the first
 convolution.
 
 Each frame is seen twice: at its level, so that a quiet chunk stays quiet (recordings are brought to
@@ -34,7 +34,7 @@ COARSE = 4  # frames of 20 ms in one of 80 ms
 class SegmentationNetworkConfig:
     """Shape of `SegmentationNetwork`."""
 
-    n_mels: int = field(default=64, metadata={"help": "mel bands (M) it hears"})
+    n_mels: int = field(default=64, metadata={"help": "mel bands (M) of the input"})
     width: int = field(default=128, metadata={"help": "channels of the convolutions"})
     layers: int = field(default=3, metadata={"help": "LSTMs on top of each other"})
     hidden: int = field(default=112, metadata={"help": "units of an LSTM in each direction"})
@@ -97,21 +97,23 @@ class SegmentationNetwork(nn.Module):
     @overload
     def forward(self, features: Tensor) -> Tensor: ...
     @overload
-    def forward(self, features: Tensor, *, heard: Literal[True]) -> tuple[Tensor, Tensor]: ...
+    def forward(self, features: Tensor, *, with_states: Literal[True]) -> tuple[Tensor, Tensor]: ...
 
-    def forward(self, features: Tensor, *, heard: bool = False) -> Tensor | tuple[Tensor, Tensor]:
-        """heard: give (B, ceil(F / 8), 2 hidden) too, what the LSTMs say of each 80 ms."""
+    def forward(
+        self, features: Tensor, *, with_states: bool = False
+    ) -> Tensor | tuple[Tensor, Tensor]:
+        """with_states: give (B, ceil(F / 8), 2 hidden) too, the output of the LSTMs every 80 ms."""
         seen = torch.cat([features - LEVEL, features - features.mean(dim=1, keepdim=True)], dim=2)
         edges = _convolved(seen / SPREAD, self.first, self.first_norm)  # (B, F2, width)
         coarse = _convolved(edges, self.second, self.second_norm)
         coarse = _convolved(coarse, self.third, self.third_norm)  # (B, F8, width)
-        voices, _ = self.lstm(self.dropout(coarse))  # (B, F8, 2 hidden)
-        context = voices + self._compared(voices) if self.config.heads else voices
+        states, _ = self.lstm(self.dropout(coarse))  # (B, F8, 2 hidden)
+        context = states + self._compared(states) if self.config.heads else states
         B, F8, _ = context.shape
         fine = self.finer(self.dropout(context)).reshape(B, COARSE * F8, -1)[:, : edges.shape[1]]
         both = nn.functional.gelu(fine + self.beside(edges))
         classes = torch.log_softmax(self.classes(both), dim=2)
-        return (classes, voices) if heard else classes
+        return (classes, states) if with_states else classes
 
     def _compared(self, context: Tensor) -> Tensor:
         """What each frame (B, F, D) takes from all frames of the chunk."""

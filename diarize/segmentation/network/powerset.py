@@ -1,6 +1,6 @@
 """Powerset classes: one class for each set of local speakers that may speak in a frame.
 
-With 3 local speakers, 2 of them at once, there are 7: nobody, each one, each pair. A network that
+With 3 local speakers, 2 of them at once, there are 7: none, each one, each pair. A network that
 chooses one class a frame needs no threshold for overlap (Plaquet and Bredin 2023, arXiv
 2310.13025). Which column a local speaker gets is arbitrary, so the loss is that of the best of the
 S! orders of the columns (Yu et al. 2017, arXiv 1607.00325).
@@ -84,8 +84,8 @@ class Powerset:
         one.
         """
         B, _, Q = log_probabilities.shape
-        heard = nn.functional.one_hot(classes + 1, Q + 1)[..., 1:].to(log_probabilities.dtype)
-        sums = torch.einsum("bfr,bfq->brq", heard, log_probabilities)  # r reference, q network
+        reference = nn.functional.one_hot(classes + 1, Q + 1)[..., 1:].to(log_probabilities.dtype)
+        sums = torch.einsum("bfr,bfq->brq", reference, log_probabilities)  # r reference, q network
         reordered = self._reordered.to(classes.device)  # (P, Q)
         losses = -sums[:, torch.arange(Q), reordered].sum(dim=2)  # (B, P)
         best = losses.argmin(dim=1)

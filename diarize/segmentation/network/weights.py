@@ -23,7 +23,8 @@ NETWORKS = Registry(
 
 
 class LoadedNetwork(NamedTuple):
-    """A network in evaluation mode, the features it hears, and the fingerprint of the pair."""
+    """A network in evaluation mode, the settings of its features, and the fingerprint of the
+    pair."""
 
     network: SegmentationNetwork
     features: FeatureConfig

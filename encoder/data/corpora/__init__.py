@@ -10,12 +10,12 @@
 Splits: what a corpus calls its training part is `train`; its other parts are `eval` (LibriSpeech
 dev-* and test-*, Common Voice dev and test, VIVOS test, VoxCeleb test and the 40 test speakers of
 VoxCeleb1). Speakers of whom the corpus says nothing are `heldout` for about a tenth, by a hash of
-their name, else `train`. No speaker is in two splits: one found in two goes whole to the one that
-is further from training.
+their name, else `train`. No speaker is in two splits: all utterances of one found in two go to the
+one that is further from training.
 
-Takes: what a layout says was recorded in one go (LibriSpeech chapter, VoxCeleb video, a plain
-corpus's folder below the speaker's) is one take; a file beside which there is nothing to tell is a
-take of its own.
+Sessions: what a layout says was recorded in one go (LibriSpeech chapter, VoxCeleb video, a plain
+corpus's folder below the speaker's) is one session; a file beside which there is nothing to tell is
+a session of its own.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def read_corpus(
     if max(files.values()) == 1:
         warn(
             f"each of the {len(files)} speakers of {str(folder)!r} has a single file, so no two "
-            "takes of a voice can be compared: add more files"
+            "sessions of a speaker can be compared: add more files"
         )
     return one_split_each(split_speakers(utterances, share=heldout_share), warn)
 

@@ -24,17 +24,18 @@ LOOK_AT = 20  # media files, to tell a layout
 
 
 class Layout(NamedTuple):
-    """How a layout is told and read; the reader leaves `split` empty where nothing is stated."""
+    """How a layout is recognised and read; the reader leaves `split` empty where nothing is
+    stated."""
 
     fits: Callable[[Path], bool]
     read: Callable[[Path, Warn], list[Utterance]]
 
 
 def listed(
-    folder: Path, path: Path, speaker: str, dataset: str, split: str, take: str
+    folder: Path, path: Path, speaker: str, dataset: str, split: str, session: str
 ) -> Utterance:
     name = path.relative_to(folder).as_posix()
-    return Utterance(path, speaker, dataset, split, f"{dataset}/{take}", 0.0, name)
+    return Utterance(path, speaker, dataset, split, f"{dataset}/{session}", 0.0, name)
 
 
 def some_files(folder: Path) -> Iterator[tuple[Path, tuple[str, ...]]]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator
 from pathlib import Path
 
 from encoder.audio.media_files import folders_in, media_below
+from encoder.common.tables import read_table
 from encoder.data.corpora.base import Warn, listed
 from encoder.data.manifest import Utterance
 from encoder.errors import CorpusError, FormatError
@@ -54,25 +54,16 @@ def _rows(table: Path) -> Iterator[tuple[str, str]]:
     """(client_id, path) of each row; nothing for a table that is not there."""
     if not table.is_file():
         return
-    try:
-        with table.open(newline="", encoding="utf-8") as handle:
-            reader = csv.DictReader(handle, delimiter="\t", quoting=csv.QUOTE_NONE)
-            for column in ("client_id", "path"):
-                if column not in (reader.fieldnames or ()):
-                    raise FormatError(
-                        f"the table {str(table)!r} lacks the column {column!r}: "
-                        "give a Common Voice folder as it was unpacked"
-                    )
-            for line, row in enumerate(reader, start=2):
-                if not row["client_id"] or not row["path"]:
-                    raise FormatError(
-                        f"line {line} of the table {str(table)!r} has no client_id or no path: "
-                        "unpack the corpus again"
-                    )
-                yield row["client_id"], row["path"]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise FormatError(f"the table {str(table)!r} is not UTF-8 text: {error}") from error
-    except OSError as error:
-        raise CorpusError(
-            f"the table {str(table)!r} cannot be read ({error.strerror}): check that you may"
-        ) from error
+    step = "unpack the corpus again"
+    # Sentences hold single quotes, which enclose nothing.
+    for where, fields in read_table(
+        table,
+        ("client_id", "path"),
+        quoted=False,
+        what="the table ",
+        step=step,
+        unreadable=CorpusError,
+    ):
+        if not fields["client_id"] or not fields["path"]:
+            raise FormatError(f"{where} has no client_id or no path: {step}")
+        yield fields["client_id"], fields["path"]

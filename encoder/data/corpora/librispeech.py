@@ -26,6 +26,6 @@ def read_librispeech(folder: Path, warn: Warn) -> list[Utterance]:
         *above, speaker, chapter, _ = parts
         stated = [m[1] for p in above if (m := re.fullmatch(_SUBSET, p))]
         split = ("train" if stated[-1] == "train" else "eval") if stated else ""
-        take = f"{speaker}/{chapter}"
-        found.append(listed(folder, path, speaker, "librispeech", split, take))
+        session = f"{speaker}/{chapter}"
+        found.append(listed(folder, path, speaker, "librispeech", split, session))
     return found

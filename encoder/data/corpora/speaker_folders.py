@@ -21,8 +21,8 @@ def read_speaker_folders(folder: Path, warn: Warn) -> list[Utterance]:
             empty.append(speaker.name)
         for path in files:
             nested = path.parent != speaker
-            take = (path.parent if nested else path).relative_to(folder).as_posix()
-            found.append(listed(folder, path, speaker.name, dataset, "", take))
+            session = (path.parent if nested else path).relative_to(folder).as_posix()
+            found.append(listed(folder, path, speaker.name, dataset, "", session))
     beside = media_in(folder)
     if found and beside:
         warn(

@@ -20,6 +20,6 @@ def read_vivos(folder: Path, warn: Warn) -> list[Utterance]:
         if not is_vivos(parts):
             continue
         split = "train" if parts[-4] == "train" else "eval"
-        take = f"{parts[-2]}/{parts[-1]}"
-        found.append(listed(folder, path, parts[-2], "vivos", split, take))
+        session = f"{parts[-2]}/{parts[-1]}"
+        found.append(listed(folder, path, parts[-2], "vivos", split, session))
     return found

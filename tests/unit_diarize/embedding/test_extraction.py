@@ -15,6 +15,9 @@ from tests.unit_diarize.embedding.test_windows import recordings
 class FirstAndLast:
     """The "vector" of a window is its first and its last sample and its length."""
 
+    fingerprint = "first and last"
+    minimum_samples = 1
+
     def __init__(self):
         self.longest = 0
 

@@ -76,8 +76,8 @@ def test_labels_from_each_kind_of_file(tmp_path):
     ("name", "content", "words"),
     [
         ("c.csv", "path,speaker\na.wav,x\na.wav,y\n", ["line 3", "a.wav", "'x'", "'y'"]),
-        ("c.csv", "path,who\na.wav,x\n", ["no", "'speaker'"]),
-        ("c.csv", "", ["no column 'path'"]),
+        ("c.csv", "path,who\na.wav,x\n", ["lacks", "'speaker'"]),
+        ("c.csv", "", ["lacks the column 'path'"]),
         ("c.csv", "path,speaker\na.wav\n", ["line 2", "fewer fields"]),
         ("c.tsv", b"path\tspeaker\n\xff\tx\n", ["UTF-8"]),
         ("c.json", "[1]", ["no JSON of clips"]),

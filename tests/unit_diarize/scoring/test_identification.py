@@ -149,7 +149,7 @@ def test_a_folder_against_loops(folder):
     config = ProtocolConfig(closed_enrolment=2, enrolments=(1,), negatives=20, replicates=20)
     measures, _ = identify_corpus(utterances, Levels(), config=config)
     names = [u.speaker for u in utterances]
-    enrol, test = draw_enrolments(names, [u.take for u in utterances], enrolment=2)
+    enrol, test = draw_enrolments(names, [u.session for u in utterances], enrolment=2)
     right = 0
     for row in test:
         likes = {}

@@ -108,7 +108,7 @@ def test_a_chunk_does_not_depend_on_its_batch(heads):
     assert torch.allclose(network(chunks), alone, atol=1e-5)
 
 
-def test_level_is_heard():
+def test_level_matters():
     """Without it, a quiet chunk would look like a loud one."""
     torch.manual_seed(0)
     network = SegmentationNetwork(TINY).eval()
@@ -180,7 +180,7 @@ def test_a_fourth_speaker_is_ignored_not_silent():
     expected = [1] * 10 + [2] * 9 + [0] + [3] * 8 + [0] * 2 + [IGNORED] * 7 + [0] * 13
     assert batch.classes[0].tolist() == expected
     alone = [0] * 10 + [1] * 9 + [-1] + [2] * 8 + [-1] * 2 + [3] * 7 + [-1] * 13
-    assert batch.voices[0].tolist() == alone
+    assert batch.speakers[0].tolist() == alone
 
 
 def test_batches_depend_on_seed_and_number_alone():
@@ -234,7 +234,7 @@ def test_some_chunks_are_quieter():
 
 def test_accuracy_counts_the_best_order():
     class Says(torch.nn.Module):
-        def forward(self, features, *, heard):
+        def forward(self, features, *, with_states):
             chosen = torch.tensor([2, 2, 0, 4])
             classes = torch.nn.functional.one_hot(chosen, 7)[None].float().mul(20).log_softmax(2)
             return classes, torch.zeros(1, 1, 24)
@@ -272,7 +272,7 @@ def test_a_run_learns_and_leaves_weights(tmp_path):
     assert np.mean(report.losses[-10:]) < 0.6 * np.mean(report.losses[:10])
     error = validate(load_network(path).network, reference(), Powerset())
     assert error["validation_error"] < 0.5
-    assert json.loads((tmp_path / "plan.json").read_text())["model"]["width"] == 16
+    assert json.loads((tmp_path / "config.json").read_text())["model"]["width"] == 16
     assert (tmp_path / "segmentation" / "metrics.jsonl").exists()
     kept = checkpoint_network(PLAN, tmp_path)
     chunk = reference()[0].features[None]
@@ -288,9 +288,9 @@ def test_voices_are_learnt_along(tmp_path):
         def bar(self, title, total):
             from contextlib import nullcontext
 
-            return nullcontext(lambda step, measured: seen.append(measured.get("voices")))
+            return nullcontext(lambda step, measured: seen.append(measured.get("speaker_accuracy")))
 
-    plan = replace(PLAN, voices=SpeakerLossConfig(weight=0.5))
+    plan = replace(PLAN, speaker_loss=SpeakerLossConfig(weight=0.5))
     vectors = torch.eye(4)[:2]
     path = train_segmentation(plan, Tones(), [], tmp_path, vectors=vectors, report=Voices())
     known = [value for value in seen[-20:] if value is not None]

@@ -7,7 +7,11 @@ import numpy as np
 import pytest
 
 from diarize.simulation.acoustics import Acoustics
-from diarize.simulation.channel_augmentation import Disguise, coloured, narrowed
+from diarize.simulation.channel_augmentation import (
+    ChannelAugmentationConfig,
+    band_limited,
+    equalised,
+)
 from diarize.simulation.mixing import Simulator
 from encoder.errors import ConfigError
 from tests.support.simulated_speech import DRY, RATE, bank, rms, rng
@@ -28,41 +32,46 @@ def bands_db(wave):
 
 def test_a_colour_changes_the_bands_but_not_the_level():
     wave = noise(3)
-    first, other = (coloured(wave, 6.0, rng(seed)) for seed in (1, 2))
+    first, other = (equalised(wave, 6.0, rng(seed)) for seed in (1, 2))
     assert first.shape == wave.shape and first.dtype == np.float32
     assert rms(first) == pytest.approx(rms(wave), rel=1e-3)
     assert np.ptp(bands_db(first) - bands_db(wave)) > 5
     assert np.abs(bands_db(first) - bands_db(other)).max() > 3
-    assert np.allclose(coloured(wave, 0.0, rng(1)), wave, atol=1e-4)
-    assert not coloured(np.zeros(800, np.float32), 6.0, rng(1)).any()
+    assert np.allclose(equalised(wave, 0.0, rng(1)), wave, atol=1e-4)
+    assert not equalised(np.zeros(800, np.float32), 6.0, rng(1)).any()
 
 
 def test_a_narrow_band_ends_below_7_khz():
     for seed in range(8):
-        wave = narrowed(noise(2), rng(seed))
+        wave = band_limited(noise(2), rng(seed))
         hertz = np.fft.rfftfreq(len(wave), 1 / RATE)
         power = np.abs(np.fft.rfft(wave)) ** 2
         assert power[hertz > 7900].mean() < 0.1 * power[(hertz > 500) & (hertz < 3000)].mean()
 
 
-def test_disguised_chunks_say_the_same_at_the_same_time():
-    plain, disguised = (
-        Simulator(bank(4), Acoustics(), [DRY], chunk_s=3.0, disguise=disguise)
-        for disguise in (Disguise(), Disguise(colour=1.0, colour_db=6.0))
+def test_augmented_chunks_say_the_same_at_the_same_time():
+    plain, augmented = (
+        Simulator(bank(4), Acoustics(), [DRY], chunk_s=3.0, channel_augmentation=config)
+        for config in (
+            ChannelAugmentationConfig(),
+            ChannelAugmentationConfig(equaliser=1.0, equaliser_db=6.0),
+        )
     )
-    kept = disguised.chunk(rng(5))
-    assert np.array_equal(kept.wave, disguised.chunk(rng(5)).wave)
+    kept = augmented.chunk(rng(5))
+    assert np.array_equal(kept.wave, augmented.chunk(rng(5)).wave)
     assert kept.wave.shape == plain.chunk(rng(5)).wave.shape and np.isfinite(kept.wave).all()
 
 
-def test_a_hiss_drowns_all():
-    def quietest(disguise):
-        simulator = Simulator(bank(2), Acoustics(), [ALONE], disguise=disguise)
+def test_noise_drowns_all():
+    def quietest(config):
+        simulator = Simulator(bank(2), Acoustics(), [ALONE], channel_augmentation=config)
         waves = [simulator.chunk(rng(seed)).wave for seed in range(12)]
         frames = [np.square(wave.reshape(-1, 160)).mean(axis=1) for wave in waves]
         return np.median([power.min() / power.max() for power in frames])
 
-    assert quietest(Disguise(hiss=1.0)) > 100 * quietest(Disguise())
+    assert quietest(ChannelAugmentationConfig(noise=1.0)) > 100 * quietest(
+        ChannelAugmentationConfig()
+    )
 
 
 ALONE = dataclasses.replace(DRY, speakers=(1, 2))
@@ -70,8 +79,15 @@ ALONE = dataclasses.replace(DRY, speakers=(1, 2))
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"colour": 1.5}, {"narrow": -0.1}, {"hiss": 2}, {"colour_db": -1.0}, {"hiss_db": (9.0, 3.0)}],
+    [
+        {"equaliser": 1.5},
+        {"band_limit": -0.1},
+        {"noise": 2},
+        {"level": 2},
+        {"equaliser_db": -1.0},
+        {"noise_db": (9.0, 3.0)},
+    ],
 )
-def test_disguises_that_cannot_be(wrong):
+def test_settings_that_cannot_be(wrong):
     with pytest.raises(ConfigError, match=next(iter(wrong))):
-        Disguise(**wrong)
+        ChannelAugmentationConfig(**wrong)

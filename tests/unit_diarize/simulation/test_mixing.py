@@ -50,7 +50,7 @@ def test_rooms_are_of_the_range():
     assert acoustics.room((1.9, 2.0), rng()).t60_s >= 1.9
 
 
-def test_sounds_have_power_one_where_they_are_heard():
+def test_sounds_have_power_one_where_they_are_not_silent():
     event = (rng(1).normal(0, 3000, RATE)).astype(np.int16)
     steady = (rng(2).normal(0, 500, 15 * RATE)).astype(np.int16)
     acoustics = Acoustics(noise=[event], music=[steady])
@@ -75,7 +75,7 @@ def heard(wave, speaker):
     return 2 * np.abs(smooth[: len(wave) // FRAME * FRAME].reshape(-1, FRAME)).mean(axis=1)
 
 
-def test_who_is_labelled_is_heard():
+def test_who_is_labelled_speaks():
     voices = bank(speakers=3, pieces_s=(0.5, 1.0, 0.7))
     script = write_script(DRY, speakers=3, length=60 * RATE + 77, rng=rng(2))
     found = render(script, voices, [2, 0, 1], acoustics=Acoustics(), style=DRY, rng=rng(5))
@@ -118,7 +118,7 @@ def one_turn(style, *, acoustics=None, seconds=4.0, seed=0):
     )
 
 
-def test_a_room_is_heard_after_the_turn_and_not_labelled():
+def test_a_room_sounds_after_the_turn_and_is_not_labelled():
     wet = dataclasses.replace(DRY, room=1.0, t60_s=(0.8, 1.0), late_db=(0.0, 0.0))
     dry, behind = one_turn(DRY), one_turn(wet)
     assert np.array_equal(dry.activity, behind.activity) and dry.activity.sum() == 100

@@ -9,7 +9,7 @@ import soundfile
 
 from diarize.formats.rttm import read_rttm
 from diarize.simulation.speaker_bank import SpeakerBank
-from diarize.simulation.speech_trimming import LONGEST_PAUSE, spoken
+from diarize.simulation.speech_trimming import LONGEST_PAUSE, trim_speech
 from diarize.simulation.turn_sampler import FRAME
 from encoder.data.manifest import Utterance
 from encoder.errors import CorpusError
@@ -31,7 +31,7 @@ def test_pieces_are_tight_level_and_a_short_pause_apart():
     voiced = np.zeros(T // 512, np.float32)
     for start_s, end_s in ((0.42, 1.60), (2.74, 3.70)):  # vague, as Silero is
         voiced[round(start_s * RATE / 512) : round(end_s * RATE / 512)] = 0.9
-    found = spoken(wave, voiced, hop=512)
+    found = trim_speech(wave, voiced, hop=512)
     seconds = np.diff(found.pieces, axis=1).ravel() / RATE
     # 20 ms at each end; what Silero takes for one is one, with its short pause.
     assert seconds == pytest.approx([1.04, 0.84], abs=0.011)
@@ -49,14 +49,14 @@ def test_a_noisy_utterance_is_known_by_it():
     wave[RATE : 2 * RATE] += rng(1).normal(0, 0.04, RATE).astype(np.float32)
     voiced = np.zeros(T // 512, np.float32)
     voiced[31:62] = 1
-    found = spoken(wave, voiced, hop=512)
+    found = trim_speech(wave, voiced, hop=512)
     assert not found.clean and found.snr_db == pytest.approx(7, abs=1)
 
 
 def test_silence_says_nothing():
-    assert spoken(np.zeros(RATE, np.float32), np.ones(31, np.float32), hop=512) is None
+    assert trim_speech(np.zeros(RATE, np.float32), np.ones(31, np.float32), hop=512) is None
     noise = rng().normal(0, 0.1, RATE).astype(np.float32)
-    assert spoken(noise, np.zeros(31, np.float32), hop=512) is None
+    assert trim_speech(noise, np.zeros(31, np.float32), hop=512) is None
 
 
 # Voices
@@ -136,7 +136,7 @@ def meeting(tmp_path):
     return rows
 
 
-def test_a_bank_is_heard_once_and_then_kept(meeting, tmp_path, monkeypatch):
+def test_a_bank_is_read_once_and_then_kept(meeting, tmp_path, monkeypatch):
     sentences, steps = [], []
     voices = SpeakerBank.from_corpus(
         meeting,

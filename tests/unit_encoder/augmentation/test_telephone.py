@@ -7,7 +7,7 @@ import torch
 from encoder.audio.torchaudio_compat import torchaudio
 from encoder.augmentation import codecs as codecs_room
 from encoder.augmentation.codecs import CODEC_RATE, CODECS, codecs, through_codec
-from encoder.augmentation.telephone import codec_of, telephone
+from encoder.augmentation.telephone import codec_of, through_telephone
 from encoder.errors import ConfigError
 
 EVERYWHERE = {"mulaw", "alaw"}  # part of every FFmpeg; any other may be missing from a build
@@ -39,7 +39,7 @@ def lag_and_likeness(out, wave):
 
 
 def call(wave, codec="mulaw", seed=0, **settings):
-    return telephone(wave, codec=codec, rng=np.random.default_rng(seed), **settings)
+    return through_telephone(wave, codec=codec, rng=np.random.default_rng(seed), **settings)
 
 
 def test_the_codecs_of_this_build_are_known():

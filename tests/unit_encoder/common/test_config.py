@@ -150,6 +150,8 @@ def test_read_toml(tmp_path):
     path = tmp_path / "a b.toml"
     path.write_text('count = 2\n[inner]\nkind = "fancy"\n')
     assert from_mapping(Outer, read_toml(path)) == Outer(count=2, inner=Inner(kind="fancy"))
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())  # as Notepad saves it
+    assert from_mapping(Outer, read_toml(path)) == Outer(count=2, inner=Inner(kind="fancy"))
 
 
 @pytest.mark.parametrize("content", [b"a = ", b"a = 1\na = 2", b"\xff\xfe"])

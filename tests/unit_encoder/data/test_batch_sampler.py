@@ -13,7 +13,7 @@ from encoder.data.batch_sampler import CropBatches, SamplerConfig
 from encoder.data.feature_bank import FeatureBank, Item
 from encoder.errors import CorpusError
 
-# speaker, take, frames, speed
+# speaker, session, frames, speed
 ROWS = [
     ("ann", "a1", 90, 1.0), ("ann", "a2", 90, 1.0), ("ann", "a2", 70, 1.0),
     ("bob", "b1", 80, 1.0), ("bob", "b1", 200, 1.0),
@@ -28,9 +28,9 @@ def bank_of(rows):
     starts = np.cumsum([0, *(frames for _, _, frames, _ in rows)])
     features = np.zeros((starts[-1], BANDS), np.float16)
     items = []
-    for i, (speaker, take, frames, speed) in enumerate(rows):
+    for i, (speaker, session, frames, speed) in enumerate(rows):
         features[starts[i] : starts[i + 1], i] = np.arange(frames) / 8
-        items.append(Item(int(starts[i]), frames, speaker, "d", take, speed, f"name{i}"))
+        items.append(Item(int(starts[i]), frames, speaker, "d", session, speed, f"name{i}"))
     return FeatureBank(features, items)
 
 
@@ -58,7 +58,7 @@ def items_of(batch):
 def equal(one, other):
     return all(
         torch.equal(getattr(one, name), getattr(other, name))
-        for name in ("features", "speakers", "takes")
+        for name in ("features", "speakers", "sessions")
     )
 
 
@@ -76,18 +76,18 @@ def test_a_batch_depends_on_seed_and_step_alone(noise):
 def test_speakers_labels_and_takes():
     source = batches()
     assert source.speakers == ["ann", "bob", "cat", "eve"]
-    take_names = {}
+    session_names = {}
     for step in range(50):
         batch = source(step)
         assert batch.features.shape == (6, 64, BANDS)
         assert len(set(batch.speakers.tolist())) == 3
         assert all((batch.speakers == k).sum() in (0, 2) for k in range(4))
-        for item, k, take in zip(
-            items_of(batch), batch.speakers.tolist(), batch.takes.tolist(), strict=True
+        for item, k, session in zip(
+            items_of(batch), batch.speakers.tolist(), batch.sessions.tolist(), strict=True
         ):
             assert ROWS[item][0] == source.speakers[k]
-            assert take_names.setdefault(take, ROWS[item][1]) == ROWS[item][1]
-    assert len(set(take_names.values())) == len(take_names) == 7
+            assert session_names.setdefault(session, ROWS[item][1]) == ROWS[item][1]
+    assert len(set(session_names.values())) == len(session_names) == 7
 
 
 def test_every_usable_item_is_drawn_and_no_other():
@@ -100,8 +100,8 @@ def test_different_takes_come_first():
     source = batches(speakers=4, utterances=3)
     for step in range(30):
         batch = source(step)
-        for k, takes in enumerate((2, 1, 3, 1)):
-            assert len(set(batch.takes[batch.speakers == k].tolist())) == takes
+        for k, sessions in enumerate((2, 1, 3, 1)):
+            assert len(set(batch.sessions[batch.speakers == k].tolist())) == sessions
 
 
 def test_neighbours_are_other_speakers():

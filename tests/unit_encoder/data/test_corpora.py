@@ -1,4 +1,5 @@
-"""Corpora as they are downloaded: who speaks where, in which take and split, and what is refused.
+"""Corpora as they are downloaded: who speaks where, in which session and split, and what is
+refused.
 
 Listing opens no media file, so most files here are empty.
 """
@@ -26,12 +27,12 @@ def tree(root, *files):
 
 
 def read(root, **settings):
-    """(utterances as {name: (speaker, split, take)}, warnings)"""
+    """(utterances as {name: (speaker, split, session)}, warnings)"""
     warnings = []
     listed = read_corpus(root, on_warning=warnings.append, **settings)
     assert [u.path for u in listed] == [Path(root) / u.name for u in listed]
     assert all(u.seconds == 0 for u in listed)
-    return {u.name: (u.speaker, u.split, u.take) for u in listed}, warnings
+    return {u.name: (u.speaker, u.split, u.session) for u in listed}, warnings
 
 
 LIBRI = [
@@ -113,14 +114,14 @@ def common_voice(root, clips="abcdefg"):
 
 def test_common_voice(tmp_path):
     listed, warnings = read(common_voice(tmp_path))
-    take = "common_voice/clips/{}.mp3".format
+    session = "common_voice/clips/{}.mp3".format
     assert listed == {
-        "clips/a.mp3": ("ann", "train", take("a")),
-        "clips/b.mp3": ("ann", "train", take("b")),
-        "clips/c.mp3": ("bob", "eval", take("c")),
-        "clips/d.mp3": ("cat", "eval", take("d")),
-        "clips/e.mp3": ("ann", "train", take("e")),  # in no part, but its speaker is
-        "clips/f.mp3": ("bob", "eval", take("f")),  # listed without its suffix
+        "clips/a.mp3": ("ann", "train", session("a")),
+        "clips/b.mp3": ("ann", "train", session("b")),
+        "clips/c.mp3": ("bob", "eval", session("c")),
+        "clips/d.mp3": ("cat", "eval", session("d")),
+        "clips/e.mp3": ("ann", "train", session("e")),  # in no part, but its speaker is
+        "clips/f.mp3": ("bob", "eval", session("f")),  # listed without its suffix
     }  # g is in no table
     assert warnings == []
 
@@ -155,7 +156,8 @@ def test_common_voice_counts_the_clips_that_are_not_there(tmp_path):
     [
         ("client\tpath", [("a", "b")], r"train\.tsv' lacks the column 'client_id'"),
         ("client_id\tfile", [("a", "b")], "lacks the column 'path'"),
-        ("client_id\tpath", [("a", "a.mp3"), ("a",)], r"line 3 .*no client_id or no path"),
+        ("client_id\tpath", [("a", "a.mp3"), ("a",)], r"line 3 .*lacks the column 'path'"),
+        ("client_id\tpath", [("a", "a.mp3"), ("a", "")], r"line 3 .*no client_id or no path"),
     ],
 )
 def test_broken_tables(tmp_path, head, rows, words):
@@ -170,6 +172,13 @@ def test_a_table_of_another_encoding(tmp_path):
     (tmp_path / "dev.tsv").write_bytes(b"client_id\tpath\n\xff\xfe\t\xe9\n")
     with pytest.raises(FormatError, match=r"dev\.tsv' is not UTF-8"):
         read_corpus(tmp_path)
+
+
+def test_a_common_voice_table_with_a_byte_order_mark(tmp_path):
+    plain, _ = read(common_voice(tmp_path))
+    path = tmp_path / "train.tsv"
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert read(tmp_path)[0] == plain
 
 
 def test_vivos(tmp_path):
@@ -193,7 +202,7 @@ def test_plain_folders(tmp_path):
     )  # fmt: skip
     listed, warnings = read(root, heldout_share=0.0)
     assert listed == {
-        "ann/1.wav": ("ann", "train", "mine/ann/1.wav"),  # a file of its own: a take of its own
+        "ann/1.wav": ("ann", "train", "mine/ann/1.wav"),  # a file of its own: a session of its own
         "ann/2.WAV": ("ann", "train", "mine/ann/2.WAV"),
         "ann/day 2/x.mp3": ("ann", "train", "mine/ann/day 2"),
         "ann/day 2/y.mp3": ("ann", "train", "mine/ann/day 2"),
@@ -299,7 +308,10 @@ def test_held_out_speakers_depend_on_their_name_alone():
     some = split_speakers(spoken(names[::-3]), share=0.1)
     assert {u.speaker for u in some if u.split == "heldout"} == held & set(names[::-3])
     assert {u.split for u in some} == {"heldout", "train"}
+    pinned = split_speakers(spoken(f"s{i}" for i in range(60)))
     assert "s1000" in held  # the same on every machine and in every version
+    few = {u.speaker for u in pinned if u.split == "heldout"}
+    assert few == {"s15", "s31", "s33", "s36"}
 
 
 def test_held_out_and_validation_speakers_are_chosen_independently():

@@ -51,7 +51,7 @@ def built(tmp_path_factory):
             soundfile.write(path, wave, 16000)
         if name == "cut":
             path.write_bytes(path.read_bytes()[:12_000])
-        utterances.append(Utterance(path, name[0], "d", "train", f"take-{name}", seconds))
+        utterances.append(Utterance(path, name[0], "d", "train", f"session-{name}", seconds))
     seen = []
     left_out = build_bank(
         utterances, folder / "bank", speeds=SPEEDS, workers=1,
@@ -91,26 +91,26 @@ def test_no_bank_holds_a_nan(built):
 def test_items_and_speeds(built):
     bank = FeatureBank.open(built[0])
     config = FeatureConfig()
-    lengths = {"take-a1": 16000, "take-a2": 11200, "take-b": 16000}
+    lengths = {"session-a1": 16000, "session-a2": 11200, "session-b": 16000}
     at = 0
     for item in bank.items:
         assert item.start == at
         at += item.frames
-        if item.take in lengths:
-            samples = -(-lengths[item.take] * 10 // round(item.speed * 10))
+        if item.session in lengths:
+            samples = -(-lengths[item.session] * 10 // round(item.speed * 10))
             assert item.frames == config.frames(samples)
-            voice = item.take[5]
+            voice = item.session.removeprefix("session-")[0]
             assert item.speaker == (voice if item.speed == 1 else f"{voice}@{item.speed}")
     assert bank.features.shape == (at, 64)
-    assert [i.speed for i in bank.items if i.take == "take-a1"] == list(SPEEDS)
-    assert set(lengths) <= {i.take for i in bank.items}
+    assert [i.speed for i in bank.items if i.session == "session-a1"] == list(SPEEDS)
+    assert set(lengths) <= {i.session for i in bank.items}
 
 
 def test_features_are_those_of_the_file(built):
     folder, utterances, *_ = built
     bank = FeatureBank.open(folder)
     for utterance in (utterances[0], utterances[-1]):
-        item = next(i for i in bank.items if i.take == utterance.take and i.speed == 1.0)
+        item = next(i for i in bank.items if i.session == utterance.session and i.speed == 1.0)
         expected = LogMel()(load_audio(utterance.path))
         torch.testing.assert_close(bank.frames(item), expected, atol=5e-3, rtol=1e-3)
 
@@ -270,16 +270,16 @@ def test_one_copy_is_one_of_the_other_speeds_by_the_speaker(built, tmp_path):
     assert {speeds[1] for speeds in chosen.values()} == {0.9, 1.1}
     assert all(speeds_of(name, (0.9, 1.1, 1.0)) == chosen[name] for name in names)  # any order
     assert speeds_of("a", (1.0,)) == (1.0,)
-    build_bank(built[1], tmp_path, speeds=SPEEDS, one_copy=True, workers=0)
+    build_bank(built[1], tmp_path, speeds=SPEEDS, one_speed_copy=True, workers=0)
     every = FeatureBank.open(built[0])
     for item in FeatureBank.open(tmp_path).items:
         assert item.speed in speeds_of(item.person, SPEEDS)
-        (same,) = [i for i in every.items if i.copy == item.copy and i.take == item.take]
+        (same,) = [i for i in every.items if i.copy == item.copy and i.session == item.session]
         assert (same.speaker, same.frames) == (item.speaker, item.frames)
 
 
 def test_banks_with_one_copy_have_their_own_key(built, tmp_path):
     some = built[1][:2]
-    for one_copy in (False, True):
-        bank_of(some, tmp_path, "x", speeds=SPEEDS, one_copy=one_copy)
+    for one_speed_copy in (False, True):
+        bank_of(some, tmp_path, "x", speeds=SPEEDS, one_speed_copy=one_speed_copy)
     assert sorted(len(FeatureBank.open(f).items) for f in tmp_path.iterdir()) == [4, 6]

@@ -11,12 +11,14 @@ TABLE = "kind\tset\tpath\tseconds\nnoise\tmusan\tnoise/a.wav\t2.5\nrir\thall\tri
 def test_the_table(tmp_path):
     (tmp_path / "acoustics.tsv").write_text(TABLE)
     (noise,) = read_acoustics(tmp_path)
+    (tmp_path / "acoustics.tsv").write_text("\ufeff" + TABLE, encoding="utf-8")
+    assert read_acoustics(tmp_path) == [noise]
     assert (noise.path, noise.speaker, noise.dataset) == (
         tmp_path / "noise/a.wav",
         "noise",
         "musan",
     )
-    assert (noise.take, noise.split, noise.seconds) == ("noise/a.wav", "noise", 2.5)
+    assert (noise.session, noise.split, noise.seconds) == ("noise/a.wav", "noise", 2.5)
     (room,) = read_acoustics(tmp_path, kinds=("rir",))
     assert room.path == tmp_path / "rir/h.wav"
 
@@ -49,7 +51,7 @@ def test_none_of_either(tmp_path):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("kind\tset\tpath\nnoise\ta\tb\n", r"line 2 .*lacks the column 'seconds'"),
+        ("kind\tset\tpath\nnoise\ta\tb\n", r"line 1 .*lacks the column 'seconds'"),
         (TABLE.replace("2.5", "long"), r"line 2 .*'long' for seconds"),
         ("kind\tset\tpath\tseconds\nnoise\n", r"line 2 .*lacks the column 'set'"),
     ],

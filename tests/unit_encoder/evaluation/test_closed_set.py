@@ -38,16 +38,16 @@ def test_a_collapsed_network_tells_nobody():
 
 def test_who_enrols_and_who_is_told():
     speakers = np.array(["a"] * 5 + ["b"] * 2 + ["c"] + ["d"] * 4)
-    takes = np.array([0, 0, 0, 1, 2] + [3, 4] + [5] + [6] * 4)
+    sessions = np.array([0, 0, 0, 1, 2] + [3, 4] + [5] + [6] * 4)
     for seed in range(10):
-        enrol, test = draw_enrolments(speakers, takes, enrolment=2, seed=seed)
+        enrol, test = draw_enrolments(speakers, sessions, enrolment=2, seed=seed)
         assert [(speakers[enrol] == name).sum() for name in "abcd"] == [2, 2, 0, 2]
         assert not set(enrol) & set(test)
         assert set(speakers[test]) == {"a", "d"}  # b has no more, c not enough
-        assert (speakers[test] == "d").sum() == 2  # all of one take: it is told all the same
+        assert (speakers[test] == "d").sum() == 2  # all of one session: it is told all the same
         of_a = [row for row in enrol if row < 5]
-        assert not set(takes[of_a]) & set(takes[[row for row in test if row < 5]])
-    one, same = (draw_enrolments(speakers, takes, seed=3) for _ in range(2))
+        assert not set(sessions[of_a]) & set(sessions[[row for row in test if row < 5]])
+    one, same = (draw_enrolments(speakers, sessions, seed=3) for _ in range(2))
     assert (one[0] == same[0]).all() and (one[1] == same[1]).all()
 
 

@@ -9,18 +9,18 @@ import pytest
 from encoder.errors import CorpusError
 from encoder.evaluation.identification import (
     IdentificationTrials,
-    enrolled_accuracy,
     identification_trials,
+    recognised,
 )
 
 
 def corpus(seed, speakers, utterances):
-    """Speakers (names) and takes of utterances in random order; a take holds about two."""
+    """Speakers (names) and sessions of utterances in random order; a session holds about two."""
     rng = np.random.default_rng(seed)
     rows = [
-        (f"s{k}", f"s{k}-{take // 2}")
+        (f"s{k}", f"s{k}-{session // 2}")
         for k in range(speakers)
-        for take in range(rng.integers(*utterances))
+        for session in range(rng.integers(*utterances))
     ]
     order = rng.permutation(len(rows))
     return np.array([rows[i][0] for i in order]), np.array([rows[i][1] for i in order])
@@ -31,9 +31,9 @@ def corpus(seed, speakers, utterances):
     ("speakers", "negatives"), [(12, 7), (4, 9)], ids=["a speaker each", "speakers used again"]
 )
 def test_every_trial_is_as_it_should_be(enrolment, speakers, negatives):
-    names, takes = corpus(enrolment, speakers, (3, 9))
+    names, sessions = corpus(enrolment, speakers, (3, 9))
     trials = identification_trials(
-        names, takes, enrolment=enrolment, negatives=negatives, per_speaker_limit=3, seed=1
+        names, sessions, enrolment=enrolment, negatives=negatives, per_speaker_limit=3, seed=1
     )
     assert trials.members.shape == (len(trials.anchors), 1 + negatives, enrolment)
     able = {name for name, n in Counter(names).items() if n > enrolment}
@@ -41,8 +41,8 @@ def test_every_trial_is_as_it_should_be(enrolment, speakers, negatives):
     assert len(set(trials.anchors)) == len(trials.anchors)
     for anchor, (right, *wrong) in zip(trials.anchors, trials.members, strict=True):
         assert set(names[right]) == {names[anchor]} and anchor not in right
-        elsewhere = sum((names == names[anchor]) & (takes != takes[anchor]))
-        assert sum(takes[right] != takes[anchor]) == min(enrolment, elsewhere)
+        elsewhere = sum((names == names[anchor]) & (sessions != sessions[anchor]))
+        assert sum(sessions[right] != sessions[anchor]) == min(enrolment, elsewhere)
         owners = []
         for group in wrong:
             assert len(set(group)) == enrolment and len(set(names[group])) == 1
@@ -57,9 +57,9 @@ def test_every_trial_is_as_it_should_be(enrolment, speakers, negatives):
 
 
 def test_the_same_seed_draws_the_same_trials():
-    names, takes = corpus(0, 8, (3, 6))
+    names, sessions = corpus(0, 8, (3, 6))
     one, two, other = (
-        identification_trials(names, takes, enrolment=2, negatives=5, seed=seed)
+        identification_trials(names, sessions, enrolment=2, negatives=5, seed=seed)
         for seed in (4, 4, 5)
     )
     assert (one.anchors == two.anchors).all() and (one.members == two.members).all()
@@ -94,12 +94,12 @@ def test_too_few_utterances(names, enrolment, negatives):
 @pytest.mark.parametrize("seed", range(4))
 def test_accuracy_by_loops(seed):
     rng = np.random.default_rng(seed)
-    names, takes = corpus(seed, 10, (4, 8))
+    names, sessions = corpus(seed, 10, (4, 8))
     vectors = rng.normal(size=(len(names), 4)) + 0.5 * np.array(
         [rng.permutation(np.arange(10))[:4] % 3 * (1 if name < "s5" else -1) for name in names]
     )
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    trials = identification_trials(names, takes, enrolment=3, negatives=6, seed=seed)
+    trials = identification_trials(names, sessions, enrolment=3, negatives=6, seed=seed)
     right = 0
     for anchor, candidates in zip(trials.anchors, trials.members, strict=True):
         similarities = []
@@ -111,37 +111,37 @@ def test_accuracy_by_loops(seed):
             )
         right += all(similarities[0] > other for other in similarities[1:])
     assert 0 < right < len(trials.anchors)
-    assert enrolled_accuracy(vectors, trials) == pytest.approx(right / len(trials.anchors))
+    assert recognised(vectors, trials).mean() == pytest.approx(right / len(trials.anchors))
 
 
 def test_accuracy_by_hand():
     vectors = np.array([[1.0, 0.0], [0.8, 0.6], [0.8, -0.6], [0.0, 1.0], [0.6, 0.8]])
     # Alone, row 1 (0.8) is nearer to row 0 than row 4 (0.6), and 4 is nearer than 3.
     one = IdentificationTrials(np.array([0, 0]), np.array([[[1], [4]], [[3], [4]]]))
-    assert enrolled_accuracy(vectors, one) == 0.5
+    assert recognised(vectors, one).mean() == 0.5
     # The mean of 1 and 2 points along row 0: similarity 1 only after it is made a unit vector,
     # 0.8 before that, no more than row 1 alone.
     two = IdentificationTrials(np.array([0]), np.array([[[1, 2], [1, 1]]]))
-    assert enrolled_accuracy(vectors, two) == 1.0
+    assert recognised(vectors, two).mean() == 1.0
 
 
 def test_more_trials_than_are_taken_at_once():
     rng = np.random.default_rng(0)
-    names, takes = corpus(0, 60, (4, 6))
+    names, sessions = corpus(0, 60, (4, 6))
     places = {name: rng.normal(size=8) for name in set(names)}
     vectors = np.stack([places[name] + rng.normal(size=8) for name in names])
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    trials = identification_trials(names, takes, enrolment=1, negatives=20)
+    trials = identification_trials(names, sessions, enrolment=1, negatives=20)
     assert len(trials.anchors) > 200
     alone = [
-        enrolled_accuracy(vectors, IdentificationTrials(trials.anchors[[p]], trials.members[[p]]))
+        recognised(vectors, IdentificationTrials(trials.anchors[[p]], trials.members[[p]])).mean()
         for p in range(len(trials.anchors))
     ]
     assert 0 < np.mean(alone) < 1
-    assert enrolled_accuracy(vectors, trials) == pytest.approx(np.mean(alone))
+    assert recognised(vectors, trials).mean() == pytest.approx(np.mean(alone))
 
 
 def test_opposite_vectors_have_no_mean_and_win_nothing():
     vectors = np.array([[1.0, 0.0], [0.0, 1.0], [0.0, -1.0], [-1.0, 0.0]])
     trials = IdentificationTrials(np.array([0, 0]), np.array([[[1, 2], [3, 3]], [[3, 3], [1, 2]]]))
-    assert enrolled_accuracy(vectors, trials) == 0.5
+    assert recognised(vectors, trials).mean() == 0.5

@@ -9,7 +9,7 @@ from encoder.data.manifest import Utterance
 from encoder.errors import CorpusError
 from encoder.evaluation.bootstrap import interval_of, resample_shares
 from encoder.evaluation.closed_set import closed_set_ranks, draw_enrolments
-from encoder.evaluation.identification import enrolled_accuracy, identification_trials, recognised
+from encoder.evaluation.identification import identification_trials, recognised
 from encoder.evaluation.metrics import eer, min_dcf
 from encoder.evaluation.protocol import ProtocolConfig, measure_by_dataset
 
@@ -56,12 +56,12 @@ def test_measures_of_vectors_against_loops():
     own = [i for i, (_, name) in enumerate(rows) if name == "large"]
     trials = identification_trials(
         [rows[i][0] for i in own],
-        [everyone[i].take for i in own],
+        [everyone[i].session for i in own],
         enrolment=2,
         negatives=9,
         seed=5,
     )
-    assert found["large"].accuracy[2] == enrolled_accuracy(vectors[own], trials) > 0.2
+    assert found["large"].accuracy[2] == recognised(vectors[own], trials).mean() > 0.2
     mean = found["mean"]
     assert mean.eer == pytest.approx((found["large"].eer + found["small"].eer) / 2)
     for prior in (0.1, 0.5):
@@ -71,9 +71,9 @@ def test_measures_of_vectors_against_loops():
     assert (mean.speakers, mean.utterances) == (10, 32)
     # The small set has no utterance left when two enrol each speaker.
     assert found["small"].closed_set is None
-    takes = [everyone[i].take for i in own]
+    sessions = [everyone[i].session for i in own]
     names = [rows[i][0] for i in own]
-    enrol, test = draw_enrolments(names, takes, enrolment=2, seed=5)
+    enrol, test = draw_enrolments(names, sessions, enrolment=2, seed=5)
     told = closed_set_ranks(vectors[own], names, enrol, test)
     assert found["large"].closed_set.top1 == mean.closed_set.top1 == told.top(1)
     assert found["large"].closed_set.top5 == told.top(5)
@@ -91,7 +91,7 @@ def test_an_accuracy_has_the_interval_of_its_speakers_shares():
     config = ProtocolConfig(enrolments=(1,), negatives=20, replicates=300)
     found = measure_by_dataset(vectors, rows, config=config)["one"]
     names = [u.speaker for u in rows]
-    trials = identification_trials(names, [u.take for u in rows], negatives=20)
+    trials = identification_trials(names, [u.session for u in rows], negatives=20)
     right = recognised(vectors, trials)
     assert right.mean() == found.accuracy[1]
     counts = [[0] * 9, [0] * 9]

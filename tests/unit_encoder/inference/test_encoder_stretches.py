@@ -11,7 +11,7 @@ import torch
 from encoder.errors import AudioError
 from encoder.features.log_mel import FeatureConfig, normalise, normalise_moving
 from encoder.inference.encoder import Encoder
-from encoder.inference.window_embedder import ByLength, Stretch
+from encoder.inference.window_embedder import Stretch, WindowEmbedder
 from encoder.models.gru import GRU, GRUConfig
 from encoder.models.rescnn import ResCNN, ResCNNConfig
 
@@ -167,7 +167,7 @@ def test_waves_are_taken_as_they_are_needed(encoder):
 
 
 def _plain(encoder):
-    return lambda stretches: ByLength.embed_stretches(encoder, stretches)
+    return lambda stretches: WindowEmbedder.embed_stretches(encoder, stretches)
 
 
 @pytest.mark.parametrize("bounds", [[[0, 500]], [[0, 8000], [4000, 40_000]], [[-5, 8000]]])

@@ -33,8 +33,8 @@ def test_the_ring_holds_the_last_rows(size):
         embeddings, speakers = history.pool()
         assert len(history) == len(speakers) == min(size, len(all_rows))
         assert not embeddings.requires_grad
-        takes = history.takes[: len(history)].tolist()
-        held = list(zip(speakers.tolist(), takes, embeddings.tolist(), strict=True))
+        sessions = history.takes[: len(history)].tolist()
+        held = list(zip(speakers.tolist(), sessions, embeddings.tolist(), strict=True))
         assert sorted(held) == sorted(all_rows[-size:])
 
 

@@ -8,7 +8,7 @@ from encoder.losses.mining import STRATEGIES, mine_triplets
 
 
 def batch(seed):
-    """Embeddings (N, D), speakers (N,), takes (N,) of random shape and structure."""
+    """Embeddings (N, D), speakers (N,), sessions (N,) of random shape and structure."""
     g = torch.Generator().manual_seed(seed)
     N, K = (int(torch.randint(2, high, (), generator=g)) for high in (12, 6))
     embeddings = torch.nn.functional.normalize(torch.randn(N, 3, generator=g), dim=1)
@@ -16,13 +16,13 @@ def batch(seed):
     return embeddings, speakers, torch.randint(3, (N,), generator=g)
 
 
-def pairs_by_loops(speakers, takes=None):
+def pairs_by_loops(speakers, sessions=None):
     N, found = len(speakers), []
     for a in range(N):
         if all(speakers[n] == speakers[a] for n in range(N)):
             continue
         same = [p for p in range(N) if p != a and speakers[p] == speakers[a]]
-        elsewhere = [p for p in same if takes is not None and takes[p] != takes[a]]
+        elsewhere = [p for p in same if sessions is not None and sessions[p] != sessions[a]]
         found += [(a, p) for p in (elsewhere or same)]
     return found
 
@@ -40,16 +40,16 @@ def negative_by_loops(strategy, embeddings, speakers, a, p):
     return max(below, key=below.get) if below else min(similarity, key=similarity.get)
 
 
-@pytest.mark.parametrize("with_takes", [False, True])
+@pytest.mark.parametrize("with_sessions", [False, True])
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_against_nested_loops(strategy, with_takes):
+def test_against_nested_loops(strategy, with_sessions):
     seen = 0
     for seed in range(60):
-        embeddings, speakers, takes = batch(seed)
-        takes = takes if with_takes else None
-        got = mine_triplets(embeddings, speakers, strategy=strategy, takes=takes)
+        embeddings, speakers, sessions = batch(seed)
+        sessions = sessions if with_sessions else None
+        got = mine_triplets(embeddings, speakers, strategy=strategy, sessions=sessions)
         a, p, n = (rows.tolist() for rows in got)
-        assert list(zip(a, p, strict=True)) == pairs_by_loops(speakers, takes)
+        assert list(zip(a, p, strict=True)) == pairs_by_loops(speakers, sessions)
         assert all(rows.dtype == torch.int64 for rows in got)
         assert all(speakers[i] != speakers[j] for i, j in zip(a, n, strict=True))
         if strategy != "random":
@@ -70,14 +70,14 @@ def pool_of(seed, speakers):
     return embeddings, torch.randint(-2, int(speakers.max()) + 3, (H,), generator=g)
 
 
-def with_pool_by_loops(strategy, embeddings, speakers, takes, pool):
+def with_pool_by_loops(strategy, embeddings, speakers, sessions, pool):
     """(anchor, positive, the negatives allowed) of every triplet."""
     everything, names = torch.cat([embeddings, pool[0]]), torch.cat([speakers, pool[1]])
     found = []
     for a in range(len(speakers)):
         others = [n for n in range(len(names)) if names[n] != speakers[a]]
         same = [p for p in range(len(speakers)) if p != a and speakers[p] == speakers[a]]
-        elsewhere = [p for p in same if takes is not None and takes[p] != takes[a]]
+        elsewhere = [p for p in same if sessions is not None and sessions[p] != sessions[a]]
         for p in elsewhere or same:
             if not others:
                 continue
@@ -94,16 +94,16 @@ def with_pool_by_loops(strategy, embeddings, speakers, takes, pool):
     return found
 
 
-@pytest.mark.parametrize("with_takes", [False, True])
+@pytest.mark.parametrize("with_sessions", [False, True])
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_negatives_from_a_pool_against_nested_loops(strategy, with_takes):
+def test_negatives_from_a_pool_against_nested_loops(strategy, with_sessions):
     from_pool, more_than_without = 0, 0
     for seed in range(60):
-        embeddings, speakers, takes = batch(seed)
+        embeddings, speakers, sessions = batch(seed)
         pool = pool_of(seed, speakers)
-        more = {"takes": takes if with_takes else None, "strategy": strategy}
+        more = {"sessions": sessions if with_sessions else None, "strategy": strategy}
         a, p, n = (rows.tolist() for rows in mine_triplets(embeddings, speakers, pool=pool, **more))
-        expected = with_pool_by_loops(strategy, embeddings, speakers, more["takes"], pool)
+        expected = with_pool_by_loops(strategy, embeddings, speakers, more["sessions"], pool)
         assert list(zip(a, p, strict=True)) == [(i, j) for i, j, _ in expected]
         assert all(k in allowed for k, (_, _, allowed) in zip(n, expected, strict=True))
         from_pool += sum(k >= len(speakers) for k in n)
@@ -127,11 +127,11 @@ def test_a_pool_by_hand():
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_an_empty_pool_changes_nothing(strategy):
-    embeddings, speakers, takes = batch(3)
+    embeddings, speakers, sessions = batch(3)
     empty = (torch.empty(0, 3), torch.empty(0, dtype=torch.int64))
     got = [
         mine_triplets(
-            embeddings, speakers, strategy=strategy, takes=takes, pool=pool,
+            embeddings, speakers, strategy=strategy, sessions=sessions, pool=pool,
             generator=torch.Generator().manual_seed(1),
         )
         for pool in (None, empty)
@@ -186,8 +186,8 @@ def test_no_triplet_is_an_empty_result(strategy, speakers):
 
 def test_takes_by_hand():
     speakers = torch.tensor([0, 0, 0, 1, 1])
-    takes = torch.tensor([7, 7, 8, 9, 9])  # speaker 1 has one recording only: its pairs stay
-    a, p, _ = mine_triplets(torch.randn(5, 3), speakers, takes=takes)
+    sessions = torch.tensor([7, 7, 8, 9, 9])  # speaker 1 has one recording only: its pairs stay
+    a, p, _ = mine_triplets(torch.randn(5, 3), speakers, sessions=sessions)
     pairs = list(zip(a.tolist(), p.tolist(), strict=True))
     assert pairs == [(0, 2), (1, 2), (2, 0), (2, 1), (3, 4), (4, 3)]
 

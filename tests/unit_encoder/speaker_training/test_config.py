@@ -8,6 +8,8 @@ from encoder.common.config import from_mapping, read_toml
 from encoder.errors import ConfigError
 from encoder.models import ARCHITECTURES
 from encoder.speaker_training.config import TrainConfig, model_config
+from encoder.speaker_training.training_run import _continue_older
+from encoder.training.checkpointing import write_config
 
 CONFIGS = Path(__file__).parents[3] / "recipes" / "configs" / "embedder"
 
@@ -47,3 +49,14 @@ def test_init_and_a_model_clash():
 def test_a_knob_of_another_architecture_is_refused():
     with pytest.raises(ConfigError, match=r"model\.blocks"):
         model_config(TrainConfig(architecture="gru", model={"blocks": 1}))
+
+
+def test_a_run_of_before_the_names_changed_goes_on(tmp_path):
+    (tmp_path / "settle").mkdir()
+    (tmp_path / "settle/last.pt").write_text("kept")
+    (tmp_path / "plan.json").write_text("{}")
+    _continue_older(tmp_path)
+    write_config(tmp_path, TrainConfig())
+    _continue_older(tmp_path)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["clean_finetune", "config.json"]
+    assert (tmp_path / "clean_finetune/last.pt").read_text() == "kept"

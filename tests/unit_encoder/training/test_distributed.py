@@ -24,6 +24,7 @@ from encoder.models.rescnn import ResCNN, ResCNNConfig
 from encoder.speaker_training.objectives import SoftmaxObjective, TripletObjective
 from encoder.training.distributed import EngineConfig, SingleEngine, make_engine, serve_cpu
 from encoder.training.loop import FitConfig, fit
+from encoder.training.objective import Objective
 
 ROOT = Path(__file__).parents[3]
 CONFIG = FitConfig(
@@ -83,7 +84,7 @@ def fit_parts(seed):
     return model, objective
 
 
-class BrokenAtOne(nn.Module):
+class BrokenAtOne(Objective):
     """An objective whose loss is broken on worker 1 alone."""
 
     def bind(self, engine):
@@ -179,12 +180,12 @@ def worker(out):
     if engine.is_main:
         (out / "bad").mkdir()
         (out / "bad" / "last.pt").write_text("no checkpoint")
-    engine.barrier()
+    engine.gather(torch.zeros(1))  # worker 1 waits for the file
     found["damaged"] = sentence_of(
         lambda: fit(*fit_parts(0), voices, config=CONFIG, out=out / "bad", engine=engine)
     )
     torch.save(found, out / f"rank{rank}.pt")
-    engine.barrier()  # the first process ends when both have written
+    engine.gather(torch.zeros(1))  # the first process ends when both have written
 
 
 @pytest.fixture(scope="module")
@@ -222,7 +223,7 @@ def test_the_hardest_negative_comes_from_the_other_process(two):
 def test_the_averaged_gradient_is_that_of_one_process_on_both_batches(two):
     model, objective = Flat(), objective_of()
     both = Batch(*(torch.cat(parts) for parts in zip(share(0), share(1), strict=True)))
-    loss, _ = objective(model, both._replace(takes=torch.arange(8)), progress=1.0)
+    loss, _ = objective(model, both._replace(sessions=torch.arange(8)), progress=1.0)
     loss.backward()
     expected = [p.grad for p in (*model.parameters(), *objective.parameters())]
     negatives = mine_triplets(model(both.features), both.speakers).negatives
@@ -299,7 +300,6 @@ def test_one_worker_is_the_default_and_gathers_itself():
     rows = unit(3, 2, seed=0)
     assert engine.gather(rows) is rows
     assert engine.broadcast("x") == "x"
-    engine.barrier()
     moved = engine.to_device(Batch(rows, torch.arange(3), torch.arange(3)))
     assert isinstance(moved, Batch) and moved.teacher is None
     model = Flat()

@@ -13,6 +13,7 @@ from torch import nn
 
 from encoder.errors import ConfigError
 from encoder.training.loop import FitConfig, fit
+from encoder.training.objective import Objective
 from tests.support.tiny_training import CONFIG, batches, parts, run, same
 
 ROOT = Path(__file__).parents[3]
@@ -27,7 +28,7 @@ class Weight(nn.Module):
         self.register_buffer("count", torch.zeros((), dtype=torch.int64))
 
 
-class Slope(nn.Module):
+class Slope(Objective):
     """loss = w: plain SGD moves w down by exactly the learning rate."""
 
     def forward(self, model, batch, *, progress):

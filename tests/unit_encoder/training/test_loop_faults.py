@@ -6,18 +6,18 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import nn
 
 from encoder.errors import CheckpointError, StoreError, ToolkitError
 from encoder.models.rescnn import ResCNN, ResCNNConfig
 from encoder.speaker_training.objectives import SoftmaxObjective
 from encoder.training.loop import fit
+from encoder.training.objective import Objective
 from tests.support.tiny_training import CONFIG, batches, parts, run, same
 
 ROOT = Path(__file__).parents[3]
 
 
-class Stuck(nn.Module):
+class Stuck(Objective):
     """An objective that has something to say at two steps."""
 
     def __init__(self, inner):
@@ -39,7 +39,7 @@ def test_warnings_are_passed_on(tmp_path):
     assert said == ["step 3", "step 5"]
 
 
-class Poison(nn.Module):
+class Poison(Objective):
     """An objective that goes wrong in one step, in the loss or only in its gradient."""
 
     def __init__(self, inner, at, where):

@@ -1,7 +1,7 @@
 """Curves hold the logged numbers, phase after phase, and are written whole or not at all."""
 
 import json
-import os
+import resource
 import sys
 
 import pytest
@@ -85,7 +85,11 @@ def test_a_suffix_that_cannot_be_drawn_and_a_place_that_cannot_be_written(logs, 
     with pytest.raises(FormatError, match=r"ends in \.png, \.svg or \.pdf"):
         draw_curves(logs, tmp_path / "curves.docx")
     good = draw_curves(logs, tmp_path / "curves.png").read_bytes()
-    (tmp_path / f".curves.png.{os.getpid()}.partial").mkdir()
-    with pytest.raises(StoreError, match=r"cannot write the picture .*curves\.png"):
-        draw_curves(logs, tmp_path / "curves.png")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(good) // 2, hard))  # as on a full disk
+    try:
+        with pytest.raises(StoreError, match=r"cannot write the picture .*curves\.png"):
+            draw_curves(logs, tmp_path / "curves.png")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert (tmp_path / "curves.png").read_bytes() == good

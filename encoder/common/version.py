@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    pass
-
-__all__ = ["package_version"]
+__all__ = ["__version__", "package_version"]
 
 
 def package_version() -> str:
@@ -17,3 +13,6 @@ def package_version() -> str:
         return version("deepspeaker-diarize")
     except PackageNotFoundError:
         return "unknown"
+
+
+__version__ = package_version()

@@ -1,12 +1,11 @@
-"""A whole training run: corpus and plan in, weights out; a stopped run goes on where it was.
+"""A whole training run: corpus and config in, weights out; a stopped run goes on where it was.
 
-Into the run's folder go the resolved plan, for each phase its checkpoints and measurements
+Into the run's folder go the resolved config, for each phase its checkpoints and measurements
 (`encoder.training.loop`), a picture of the curves, and the weights.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,8 +15,6 @@ import torch
 from torch import Tensor, nn
 
 from encoder.augmentation.room_kernels import measured_rooms
-from encoder.common.atomic_files import replacing
-from encoder.common.config import to_mapping
 from encoder.data.batch_sampler import CropBatches
 from encoder.data.corpora import read_corpus
 from encoder.data.feature_bank import FeatureBank, bank_of
@@ -34,10 +31,12 @@ from encoder.models import ARCHITECTURES
 from encoder.speaker_training.config import Phase, TrainConfig, TripletPhase, model_config
 from encoder.speaker_training.objectives import SoftmaxObjective, TripletObjective
 from encoder.speaker_training.validation import MINIMUM_SPEAKERS, eer_by_dataset
+from encoder.training.checkpointing import write_config
 from encoder.training.distributed import Engine, make_engine
 from encoder.training.loop import FitConfig, FitResult, fit
+from encoder.training.objective import Objective
 from encoder.training.plot_curves import draw_curves
-from encoder.training.reporter import Reporter
+from encoder.training.reporter import SILENT, Reporter
 
 __all__ = [
     "Corpus",
@@ -48,6 +47,7 @@ __all__ = [
     "train",
 ]
 
+PHASES = ("softmax", "triplet", "clean_finetune")  # their folders in that of the run
 CROP_FRAMES = 160  # of the validation: 1.6 s, the window of diarization
 
 
@@ -67,34 +67,45 @@ class Corpus:
 
 
 def train(
-    plan: TrainConfig, data: Path, out: Path, *, cache: Path, name: str, report: Reporter
+    config: TrainConfig, data: Path, out: Path, *, cache: Path, name: str, report: Reporter = SILENT
 ) -> Path:
-    """Train on the `train` speakers of the corpus folder `data`; the path of the weights.
+    """Train on the `train` speakers of a corpus; a stopped run goes on where it was.
 
-    The weights are called `name-HASH.safetensors`. Raises ToolkitError for a plan or a corpus that
-    cannot be used.
+    Args:
+        config: Settings.
+        data: Folder of the corpus, in any layout of `encoder.data.corpora`.
+        out: Folder of the run: settings, checkpoints, measurements, curves and weights.
+        cache: Folder in which banks of features are kept.
+        name: The weights are called `name-HASH.safetensors`.
+        report: Is told of progress; by default nothing is.
+
+    Returns:
+        The path of the weights.
+
+    Raises:
+        ToolkitError: The config or the corpus cannot be used, or a file cannot be written.
     """
-    model_config(plan)  # a mistake there should not wait for the banks
+    model_config(config)  # a mistake there should not wait for the banks
     utterances = [u for u in read_corpus(data, on_warning=report.warn) if u.split == "train"]
-    kept, held_back = split_validation(utterances, share=plan.validation_share)
-    corpus = open_corpus(plan, data, kept, held_back, cache=cache, report=report)
-    engine = make_engine(plan.engine)  # other workers start here, and find the banks built
-    torch.set_num_threads(plan.threads)
-    torch.manual_seed(plan.seed)
-    model = load_network(plan)
+    kept, held_back = split_validation(utterances, share=config.validation_share)
+    corpus = open_corpus(config, data, kept, held_back, cache=cache, report=report)
+    engine = make_engine(config.engine)  # other workers start here, and find the banks built
+    torch.set_num_threads(config.threads)
+    torch.manual_seed(config.seed)
+    model = load_network(config)
     if engine.is_main:
-        with replacing(out / "plan.json") as partial:
-            partial.write_text(json.dumps(to_mapping(plan), indent=1) + "\n", encoding="utf-8")
-    shipped = run_phases(plan, model, corpus, out, engine=engine, report=report)
+        _continue_older(out)
+        write_config(out, config)
+    selected = run_phases(config, model, corpus, out, engine=engine, report=report)
     path = Path()
     if engine.is_main:
         _draw(out, report)
-        path = save_weights(shipped, FeatureConfig(), out, name=name)
+        path = save_weights(selected, FeatureConfig(), out, name=name)
     return engine.broadcast(path)
 
 
 def open_corpus(
-    plan: TrainConfig,
+    config: TrainConfig,
     data: Path,
     kept: Sequence[Utterance],
     held_back: Sequence[Utterance],
@@ -104,7 +115,7 @@ def open_corpus(
 ) -> Corpus:
     """Banks of features for the utterances to train on and those held back, and the backgrounds
     that lie in `data`. CorpusError if nothing can be trained on."""
-    both = _bank("train", [*kept, *held_back], cache, report, plan)
+    both = _bank("train", [*kept, *held_back], cache, report, config)
     names = {(u.speaker, u.name) for u in held_back}
     aside = [(item.person, item.name) in names for item in both.items]
     sounds = read_acoustics(data, kinds=("noise", "music", "rir"))
@@ -120,12 +131,12 @@ def open_corpus(
         ),
         noise=_bank("noise", noises, cache, report) if noises else None,
         rooms=rooms if len(rooms) else None,
-        teacher=read_teacher(Path(plan.teacher)) if plan.teacher else None,
+        teacher=read_teacher(Path(config.teacher)) if config.teacher else None,
     )
 
 
 def run_phases(
-    plan: TrainConfig,
+    config: TrainConfig,
     model: nn.Module,
     corpus: Corpus,
     out: Path,
@@ -134,11 +145,11 @@ def run_phases(
     report: Reporter,
     class_vectors: Callable[[Sequence[str]], Tensor] | None = None,
 ) -> nn.Module:
-    """All phases of the plan on `model`; the averaged network that is to be shipped.
+    """All phases of the config on `model`; the averaged network that `selected_weights` names.
 
     class_vectors: names of K speakers -> (K, D) unit vectors that the classifier starts from.
     """
-    softmax = _batches(plan, corpus, plan.softmax, plan.seed)
+    softmax = _batches(config, corpus, config.softmax, config.seed)
     projection = None
     if corpus.teacher:
         teacher_size = len(next(iter(corpus.teacher.values())))
@@ -146,10 +157,10 @@ def run_phases(
     classifier = SoftmaxObjective(
         model.config.embedding_size,  # type: ignore[union-attr, arg-type]
         len(softmax.speakers),
-        scale=plan.softmax.scale,
-        margin=plan.softmax.margin,
-        teacher_weight=plan.softmax.teacher_weight,
-        relation_weight=plan.softmax.relation_weight,
+        scale=config.softmax.scale,
+        margin=config.softmax.margin,
+        teacher_weight=config.softmax.teacher_weight,
+        relation_weight=config.softmax.relation_weight,
         projection=projection,
     )
     if class_vectors is not None:
@@ -159,19 +170,19 @@ def run_phases(
         f"{len(softmax.speakers)} speakers to train on, "
         f"{len({i.speaker for i in corpus.validation.items})} for validation"
     )
-    phase = _Phase(plan, corpus, out, engine, report)
-    done = phase.fit("softmax", model, classifier, softmax, plan.softmax)
+    phase = _Phase(config, corpus, out, engine, report)
+    done = phase.fit(PHASES[0], model, classifier, softmax, config.softmax)
     model.load_state_dict(done.averaged.state_dict())
     for number, (name, triplets) in enumerate(
-        (("triplet", plan.triplet), ("settle", plan.settle)), start=1
+        zip(PHASES[1:], (config.triplet, config.clean_finetune), strict=True), start=1
     ):
         if triplets is None:
             continue
         objective = _triplet_objective(triplets, model, classifier, projection)
-        batches = _batches(plan, corpus, triplets, plan.seed + number)
+        batches = _batches(config, corpus, triplets, config.seed + number)
         done = phase.fit(name, model, objective, batches, triplets)
         model.load_state_dict(done.averaged.state_dict())
-    return done.best if plan.ship == "best" else done.averaged
+    return done.best if config.selected_weights == "best" else done.averaged
 
 
 def _triplet_objective(
@@ -197,7 +208,7 @@ def _triplet_objective(
 
 
 def read_teacher(path: Path) -> dict[str, Tensor]:
-    """Unit vectors by `Item.copy`, with what all voices share (their mean) taken away."""
+    """Unit vectors by `Item.copy`, with what all of them share (their mean) taken away."""
     try:
         with np.load(path) as stored:
             names, vectors = stored["names"], torch.from_numpy(stored["vectors"])
@@ -214,7 +225,7 @@ def read_teacher(path: Path) -> dict[str, Tensor]:
 class _Phase:
     """What all phases of a run share."""
 
-    plan: TrainConfig
+    config: TrainConfig
     corpus: Corpus
     out: Path
     engine: Engine
@@ -224,7 +235,7 @@ class _Phase:
         self,
         name: str,
         model: nn.Module,
-        objective: nn.Module,
+        objective: Objective,
         batches: CropBatches,
         phase: Phase,
     ) -> FitResult:
@@ -269,23 +280,23 @@ def _with_steps(phase: Phase, utterances: int, workers: int) -> FitConfig:
     return replace(phase.fit, steps=max(1, round(phase.epochs * utterances / crops)))
 
 
-def load_network(plan: TrainConfig) -> nn.Module:
-    """The network that the plan starts from: weights, or one drawn by chance."""
-    config = model_config(plan)
-    if plan.init:
-        model = load_weights(find_weights(plan.init)).model
+def load_network(config: TrainConfig) -> nn.Module:
+    """The network that the config starts from: weights, or one drawn by chance."""
+    shape = model_config(config)
+    if config.init:
+        model = load_weights(find_weights(config.init)).model
     else:
-        model = ARCHITECTURES.load(plan.architecture)(config)
+        model = ARCHITECTURES.load(config.architecture)(shape)
     return model.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # faster on CPU
 
 
-def _batches(plan: TrainConfig, corpus: Corpus, phase: Phase, seed: int) -> CropBatches:
+def _batches(config: TrainConfig, corpus: Corpus, phase: Phase, seed: int) -> CropBatches:
     taught = phase.teacher_weight > 0 or phase.relation_weight > 0
     return CropBatches(
         corpus.train,
         corpus.noise,
         sampler=phase.sampler,
-        augmentation=phase.augmentation or plan.augmentation,
+        augmentation=phase.augmentation or config.augmentation,
         seed=seed,
         teacher=corpus.teacher if taught else None,
         rooms=corpus.rooms,
@@ -297,25 +308,32 @@ def _bank(
     utterances: Sequence[Utterance],
     cache: Path,
     report: Reporter,
-    plan: TrainConfig | None = None,
+    config: TrainConfig | None = None,
 ) -> FeatureBank:
-    """With the copies that the plan wants; without a plan as they are."""
+    """With the copies that the config wants; without a config as they are."""
     with report.bar(f"features {name}", len(utterances)) as moved:
         return bank_of(
             utterances,
             cache,
             name,
-            speeds=plan.speeds if plan else (1.0,),
-            one_copy=plan.one_copy if plan else False,
-            telephone=plan.telephone if plan else 0.0,
+            speeds=config.speeds if config else (1.0,),
+            one_speed_copy=config.one_speed_copy if config else False,
+            telephone=config.telephone if config else 0.0,
             on_done=lambda done, _: moved(done, {}),
             on_left_out=lambda sentence: report.warn(f"left out: {sentence}"),
         )
 
 
+def _continue_older(out: Path) -> None:
+    """A run of before the last phase got its present name goes on in it."""
+    before, now = out / "settle", out / PHASES[2]
+    if before.is_dir() and not now.exists():
+        before.rename(now)
+
+
 def _draw(out: Path, report: Reporter) -> None:
     """A picture is a courtesy: without matplotlib the run still ends well."""
-    measured = [out / phase / "metrics.jsonl" for phase in ("softmax", "triplet", "settle")]
+    measured = [out / phase / "metrics.jsonl" for phase in PHASES]
     try:
         draw_curves([path for path in measured if path.exists()], out / "curves.png")
     except BackendUnavailable as error:

@@ -1,4 +1,4 @@
-"""From trained weights to somebody's own voices, with what that costs on all other voices.
+"""From trained weights to one's own speakers, with what that costs on all others.
 
 The encoder before teaches the encoder after (its vectors of the clean utterances), and the
 classifier starts from the speakers' mean vectors, so little is forgotten and a few minutes do.
@@ -25,10 +25,10 @@ from encoder.errors import ConfigError, CorpusError
 from encoder.features.log_mel import FeatureConfig
 from encoder.hub.weights_file import save_weights
 from encoder.speaker_training.config import TrainConfig
-from encoder.speaker_training.train import load_network, open_corpus, run_phases
+from encoder.speaker_training.training_run import load_network, open_corpus, run_phases
 from encoder.speaker_training.validation import bank_embeddings, eer_by_dataset
 from encoder.training.distributed import SingleEngine
-from encoder.training.reporter import Reporter
+from encoder.training.reporter import SILENT, Reporter
 
 __all__ = ["Candidate", "Finetuned", "best_of", "finetune", "hold_back"]
 
@@ -38,7 +38,7 @@ CROPS = {"1.6 s": 160, "3 s": 300}
 @dataclass(frozen=True)
 class Candidate:
     """Weights that could be kept; EER (fraction) by crop on the held-back utterances of the own
-    voices, and on general voices (empty without a corpus of them)."""
+    speakers, and on general speakers (empty without a corpus of them)."""
 
     name: str
     own: dict[str, float]
@@ -59,7 +59,7 @@ def hold_back(
     utterances: Sequence[Utterance], *, share: float = 0.25
 ) -> tuple[list[Utterance], list[Utterance]]:
     """Utterances to train on, and those held back: of each speaker with 4 or more, `share` of them
-    and at least 2, whole takes first, chosen by a hash of the take.
+    and at least 2, whole sessions first, chosen by a hash of the session.
 
     CorpusError unless two speakers have some held back.
     """
@@ -71,7 +71,7 @@ def hold_back(
     for some in by_speaker.values():
         if len(some) < 4:
             continue
-        order = sorted(some, key=lambda u: (hashlib.sha256(u.take.encode()).digest(), u.name))
+        order = sorted(some, key=lambda u: (hashlib.sha256(u.session.encode()).digest(), u.name))
         aside |= {(u.speaker, u.name) for u in order[: max(2, round(share * len(some)))]}
         speakers += 1
     if speakers < 2:
@@ -84,27 +84,41 @@ def hold_back(
 
 
 def finetune(
-    plan: TrainConfig,
+    config: TrainConfig,
     data: Path,
     out: Path,
     *,
-    general: Path | None,
+    general: Path | None = None,
     cache: Path,
     name: str,
-    report: Reporter,
+    report: Reporter = SILENT,
 ) -> Finetuned:
-    """Go on training `plan.init` on all speakers of the folder `data`; into `out` go the run's
-    files and, if better than before, `name-HASH.safetensors`.
+    """Go on training trained weights on one's own speakers.
 
-    general: corpus folder whose `heldout` speakers show what was forgotten.
+    Into `out` go the run's files and, if they are better than before, the new weights.
+
+    Args:
+        config: Settings; `init` names the weights to go on from.
+        data: Folder of the corpus of one's own speakers, all of whom are trained on.
+        out: Folder of the run.
+        general: Folder of a corpus whose `heldout` speakers show what was forgotten; None: unknown.
+        cache: Folder in which banks of features are kept.
+        name: The weights are called `name-HASH.safetensors`.
+        report: Is told of progress; by default nothing is.
+
+    Returns:
+        The error rates before, halfway and after, and what was kept.
+
+    Raises:
+        ToolkitError: The config or a corpus cannot be used, or a file cannot be written.
     """
-    if not plan.init:
+    if not config.init:
         raise ConfigError("init is empty: name the weights to go on from")
-    torch.set_num_threads(plan.threads)
-    torch.manual_seed(plan.seed)
-    before = load_network(plan).eval()
+    torch.set_num_threads(config.threads)
+    torch.manual_seed(config.seed)
+    before = load_network(config).eval()
     kept, held_back = hold_back(read_corpus(data, on_warning=report.warn))
-    corpus = open_corpus(plan, data, kept, held_back, cache=cache, report=report)
+    corpus = open_corpus(config, data, kept, held_back, cache=cache, report=report)
     taught = _vectors(before, corpus.train)
     clean = {  # a telephone copy goes by its utterance's name, and learns from its vector
         item.copy: vector
@@ -120,9 +134,9 @@ def finetune(
         means = torch.stack([taught[rows[speaker]].mean(dim=0) for speaker in speakers])
         return nn.functional.normalize(means)
 
-    engine = SingleEngine(plan.engine.device, precision=plan.engine.precision)
+    engine = SingleEngine(config.engine.device, precision=config.engine.precision)
     after = run_phases(
-        plan,
+        config,
         copy.deepcopy(before),
         corpus,
         out,
@@ -144,7 +158,7 @@ def finetune(
 
 
 def best_of(candidates: Sequence[Candidate]) -> Candidate:
-    """The lowest mean error on the own voices; of equals the first, which changes least."""
+    """The lowest mean error on the own speakers; of equals the first, which changes least."""
     return min(candidates, key=lambda c: sum(c.own.values()))
 
 

@@ -16,13 +16,13 @@ from encoder.features.log_mel import FeatureConfig
 from encoder.hub.weights_file import load_weights, save_weights
 from encoder.models.rescnn import ResCNN, ResCNNConfig
 from encoder.speaker_training.config import SoftmaxPhase, TrainConfig, TripletPhase
-from encoder.speaker_training.finetune import Candidate, best_of, finetune, hold_back
+from encoder.speaker_training.finetuning import Candidate, best_of, finetune, hold_back
 from encoder.training.loop import FitConfig
 
 
-def utterance(speaker, number, take=None):
+def utterance(speaker, number, session=None):
     name = f"{speaker}/{number}.wav"
-    return Utterance(Path(name), speaker, "mine", "train", take or name, 2.0, name)
+    return Utterance(Path(name), speaker, "mine", "train", session or name, 2.0, name)
 
 
 class Quiet:
@@ -54,10 +54,10 @@ def test_what_is_held_back_does_not_depend_on_order():
 
 
 def test_whole_takes_go_together():
-    some = [utterance(s, n, take=f"{s}{n // 3}") for s in "ab" for n in range(12)]
+    some = [utterance(s, n, session=f"{s}{n // 3}") for s in "ab" for n in range(12)]
     _, aside = hold_back(some)
     for speaker in "ab":
-        assert len({u.take for u in aside if u.speaker == speaker}) == 1
+        assert len({u.session for u in aside if u.speaker == speaker}) == 1
 
 
 def test_one_speaker_with_enough_is_too_few():

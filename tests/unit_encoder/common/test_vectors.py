@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from diarize.core.vectors import unit_rows
+from encoder.common.vectors import unit_rows
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

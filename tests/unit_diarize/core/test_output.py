@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from diarize.core.files import check_target, write_atomic
+from diarize.core.output import check_target, write_atomic
 from encoder.errors import ConfigError, StoreError
 
 ROOT = Path(__file__).parents[3]
@@ -83,7 +83,7 @@ def test_a_write_that_stops_halfway_leaves_the_old_file_alone(tmp_path: Path) ->
     (tmp_path / "out").write_text("old")
     code = """
 import resource, sys
-from diarize.core.files import check_target, write_atomic
+from diarize.core.output import check_target, write_atomic
 from encoder.errors import StoreError
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 try:
@@ -133,7 +133,7 @@ def test_a_named_pipe_is_written_through(tmp_path: Path) -> None:
     assert stat.S_ISFIFO(pipe.stat().st_mode)
 
 
-WRITE = "import sys; from diarize.core.files import write_atomic; print('before'); "
+WRITE = "import sys; from diarize.core.output import write_atomic; print('before'); "
 
 
 @linux
@@ -148,7 +148,7 @@ def test_standard_output_keeps_its_order(tmp_path: Path, name: str) -> None:
 
 @linux
 def test_unbuffered_standard_output_gets_everything() -> None:
-    code = "from diarize.core.files import write_atomic; write_atomic('-', b'x' * 1_000_000)"
+    code = "from diarize.core.output import write_atomic; write_atomic('-', b'x' * 1_000_000)"
     done = run(code, env={**os.environ, "PYTHONUNBUFFERED": "1"})
     assert done.stdout == b"x" * 1_000_000
 
@@ -166,7 +166,7 @@ def test_a_redirected_descriptor_is_not_cut_loose(tmp_path: Path) -> None:
 @linux
 def test_a_full_standard_output_is_a_store_error_without_an_echo_at_exit() -> None:
     code = (
-        "from diarize.core.files import write_atomic\nfrom encoder.errors import StoreError\n"
+        "from diarize.core.output import write_atomic\nfrom encoder.errors import StoreError\n"
         "import sys\ntry:\n    write_atomic('-', 'x')\n"
         "except StoreError as e:\n    print(e, file=sys.stderr)"
     )
@@ -180,7 +180,7 @@ def test_a_full_standard_output_is_a_store_error_without_an_echo_at_exit() -> No
 @linux
 def test_a_closed_pipe_is_a_store_error_without_an_echo_at_exit() -> None:
     code = (
-        "from diarize.core.files import write_atomic\nfrom encoder.errors import StoreError\n"
+        "from diarize.core.output import write_atomic\nfrom encoder.errors import StoreError\n"
         "import sys\ntry:\n    write_atomic('-', 'x' * 1_000_000)\n"
         "except StoreError as e:\n    print(e, file=sys.stderr)"
     )

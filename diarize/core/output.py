@@ -1,4 +1,4 @@
-"""Writing an output so that it is either the whole new file or the untouched old one."""
+"""Outputs of commands: files that appear complete or not at all, the standard output, devices."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import contextlib
 import errno
 import io
 import os
-import secrets
 import stat
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from encoder.common.atomic_files import renamed_to
 from encoder.errors import ConfigError, StoreError
 
 __all__ = ["check_target", "output_format", "write_atomic"]
@@ -56,7 +56,11 @@ def write_atomic(path: str | os.PathLike[str], content: str | bytes) -> None:
         if special or name.startswith(_DESCRIPTOR_FOLDERS):
             _write_through(name, data)
         else:
-            _replace(Path(os.path.realpath(name)), data, mode)
+            with (
+                renamed_to(Path(os.path.realpath(name))) as temporary,
+                temporary.open("xb") as handle,
+            ):
+                handle.write(data)
     except (OSError, ValueError) as error:  # ValueError: a zero byte in the path, a closed stdout
         reason = getattr(error, "strerror", None) or str(error)
         step = _NEXT_STEPS.get(getattr(error, "errno", None) or 0, "choose another place")
@@ -124,25 +128,6 @@ def _mode(path: Path) -> int | None:
         return path.stat().st_mode
     except FileNotFoundError:
         return None
-
-
-def _replace(target: Path, data: bytes, old_mode: int | None) -> None:
-    # Same folder, so that the rename stays on one disk. The short name fits where `target`'s does.
-    temporary = target.with_name(f".{secrets.token_hex(6)}.tmp")
-    # 0o666 leaves the mode to the umask; `tempfile` would make a private file.
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-    try:
-        with open(descriptor, "wb") as handle:  # noqa: PTH123 - a descriptor, not a path
-            handle.write(data)
-            handle.flush()
-            os.fsync(handle.fileno())
-        if old_mode is not None:
-            with contextlib.suppress(OSError):  # a file system without modes is no failure
-                temporary.chmod(stat.S_IMODE(old_mode))
-        temporary.replace(target)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 def _write_through(name: str, data: bytes) -> None:

@@ -1,0 +1,57 @@
+"""The whole pipeline with an embedder of one's own: a function, or a class with what is needed."""
+
+import numpy as np
+import pytest
+import torch
+
+from diarize.clustering.agglomerative import Agglomerative
+from diarize.pipeline.config import DiarizeConfig
+from diarize.pipeline.diarizer import Diarizer
+from encoder.errors import ConfigError
+from encoder.inference.window_embedder import FunctionEmbedder, WindowEmbedder
+from tests.support.tones import BandEmbedder, LoudSegmenter
+
+RATE = 16_000
+TURNS = [(1, 5, 450.0), (6, 10, 950.0), (11, 15, 450.0)]  # start_s, end_s, who (in Hz)
+
+
+def sound():
+    wave = torch.zeros(16 * RATE)
+    for start, end, hertz in TURNS:
+        at = torch.arange(start * RATE, end * RATE)
+        wave[at] = 0.1 * torch.sin(2 * torch.pi * hertz * at / RATE)
+    return wave
+
+
+def bands(wave):
+    return BandEmbedder().embed_windows(wave, np.array([[0, len(wave)]]))[0] * 5
+
+
+class Derived(WindowEmbedder):
+    fingerprint = "derived"
+    minimum_samples = 1600
+
+    def embed_windows(self, wave, bounds, *, on_done=None):
+        return BandEmbedder().embed_windows(wave, bounds)
+
+
+class Plain:
+    fingerprint = "plain"
+    minimum_samples = 1600
+    embed_windows = Derived.embed_windows
+
+
+@pytest.mark.parametrize("embedder", [FunctionEmbedder(bands, name="b"), Derived(), Plain()])
+def test_who_speaks_when(embedder):
+    diarizer = Diarizer(DiarizeConfig(), LoudSegmenter(), embedder, Agglomerative())
+    result = diarizer(sound(), speakers=2)
+    found = [(round(t.start_s), round(t.end_s), t.speaker) for t in result.turns]
+    assert [turn[:2] for turn in found] == [turn[:2] for turn in TURNS]
+    first, second, third = (speaker for _, _, speaker in found)
+    assert first == third != second
+    assert diarizer(torch.zeros(RATE)).turns == []
+
+
+def test_what_is_no_embedder_is_refused_before_it_is_needed():
+    with pytest.raises(ConfigError, match="object has no fingerprint"):
+        Diarizer(DiarizeConfig(), LoudSegmenter(), object(), Agglomerative())
