@@ -20,6 +20,7 @@ from diarize.cli.options import (
     Quiet,
     SegmenterName,
     Speakers,
+    set_option,
 )
 from diarize.clustering import CLUSTERERS
 from diarize.segmentation import SEGMENTERS
@@ -77,10 +78,7 @@ def cluster(
         ),
     ] = None,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Hear every clip anew.")] = False,
-    settings: Annotated[
-        OptionalStrings,
-        typer.Option("--set", help="One setting, as voice.piece_s=3; may be repeated."),
-    ] = None,
+    settings: Annotated[OptionalStrings, set_option("clip_embedding.piece_s=3")] = None,
     quiet: Quiet = False,
 ) -> None:
     """Group a folder of clips by speaker, one speaker a clip."""

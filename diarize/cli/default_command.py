@@ -17,7 +17,7 @@ def default_command(name: str) -> type[TyperGroup]:
 
     class Group(TyperGroup):
         def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-            own = {"--help", "--version"}
+            own = {*ctx.help_option_names, "--version"}
             if args and args[0] not in self.commands and args[0] not in own:
                 args = [name, *args]
             return super().parse_args(ctx, args)

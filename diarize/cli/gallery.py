@@ -2,53 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from diarize.cli.models import check_files, models
+from diarize.cli.models import check_files, models, open_gallery
 from diarize.cli.options import (
     EmbedderName,
+    GalleryPath,
+    JsonOutput,
+    MediaFiles,
     OptionalFloat,
-    OptionalPath,
-    OptionalStr,
     Quiet,
     SegmenterName,
 )
-from diarize.gallery.gallery import Gallery, default_gallery
 from encoder.errors import ConfigError, StoreError
 
 if TYPE_CHECKING:
-    pass
+    from diarize.gallery.gallery import Gallery
 
-__all__ = [
-    "Files",
-    "GalleryPath",
-    "Output",
-    "default_gallery",
-    "enroll",
-    "forget",
-    "gallery",
-    "rename",
-]
-
-GalleryPath = Annotated[
-    OptionalPath,
-    typer.Option("--gallery", help="File of the gallery; by default the user's own."),
-]
-Files = Annotated[list[Path], typer.Argument(help="Media files with one speaker each.")]
-Output = Annotated[
-    OptionalStr,
-    typer.Option("-o", "--output", help="Write JSON here; - is standard output."),
-]
+__all__ = ["enroll", "forget", "gallery", "rename"]
 
 
 def enroll(
     name: Annotated[str, typer.Argument(help="What the person is called.")],
-    files: Files,
+    files: MediaFiles,
     gallery: GalleryPath = None,
     embedder: EmbedderName = None,
     segmenter: SegmenterName = None,
@@ -80,7 +58,7 @@ def enroll(
     check_files(files)
     with (
         interruptible("nobody was enrolled"),
-        _writable(gallery) as known,
+        open_gallery(gallery, writing=True) as known,
         models(embedder, segmenter, shown=not quiet) as (voices, calibration, used, on_stage),
     ):
         sounds, remarks = [], []
@@ -130,7 +108,7 @@ def forget(
     from diarize.cli.console import tell
     from diarize.gallery.names import shown
 
-    with Gallery.open(gallery or default_gallery(), create=False) as known:
+    with open_gallery(gallery) as known:
         called = [known.called(name) for name in dict.fromkeys(names)]
         who = ", ".join(map(shown, called))
         asks = sys.stdin.isatty() and not yes
@@ -157,7 +135,7 @@ def rename(
     from diarize.cli.console import tell
     from diarize.gallery.names import shown
 
-    with Gallery.open(gallery or default_gallery(), create=False) as known:
+    with open_gallery(gallery) as known:
         before = known.called(old)
         name = known.rename(old, new, merge=merge)
     if not quiet:
@@ -166,7 +144,7 @@ def rename(
 
 def gallery(
     gallery: GalleryPath = None,
-    output: Output = None,
+    output: JsonOutput = None,
     reembed: Annotated[
         bool,
         typer.Option("--reembed", help="Make all vectors anew from kept sounds, for --embedder."),
@@ -183,7 +161,7 @@ def gallery(
         check_target(output)
     if not reembed and (embedder or segmenter):
         raise ConfigError("--embedder and --segmenter go with --reembed: add it, or leave them out")
-    with Gallery.open(gallery or default_gallery(), create=False) as known:
+    with open_gallery(gallery) as known:
         if reembed:
             _reembed(known, embedder, segmenter, shown=not quiet)
         people = known.people()
@@ -238,10 +216,3 @@ def _reembed(known: Gallery, embedder: str | None, segmenter: str | None, *, sho
         tell(f"warning: {plural(sounds, 'file')} of {name} went, as no sound was kept of it")
     if found.left:
         tell(f"warning: no sound was kept of {', '.join(found.left)}: forget and enroll them again")
-
-
-@contextmanager
-def _writable(path: Path | None) -> Iterator[Gallery]:
-    with Gallery.open(path or default_gallery(), create=True) as known:
-        known.check_writable()  # said before models are loaded
-        yield known

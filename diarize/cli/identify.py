@@ -8,10 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from diarize.cli.gallery import Files, GalleryPath, Output
-from diarize.cli.models import check_files, models
-from diarize.cli.options import EmbedderName, OptionalFloat, Quiet, SegmenterName
-from diarize.gallery.gallery import Gallery, default_gallery
+from diarize.cli.models import check_files, models, open_gallery
+from diarize.cli.options import (
+    EmbedderName,
+    GalleryPath,
+    JsonOutput,
+    MediaFiles,
+    OptionalFloat,
+    Quiet,
+    SegmenterName,
+)
 from encoder.errors import AudioError, ConfigError, StoreError
 
 if TYPE_CHECKING:
@@ -29,7 +35,7 @@ MIN_PROBABILITY = 0.9
 
 
 def identify(
-    files: Files,
+    files: MediaFiles,
     gallery: GalleryPath = None,
     top: Annotated[int, typer.Option(help="How many people to list a file.")] = 3,
     embedder: EmbedderName = None,
@@ -42,7 +48,7 @@ def identify(
         OptionalFloat,
         typer.Option(help="Cosine, instead of a probability."),
     ] = None,
-    output: Output = None,
+    output: JsonOutput = None,
     quiet: Quiet = False,
 ) -> None:
     """Whose voice is it? The known people who are most like the speaker of each file."""
@@ -62,7 +68,7 @@ def identify(
     check_files(files)
     with (
         interruptible("nothing was written"),
-        Gallery.open(gallery or default_gallery(), create=False) as known,
+        open_gallery(gallery) as known,
     ):
         if not known.fingerprints():
             raise StoreError(

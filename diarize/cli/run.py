@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand
 
+from diarize.cli.models import open_gallery
 from diarize.cli.options import (
     DeviceName,
     EmbedderName,
@@ -22,15 +23,13 @@ from diarize.cli.options import (
     Quiet,
     SegmenterName,
     Speakers,
+    set_option,
 )
 from diarize.clustering import CLUSTERERS
 from diarize.segmentation import SEGMENTERS
 from encoder.errors import ConfigError, StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from diarize.gallery.gallery import Gallery
     from diarize.gallery.schema import Person
 
 __all__ = ["RunCommand", "run"]
@@ -110,10 +109,7 @@ def run(
     ] = None,
     device: DeviceName = None,
     config: Annotated[OptionalPath, typer.Option(help="TOML file of settings.")] = None,
-    settings: Annotated[
-        OptionalStrings,
-        typer.Option("--set", help="One setting, as window.step_s=0.8; may be repeated."),
-    ] = None,
+    settings: Annotated[OptionalStrings, set_option("window.step_s=0.8")] = None,
     quiet: Quiet = False,
 ) -> None:
     """Who spoke when in one recording."""
@@ -146,7 +142,7 @@ def run(
         interruptible(lambda: f"{how_far}; nothing was written"),
         contextlib.ExitStack() as stack,
     ):
-        known = stack.enter_context(_open_gallery(gallery, link)) if named else None
+        known = stack.enter_context(open_gallery(gallery, writing=link)) if named else None
         on_stage = how_far.noting(stack.enter_context(progress(shown=not quiet)))
         on_stage("load", 0, None)
         from diarize.pipeline.diarizer import Diarizer
@@ -184,13 +180,3 @@ def run(
     if unlinked:
         tell(f"the turns were written, but nobody new is remembered, for {unlinked}")
         raise typer.Exit(2)
-
-
-@contextlib.contextmanager
-def _open_gallery(path: str | None, link: bool) -> Iterator[Gallery]:
-    from diarize.gallery.gallery import Gallery, default_gallery
-
-    with Gallery.open(path or default_gallery(), create=link) as known:
-        if link:
-            known.check_writable()
-        yield known

@@ -6,9 +6,11 @@ import json
 from collections.abc import Mapping
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from diarize.cli.options import JsonOutput, Quiet
 
 if TYPE_CHECKING:
     from diarize.scoring.clustering_metrics import ClusterScore
@@ -38,11 +40,8 @@ def clusters(
             help="Clips with no group: leave them out, or count each as a speaker by itself."
         ),
     ] = Missing.leave_out,
-    output: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option("-o", "--output", help="Write all numbers here as JSON; - is stdout."),
-    ] = None,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No table.")] = False,
+    output: JsonOutput = None,
+    quiet: Quiet = False,
 ) -> None:
     """Pairwise precision and recall, adjusted Rand index, V-measure and purity."""
     from diarize.cli.console import interruptible, tell

@@ -4,9 +4,22 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from diarize.cli.options import (
+    DEFAULT_EMBEDDER,
+    DeviceName,
+    EmbedderName,
+    JsonOutput,
+    OptionalPath,
+    OptionalStr,
+    Quiet,
+    Replicates,
+    Root,
+    Seed,
+)
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -18,18 +31,6 @@ if TYPE_CHECKING:
 
 __all__ = ["identification", "verification"]
 
-Embedder = Annotated[str, typer.Option(help="Weights: a name, a path, or onnx:MODEL.")]
-Device = Annotated[str, typer.Option(help="cpu, cuda or auto.")]
-Seed = Annotated[int, typer.Option(min=0, help="Of what is drawn at random.")]
-Output = Annotated[
-    Optional[str],  # noqa: UP045
-    typer.Option("-o", "--output", help="Write all numbers here as JSON; - is stdout."),
-]
-Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No table.")]
-Replicates = Annotated[
-    int, typer.Option(min=10, max=100_000, help="Drawn sets of speakers behind the intervals.")
-]
-
 
 def verification(
     trials: Annotated[
@@ -39,19 +40,16 @@ def verification(
             "columns target, enrolment, test[, score, enrolment_speaker, test_speaker]."
         ),
     ],
-    root: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option(help="The paths are below this folder (default: that of the list)."),
-    ] = None,
-    embedder: Embedder = "deepspeaker-small",
-    device: Device = "auto",
-    output: Output = None,
+    root: Root = None,
+    embedder: EmbedderName = None,
+    device: DeviceName = None,
+    output: JsonOutput = None,
     det: Annotated[
-        Optional[Path],  # noqa: UP045
+        OptionalPath,
         typer.Option(help="Draw the error trade-off here: .png, .svg or .pdf."),
     ] = None,
     scores: Annotated[
-        Optional[str],  # noqa: UP045
+        OptionalStr,
         typer.Option(help="Write every trial with its score here; - is stdout."),
     ] = None,
     replicates: Replicates = 500,
@@ -61,9 +59,11 @@ def verification(
     """Equal error rate and detection costs of an embedder, or of scores that the list brings."""
     from diarize.cli.console import interruptible, progress, tell, wide_console
     from diarize.core.files import write_atomic
+    from diarize.embedding.embedders import load_embedder
     from diarize.formats.trial_lists import format_trials, read_trials
     from diarize.scoring.verification import TrialScores, embed_trials, score_verification
 
+    embedder = embedder or DEFAULT_EMBEDDER
     _check(trials, output, scores, None if det is None else str(det))
     if det is not None:
         from encoder.evaluation.det_plot import check_picture
@@ -78,7 +78,7 @@ def verification(
             name = f"{embedder} on {trials}"
             with progress(shown=not quiet) as on_stage:
                 on_stage("load", 0, None)
-                encoder = _load(embedder, device)
+                encoder = load_embedder(embedder, device=device or "auto")
                 folder = trials.parent if root is None else root
                 found = embed_trials(
                     listed, folder, encoder, on_done=lambda *at: on_stage("embed", *at)
@@ -117,20 +117,17 @@ def identification(
             "test), speaker, path."
         ),
     ],
-    root: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option(help="The paths of a list are below this folder (default: that of the list)."),
-    ] = None,
-    embedder: Embedder = "deepspeaker-small",
-    device: Device = "auto",
+    root: Root = None,
+    embedder: EmbedderName = None,
+    device: DeviceName = None,
     split: Annotated[
-        Optional[str],  # noqa: UP045
+        OptionalStr,
         typer.Option(help="Only this part of a corpus: train, heldout or eval."),
     ] = None,
     enrol: Annotated[
         int, typer.Option(min=1, help="Utterances that enrol a speaker of a folder.")
     ] = 2,
-    output: Output = None,
+    output: JsonOutput = None,
     replicates: Replicates = 500,
     seed: Seed = 0,
     quiet: Quiet = False,
@@ -140,10 +137,12 @@ def identification(
 
     from diarize.cli.console import interruptible, progress, tell, wide_console
     from diarize.core.files import write_atomic
+    from diarize.embedding.embedders import load_embedder
     from diarize.formats.trial_lists import read_identification
     from diarize.scoring.identification import identify_corpus, identify_list
     from encoder.evaluation.protocol import ProtocolConfig
 
+    embedder = embedder or DEFAULT_EMBEDDER
     _check(trials, output)
     with interruptible("no result was written"), progress(shown=not quiet) as on_stage:
         table: Table
@@ -154,7 +153,7 @@ def identification(
             config = ProtocolConfig(closed_enrolment=enrol, replicates=replicates, seed=seed)
             measures, notes = identify_corpus(
                 utterances,
-                _load(embedder, device),
+                load_embedder(embedder, device=device or "auto"),
                 config=config,
                 on_done=lambda *at: on_stage("embed", *at),
             )
@@ -166,7 +165,7 @@ def identification(
             score, notes = identify_list(
                 listed,
                 trials.parent if root is None else root,
-                _load(embedder, device),
+                load_embedder(embedder, device=device or "auto"),
                 replicates=replicates,
                 seed=seed,
                 on_done=lambda *at: on_stage("embed", *at),
@@ -188,12 +187,6 @@ def _check(trials: Path, *targets: str | None) -> None:
     for target in targets:
         if target is not None:
             check_target(target, inputs=[trials])
-
-
-def _load(embedder: str, device: str) -> Any:
-    from diarize.embedding.embedders import load_embedder
-
-    return load_embedder(embedder, device=device)
 
 
 def _utterances(folder: Path, split: str | None, tell: Any) -> list[Any]:
