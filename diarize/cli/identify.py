@@ -56,6 +56,7 @@ def identify(
     from diarize.core.files import check_target, write_atomic
     from diarize.formats.json_text import format_json
     from diarize.gallery.config import NamingConfig
+    from diarize.gallery.identification import check_rule
 
     if top < 1:
         raise ConfigError(f"--top is {top}: give 1 or more")
@@ -77,11 +78,8 @@ def identify(
             )
         with models(embedder, segmenter, shown=not quiet) as (voices, calibration, used, on_stage):
             people = known.people(voices.embedder.fingerprint, embedder=used)
-            if calibration is None and min_probability is not None:
-                raise ConfigError(
-                    f"the embedder {used!r} has no calibration, so no probability can be told: "
-                    "make one with `make calibrate WEIGHTS=...`, or give --min-similarity"
-                )
+            if min_probability is not None:
+                check_rule(rule, calibration)
             rows = []
             for done, path in enumerate(files):
                 on_stage("embed", done, len(files))
@@ -95,8 +93,8 @@ def identify(
                 rows.append(_compared(path, voice, people, calibration, rule, top))
     if calibration is None and rule.min_similarity is None and not quiet:
         tell(
-            f"the embedder {used!r} has no calibration, so nobody is named: make one with "
-            "`make calibrate WEIGHTS=...`, or give --min-similarity"
+            f"the embedder {used!r} has no calibration, so no speaker is named: give "
+            "--min-similarity"
         )
     for row in rows:
         if row["error"]:

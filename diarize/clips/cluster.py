@@ -45,8 +45,9 @@ def least_similarity(
     """
     if calibration is None:
         raise ConfigError(
-            "this embedder has no calibration, so a probability means nothing: run "
-            "`make calibrate WEIGHTS=...`, or give --min-similarity"
+            "this embedder has no calibration, so there are no probabilities: fit one with "
+            "`python -m recipes.calibrate.scores` of the source repository, or give min_similarity",
+            setting="min_similarity",
         )
     speech = [clip.speech_s for clip in clips if clip.vector is not None]
     median = float(np.median(speech)) if speech else 1.0
@@ -85,8 +86,9 @@ def pick_clusterer(
     if number > MOST_EXACT and not getattr(backend, "scales", False):
         gigabytes = number * (number - 1) / 2 * 16 / 1e9  # distances, and a copy to work on
         raise ConfigError(
-            f"--clusterer {name} compares all pairs, which takes {gigabytes:.0f} GB for {number} "
-            f"clips: choose {LARGE}"
+            f"the clusterer {name!r} compares all pairs, which takes {gigabytes:.0f} GB for "
+            f"{number} clips: choose {LARGE!r}",
+            setting="clusterer",
         )
     if check_rows := getattr(backend, "check_rows", None):
         check_rows(number)

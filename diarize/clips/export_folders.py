@@ -95,10 +95,12 @@ def sort_clips(
         above = []
     except (OSError, shutil.Error) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        step = "make room, or choose another folder"
+        step, setting = "make room, or choose another folder", ""
         if how == "link":
-            step = "use --copy-to where links are not allowed, or choose another folder"
-        raise StoreError(f"cannot sort clips into {str(folder)!r} ({reason}): {step}") from error
+            step, setting = "choose another folder, or copies where links are forbidden", "copy_to"
+        raise StoreError(
+            f"cannot sort clips into {str(folder)!r} ({reason}): {step}", setting=setting
+        ) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
         with contextlib.suppress(OSError):

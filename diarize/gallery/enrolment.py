@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -143,20 +142,22 @@ def enroll(
         if total_s < config.min_speech_s:
             raise CorpusError(
                 f"there are {int(10 * total_s) / 10} s of speech of {shown(name)} in all: "
-                f"{config.min_speech_s:g} s are needed, so give more files (or --min-speech)"
+                f"{config.min_speech_s:g} s are needed, so give more files or a lower minimum",
+                setting="min_speech_s",
             )
         notes = []
         for other in _who_else(list(new.values()), own, people, calibration, config):
             if other.kind == "stranger":
                 notes.append(
-                    f"the stranger {other.name} sounds the same: "
-                    f"`diarize rename {other.name} {shlex.quote(name)} --merge` makes them one"
+                    f"the unknown speaker {other.name} sounds the same: rename {other.name} to "
+                    f"{shown(name)} to merge them"
                 )
             elif not anyway:
                 raise ConfigError(
                     f"{shown(name)} sounds like {shown(other.name)}, who is in the "
                     f"gallery already (probability {other.probability:.2f}): enroll the files as "
-                    f"{shown(other.name)}, or add --anyway if they are two people"
+                    f"{shown(other.name)}, or do it anyway if they are two people",
+                    setting="anyway",
                 )
         return gallery.enroll(name, sounds, fingerprint=fingerprint, embedder=embedder), notes
 

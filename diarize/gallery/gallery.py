@@ -67,7 +67,9 @@ def default_gallery() -> Path:
     try:
         return user_data() / "gallery.sqlite"
     except RuntimeError:
-        raise ConfigError("there is no home folder for a gallery: give --gallery FILE") from None
+        raise ConfigError(
+            "there is no home folder for a gallery: name a file for it", setting="gallery"
+        ) from None
 
 
 class Gallery:
@@ -220,8 +222,9 @@ class Gallery:
             other, name, _ = found
             if not merge:
                 raise ConfigError(
-                    f"{shown(name)} is in the gallery already: add --merge if {shown(old_name)} is "
-                    "the same person, or choose another name"
+                    f"{shown(name)} is in the gallery already: choose another name, or merge both "
+                    f"if {shown(old_name)} is the same person",
+                    setting="merge",
                 )
             self._check_one_space(sql, person, other)
             rows.keep_of_both(sql, person, other)
@@ -310,7 +313,6 @@ class Gallery:
             (fingerprint,),
         )
         ((known, old),) = rows.checked(found, str, str, count=1)
-        steps = []
         kept = {
             name
             for (name,) in sql.execute(
@@ -318,17 +320,21 @@ class Gallery:
                 " (SELECT person FROM sound WHERE kept IS NOT NULL)"
             )
         }
+        steps, setting = [], ""  # the step of the setting is the last
         lost = [name for name in others if name not in kept]
-        if len(lost) < len(others):
-            steps.append("make them anew with `diarize gallery --reembed`")
         if lost:
             who = ", ".join(map(shown, lost[:3])) + (", ..." if len(lost) > 3 else "")
             steps.append(f"forget and enroll again {who}, of whom no sound was kept")
         if known != embedder:
-            steps.append(f"use `--embedder {known}`")
+            steps.append(f"use the embedder {known!r}")
+            setting = "embedder"
+        if len(lost) < len(others):
+            steps.append("embed the kept sounds again")
+            setting = "reembed"
         raise StoreError(
             f"the gallery {str(self.path)!r} holds voices of the embedder {known!r} ({old}) and "
-            f"{embedder or 'the one'!r} ({fingerprint}) is in use: {', or '.join(steps)}"
+            f"{embedder or 'the one'!r} ({fingerprint}) is in use: {', or '.join(steps)}",
+            setting=setting,
         )
 
     def _check_one_space(self, sql: sqlite3.Connection, *people: int) -> None:

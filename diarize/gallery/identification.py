@@ -90,9 +90,9 @@ def check_rule(rule: NamingConfig, calibration: Calibration | None) -> None:
     """ConfigError without a calibration, unless the rule gives a similarity."""
     if calibration is None and rule.min_similarity is None:
         raise ConfigError(
-            "this embedder has no calibration, so no probability can be told: make one with "
-            "`make calibrate WEIGHTS=...`, or give a similarity as in "
-            "`--set naming.min_similarity=0.6`"
+            "this embedder has no calibration, so there are no probabilities: fit one with "
+            "`python -m recipes.calibrate.scores` of the source repository, or give min_similarity",
+            setting="naming.min_similarity",
         )
 
 

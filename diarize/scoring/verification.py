@@ -1,8 +1,7 @@
 """Verification on a list of trials: error rates, detection costs, and how sure they are.
 
-Conventions as in `encoder.evaluation.metrics`; whole files are compared, as `make evaluate` does,
-but for long ones, of which the beginning is heard. Scores that the list brings are taken as they
-are.
+Conventions as in `encoder.evaluation.metrics`. Whole files are compared; of a long file only the
+beginning is embedded. Scores that the list brings are taken as they are.
 """
 
 from __future__ import annotations

@@ -127,8 +127,9 @@ def _voice_term(
         return None
     if vectors is None:
         raise ConfigError(
-            f"voices.weight is {plan.voices.weight}, but there are no vectors of the voices: make "
-            "them with `make teacher` and name them (teacher), or set it to 0"
+            f"voices.weight is {plan.voices.weight}, but there are no teacher vectors: make them "
+            "with `python -m recipes.prepare.teacher_vectors` and name them (teacher), or set the "
+            "weight to 0"
         )
     return SpeakerLoss(vectors, 2 * network.config.hidden, plan.voices)
 

@@ -109,7 +109,7 @@ def test_renaming_and_merging(gallery):
     gallery.enroll("Anna", [sound(1), sound(2)], **MADE_BY)
     gallery.enroll("Bob", [sound(2), sound(3)], **MADE_BY)
     assert gallery.rename("anna", "ANNA ") == "ANNA"
-    with pytest.raises(ConfigError, match="--merge"):
+    with pytest.raises(ConfigError, match="merge both"):
         gallery.rename("ANNA", "bob")
     with pytest.raises(ConfigError, match="slash"):
         gallery.rename("ANNA", "a/b")
@@ -160,14 +160,16 @@ def test_vectors_of_two_encoders_never_meet(gallery):
     ):
         with pytest.raises(StoreError) as caught:
             use()
-        for word in ("small", "aaaa0000", "bbbb1111", "--reembed", "'Bob'", "--embedder small"):
+        for word in ("small", "aaaa0000", "bbbb1111", "'Bob'", "embedder 'small'", "kept sounds"):
             assert word in str(caught.value)
+        assert caught.value.setting == "reembed"
         assert "'Anna'" not in str(caught.value)
     assert names(gallery) == ["Anna", "Bob"]
     gallery.forget("Anna")
     with pytest.raises(StoreError) as caught:
         gallery.people("bbbb1111", embedder="small")
-    assert "--reembed" not in str(caught.value) and "--embedder" not in str(caught.value)
+    assert "kept sounds" not in str(caught.value) and "use the embedder" not in str(caught.value)
+    assert caught.value.setting == ""
 
 
 def test_exchanging_the_vectors_of_kept_sounds(gallery):
@@ -236,5 +238,5 @@ def test_a_user_without_a_home(monkeypatch):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setattr("pathlib.Path.home", no_home)
     monkeypatch.setattr("encoder.hub.paths.sys.platform", "linux")
-    with pytest.raises(ConfigError, match="--gallery"):
+    with pytest.raises(ConfigError, match="name a file"):
         default_gallery()

@@ -50,5 +50,5 @@ def test_settings_that_cannot_be():
 
 def test_a_weight_needs_vectors(tmp_path):
     plan = SegmentationTrainConfig(voices=SpeakerLossConfig(weight=0.2))
-    with pytest.raises(ConfigError, match=r"make teacher"):
+    with pytest.raises(ConfigError, match=r"recipes.prepare.teacher_vectors"):
         train_segmentation(plan, None, [], tmp_path, report=None)
