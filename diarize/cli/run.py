@@ -30,7 +30,7 @@ from diarize.segmentation import SEGMENTERS
 from encoder.errors import ConfigError, StoreError
 
 if TYPE_CHECKING:
-    from diarize.gallery.schema import Person
+    from diarize.gallery.schema import EnrolledSpeaker
 
 __all__ = ["RunCommand", "run"]
 
@@ -89,7 +89,7 @@ def run(
     ] = False,
     clusterer: Annotated[
         OptionalStr,
-        typer.Option(help=f"What groups the voices: {', '.join(CLUSTERERS.names())}."),
+        typer.Option(help=f"What groups the windows by speaker: {', '.join(CLUSTERERS.names())}."),
     ] = None,
     embedder: EmbedderName = None,
     gallery: Annotated[
@@ -101,7 +101,7 @@ def run(
         ),
     ] = None,
     link: Annotated[
-        bool, typer.Option("--link", help="Remember the unnamed voices in the gallery as well.")
+        bool, typer.Option("--link", help="Remember the unknown speakers in the gallery as well.")
     ] = False,
     min_confidence: Annotated[
         OptionalFloat,
@@ -148,12 +148,12 @@ def run(
         from diarize.pipeline.diarizer import Diarizer
 
         diarizer = Diarizer.from_config(plan)
-        people: list[Person] = []
+        enrolled: list[EnrolledSpeaker] = []
         if known:  # what speaks against names is said before the recording is read
             from diarize.gallery.identification import check_rule
 
             check_rule(plan.naming, diarizer.calibration)
-            people = known.people(diarizer.embedder.fingerprint, embedder=plan.embedder)
+            enrolled = known.speakers(diarizer.embedder.fingerprint, embedder=plan.embedder)
         result = diarizer(
             audio,
             speakers=speakers,
@@ -166,10 +166,10 @@ def run(
             from diarize.pipeline.speaker_naming import recognise
 
             try:
-                result = recognise(result, people, link=known if link else None)
+                result = recognise(result, enrolled, link=known if link else None)
             except StoreError as error:
                 unlinked = error
-                result = recognise(result, people)
+                result = recognise(result, enrolled)
     texts = {kind: getattr(result, f"to_{kind}")() for _, kind in outputs}
     for path, kind in outputs:
         write_atomic(path, texts[kind])
@@ -178,5 +178,5 @@ def run(
             tell(f"warning: {sentence}")
         speakers_table(result)
     if unlinked:
-        tell(f"the turns were written, but nobody new is remembered, for {unlinked}")
+        tell(f"the turns were written, but no unknown speaker is remembered, for {unlinked}")
         raise typer.Exit(2)
