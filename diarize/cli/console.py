@@ -12,8 +12,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from diarize.core.text import plural
 from diarize.core.turns import speaking_time
-from diarize.formats.clip_table import plural
 
 if TYPE_CHECKING:
     from diarize.pipeline.diarizer import OnStage

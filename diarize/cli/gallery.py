@@ -195,7 +195,7 @@ def gallery(
 
 def _reembed(known: Gallery, embedder: str | None, segmenter: str | None, *, shown: bool) -> None:
     from diarize.cli.console import interruptible, tell
-    from diarize.formats.clip_table import plural
+    from diarize.core.text import plural
     from diarize.gallery.enrollment import reembed
 
     known.check_writable()

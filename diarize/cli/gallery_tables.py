@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from diarize.cli.console import wide_console
-from diarize.formats.clip_table import plural
+from diarize.core.text import plural
 
 __all__ = ["gallery_table", "identified_table"]
 

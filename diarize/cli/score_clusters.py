@@ -1,4 +1,4 @@
-"""`diarize score clusters`: groups of clips against who is who."""
+"""`diarize score clusters`: groups of clips against their true speakers."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from diarize.cli.options import JsonOutput, Quiet
+from diarize.core.text import and_more, plural
 
 if TYPE_CHECKING:
     from diarize.scoring.clustering_metrics import ClusterScore
@@ -29,8 +30,8 @@ def clusters(
     labels: Annotated[
         Path,
         typer.Argument(
-            help="Who is who: a CSV, TSV or JSON with path and speaker, or a folder that has a "
-            "folder for each speaker."
+            help="The true speakers: a CSV, TSV or JSON with path and speaker, or a folder "
+            "with a folder for each speaker."
         ),
     ],
     found: Annotated[Path, typer.Argument(help="What `diarize cluster` wrote: CSV or JSON.")],
@@ -56,7 +57,7 @@ def clusters(
         truth = _speaker_folders(labels) if labels.is_dir() else read_clip_labels(labels)
         groups_found = read_clip_labels(found)
         if not truth:
-            raise CorpusError(f"{str(labels)!r} has no clip with a speaker: say who is who")
+            raise CorpusError(f"{str(labels)!r} has no clip with a speaker: name the true speakers")
         if not groups_found and missing is not Missing.alone:
             raise CorpusError(
                 f"{str(found)!r} has no clip with a group: `--missing alone` counts each clip as a "
@@ -134,6 +135,4 @@ def _speaker_folders(folder: Path) -> dict[str, str]:
 
 def _named(paths: list[str]) -> str:
     """The first few, and how many more there are."""
-    more = len(paths) - 3
-    shown = ", ".join(map(repr, paths[:3])) + (f" and {more} more" if more > 0 else "")
-    return f"{len(paths)} clip{'' if len(paths) == 1 else 's'}, {shown}"
+    return f"{plural(len(paths), 'clip')}, {and_more(map(repr, paths))}"

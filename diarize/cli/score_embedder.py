@@ -37,7 +37,7 @@ def verification(
         Path,
         typer.Argument(
             help="`1 path path` or `0 path path` a line, perhaps with a score; or tab-separated "
-            "columns target, enrolment, test[, score, enrolment_speaker, test_speaker]."
+            "columns target, enrollment, test[, score, enrollment_speaker, test_speaker]."
         ),
     ],
     root: Root = None,
@@ -112,8 +112,8 @@ def identification(
     trials: Annotated[
         Path,
         typer.Argument(
-            help="A folder of speaker folders or a corpus; or a list: `1 path` enrols, `3 path` is "
-            "told (the first folder is the speaker), or tab-separated columns role (enrol or "
+            help="A folder of speaker folders or a corpus; or a list: `1 path` enrolls, `3 path` "
+            "tests (the first folder is the speaker), or tab-separated columns role (enroll or "
             "test), speaker, path."
         ),
     ],
@@ -124,15 +124,15 @@ def identification(
         OptionalStr,
         typer.Option(help="Only this part of a corpus: train, heldout or eval."),
     ] = None,
-    enrol: Annotated[
-        int, typer.Option(min=1, help="Utterances that enrol a speaker of a folder.")
+    enroll: Annotated[
+        int, typer.Option(min=1, help="Utterances that enroll a speaker of a folder.")
     ] = 2,
     output: JsonOutput = None,
     replicates: Replicates = 500,
     seed: Seed = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Whose voice it is: one among 100 candidates, and one among all who are enrolled."""
+    """Which speaker it is: one among 100 candidates, and one among all who are enrolled."""
     from dataclasses import asdict
 
     from diarize.cli.console import interruptible, progress, tell, wide_console
@@ -150,7 +150,7 @@ def identification(
         if trials.is_dir():
             utterances = _utterances(trials, split, tell)
             on_stage("load", 0, None)
-            config = ProtocolConfig(closed_enrolment=enrol, replicates=replicates, seed=seed)
+            config = ProtocolConfig(closed_enrolment=enroll, replicates=replicates, seed=seed)
             measures, notes = identify_corpus(
                 utterances,
                 load_embedder(embedder, device=device or "auto"),
@@ -241,18 +241,18 @@ def _corpus_table(name: str, measures: dict[str, Measures], config: Any) -> Tabl
             else "-"
             for k in config.enrolments
         ]
-        told = part.closed_set
-        if told is None:
+        ranks = part.closed_set
+        if ranks is None:
             cells += ["-"] * 4
         else:
-            cells.append(_percent(told.top1, part.intervals.get("top1"), ""))
-            cells.append("-" if told.top5 is None else f"{100 * told.top5:.1f}")
-            cells += [str(told.speakers), str(told.tests)]
+            cells.append(_percent(ranks.top1, part.intervals.get("top1"), ""))
+            cells.append("-" if ranks.top5 is None else f"{100 * ranks.top5:.1f}")
+            cells += [str(ranks.speakers), str(ranks.tests)]
         cells.append(f"{100 * part.eer:.1f}")
         if len(measures) > 2 or dataset != "mean":  # of one data set it says the same again
             table.add_row(_escaped(dataset), *cells)
     table.caption = (
-        "K utterances enrol; - where there are too few; 95 % intervals over drawn speakers"
+        "K utterances enroll; - where there are too few; 95 % intervals over drawn speakers"
     )
     return table
 
@@ -267,7 +267,7 @@ def _list_table(name: str, score: ListScore) -> Table:
     if score.left_out:
         table.add_row("files left out", str(score.left_out))
     if score.tests_left_out:
-        table.add_row("tests of nobody enrolled", str(score.tests_left_out))
+        table.add_row("tests of speakers not enrolled", str(score.tests_left_out))
     table.caption = "95 % intervals over drawn speakers"
     return table
 

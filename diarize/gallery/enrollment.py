@@ -96,8 +96,8 @@ def clip_enrollment(
 
 
 def is_mixed(pieces: NDArray[np.float32], piece_s: float, calibration: Calibration | None) -> bool:
-    """Whether a clip seems to hold two speakers: its pieces (P, D), clustered in two, are improbable to
-    be of one. False without a calibration, and for fewer than 4 pieces."""
+    """Whether a clip seems to hold two speakers: its pieces (P, D), clustered in two, are unlikely
+    to be of one speaker. False without a calibration, and for fewer than 4 pieces."""
     if calibration is None or len(pieces) < 4:
         return False
     from scipy.cluster.hierarchy import fcluster, linkage  # slow to import

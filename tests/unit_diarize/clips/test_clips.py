@@ -132,11 +132,15 @@ def test_a_long_clip_says_how_much_was_heard(tmp_path):
     voices = tone_voices(config=ClipEmbeddingConfig(longest_s=5.0))
     clips = embed_clips([write_tone(tmp_path / "long.wav", 450, 7)], voices)
     (row,) = cluster_clips(clips, exact())
-    assert (row.speaker, row.seconds, row.note) == ("SPEAKER_00", 5.0, "heard only the first 5 s")
+    assert (row.speaker, row.seconds, row.note) == (
+        "SPEAKER_00",
+        5.0,
+        "only the first 5 s were read",
+    )
 
 
 @pytest.mark.parametrize("number", [0.0, float("nan")])
-def test_a_voice_that_cannot_be_compared_is_none(tmp_path, number):
+def test_a_vector_that_cannot_be_compared_is_none(tmp_path, number):
     class Broken(BandEmbedder):
         def embed_windows(self, wave, bounds, *, on_done=None):
             return super().embed_windows(wave, bounds) * np.float32(number)
@@ -148,7 +152,7 @@ def test_a_voice_that_cannot_be_compared_is_none(tmp_path, number):
             clips = embed_clips(paths, voices, cache=cache)
             assert clips[0].vector is None and clips[0].readable
             (row,) = cluster_clips(clips, exact())
-            assert (row.speaker, row.note) == (None, "no voice that can be compared")
+            assert (row.speaker, row.note) == (None, "no vector that can be compared")
             cache.commit()
     assert clips[0].from_cache
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -137,6 +139,9 @@ def test_unknown_speakers_are_numbered_and_numbers_never_used_again(gallery):
         ("Anna", "named"),
         ("VOICE_0003", "unknown"),
     ]
+    with sqlite3.connect(gallery.path) as raw:  # the word of galleries since the beginning
+        assert raw.execute("SELECT kind FROM person").fetchall() == [("named",), ("stranger",)]
+    raw.close()
 
 
 def test_a_block_of_changes_is_one_change(gallery):

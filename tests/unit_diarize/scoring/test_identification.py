@@ -77,12 +77,12 @@ def test_files_that_cannot_be_read_and_headed_lists(folder):
     (folder / "s0/3.wav").write_bytes(b"")
     head = "role\tspeaker\tpath\n"
     rows = [
-        f"{'enrol' if n < 2 else 'test'}\tN{s}\ts{s}/{n}.wav" for s in (0, 1, 2) for n in range(4)
+        f"{'enroll' if n < 2 else 'test'}\tN{s}\ts{s}/{n}.wav" for s in (0, 1, 2) for n in range(4)
     ]
     listed = folder / "list.tsv"
     listed.write_text(head + "\n".join(rows) + "\n")
     table = read_identification(listed)
-    assert table.speakers[:4] == ["N0"] * 4 and len(table.enrol) == len(table.test) == 6
+    assert table.speakers[:4] == ["N0"] * 4 and len(table.enroll) == len(table.test) == 6
     score, left_out = identify_list(table, folder, Levels())
     assert (score.tests, score.left_out, score.speakers) == (5, 1, 3) and "s0/3.wav" in left_out[0]
     assert score.top5 is None  # five of three is no result
@@ -100,7 +100,7 @@ def test_files_that_cannot_be_read_and_headed_lists(folder):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("enrol\tA\ta.wav\ntest\tA\t./a.wav\n", "line 3 .* both enrols and is tested"),
+        ("enrol\tA\ta.wav\ntest\tA\t./a.wav\n", "line 3 .* both enrolls and is tested"),
         ("enrol\tA\ta.wav\nenrol\tB\ta.wav\n", "line 3 .* is of 'A' and of 'B'"),
     ],
 )
@@ -189,7 +189,7 @@ def command(capsys, monkeypatch, weights):
 
 def test_the_command(command, folder, tmp_path):
     (folder / "s3/1.wav").write_bytes(b"no sound")
-    code, out, err = command(folder, "--enrol", 1, "-o", tmp_path / "o.json")
+    code, out, err = command(folder, "--enroll", 1, "-o", tmp_path / "o.json")
     assert code == 0 and "all, K=1" in out and "s3/1.wav" in err
     stored = json.loads((tmp_path / "o.json").read_text())["voices"]
     assert "EER" in out and f" {100 * stored['eer']:.1f} " in out
