@@ -112,7 +112,7 @@ def cluster(
     CLUSTERERS.check(clusterer or CLUSTERERS.names()[0])
 
     from diarize.cli.cluster_view import clips_table, counting
-    from diarize.clips.export_folders import export_folders
+    from diarize.clips.export_folders import export_clips
     from diarize.clips.group import ClipsConfig, group_clips
     from diarize.core.text import plural
     from encoder.common.config import apply_overrides, from_mapping
@@ -140,7 +140,7 @@ def cluster(
         warnings = list(groups.warnings)
         if exported_to is not None:
             with counting(shown=not quiet) as report:
-                export_folders(
+                export_clips(
                     [clip.path for clip in groups.clips],
                     [row.speaker for row in groups.rows],
                     exported_to,

@@ -16,7 +16,7 @@ from typing import Literal
 
 from encoder.errors import StoreError
 
-__all__ = ["NO_SPEAKER", "check_folder", "export_folders"]
+__all__ = ["NO_SPEAKER", "check_folder", "export_clips"]
 
 NO_SPEAKER = "none"  # the folder of clips without a speaker
 LONGEST_NAME = 255  # bytes, on the disks of today
@@ -56,7 +56,7 @@ def check_folder(folder: Path, places: Iterable[Path], outputs: Iterable[Path] =
         )
 
 
-def export_folders(
+def export_clips(
     paths: Sequence[Path],
     speakers: Sequence[str | None],
     folder: Path,
