@@ -61,7 +61,7 @@ def test_turns_overlap_unless_they_are_to_be_exclusive(command, meeting, tmp_pat
     assert not any(b.start_s < a.end_s for a, b in pairwise(one))
     for turns in (both, one):
         names = list(dict.fromkeys(turn.speaker for turn in turns))
-        assert names == sorted(names) and len(names) == 4  # numbered as they are first heard
+        assert names == sorted(names) and len(names) == 4  # numbered by first appearance
 
 
 def test_names_with_spaces(command, meeting, tmp_path):

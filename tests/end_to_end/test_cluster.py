@@ -97,13 +97,13 @@ def test_a_folder_becomes_a_table_and_folders(command, folder, tmp_path):
     assert plain.stdout.decode() == table.read_text()
 
 
-def test_a_number_of_speakers_that_is_told(command, folder):
+def test_a_known_number_of_speakers(command, folder):
     done = command("cluster", folder, "-q", "--no-cache", "--speakers", "3")
     assert len({row["speaker"] for row in rows_of(done.stdout.decode())} - {""}) == 3
 
 
 @pytest.mark.corpus
-def test_real_voices_are_told_apart_at_the_defaults(tmp_path):
+def test_real_speakers_are_separated_at_the_defaults(tmp_path):
     if not CORPUS.is_dir():
         pytest.skip("the corpus is not beside the repository (../shared/corpus)")
     from diarize.clips.group import group_clips
@@ -195,7 +195,7 @@ def test_an_interrupt_says_how_far_it_came_and_the_next_run_goes_on(
         soundfile.write(place / f"{number:03}.wav", speech[start : start + 8 * rate], rate)
     flags = [place, "-o", tmp_path / "o.json", "--cache", tmp_path / "c.sqlite"]
     running = begin("cluster", *flags)
-    running.wait_for(rb" [1-9]\d*/200")  # some are heard
+    running.wait_for(rb" [1-9]\d*/200")  # some are embedded
     code, sentence = running.interrupt()
     said = re.fullmatch(
         r"diarize: stopped, (\d+) of 200 clips embedded; run it again to go on", sentence

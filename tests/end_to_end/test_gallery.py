@@ -69,7 +69,7 @@ def one_line(done, *words):
 
 
 @pytest.mark.wheel
-def test_the_other_files_of_two_voices_are_told_apart(command, enrolled, clips, tmp_path):
+def test_the_other_files_of_two_speakers_are_identified(command, enrolled, clips, tmp_path):
     files = [clips[name] for name in ("anna2", "bo2", "short", "silence", "empty")]
     out = tmp_path / "who.json"
     done = command("identify", *files, "--gallery", enrolled, "-o", out, "--min-similarity", "0.6")
@@ -97,7 +97,7 @@ def test_how_sure_one_must_be_is_the_users_choice(command, enrolled, clips):
     assert len(low["candidates"]) == 1
 
 
-def test_nobody_fits_is_no_error(command, known, clips):
+def test_no_speaker_fits_is_no_error(command, known, clips):
     assert command("forget", "bo", "--gallery", known).returncode == 0
     done = command("identify", clips["bo2"], "--gallery", known, "--min-probability", "0.99")
     assert done.returncode == 0 and "unknown (not sure)" in done.stdout.decode()

@@ -88,7 +88,9 @@ def test_doubtful_turns_are_left_unlabelled(command, meeting, tmp_path):
     one_line(command(meeting, "--min-confidence", "2"), "min_confidence", "2")
 
 
-def test_an_embedder_without_a_calibration_names_nobody(command, meeting, uncalibrated, tmp_path):
+def test_an_embedder_without_a_calibration_names_no_speaker(
+    command, meeting, uncalibrated, tmp_path
+):
     """And it is said before the recording is read, which there is none of."""
     where = tmp_path / "new" / "team.sqlite"
     flags = ("--gallery", where, "--link", "--embedder", uncalibrated, "-q")

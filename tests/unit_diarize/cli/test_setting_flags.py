@@ -42,8 +42,8 @@ def test_a_setting_without_a_flag_adds_nothing(setting):
 
 
 def test_settings_of_other_commands_are_theirs():
-    for setting, told in ELSEWHERE.items():
-        command, flag = told.strip("`").split()[1:]
+    for setting, elsewhere in ELSEWHERE.items():
+        command, flag = elsewhere.strip("`").split()[1:]
         assert flag in {opt for p in COMMANDS[command].params for opt in p.opts}, setting
 
 

@@ -55,10 +55,10 @@ def test_what_was_kept_is_known_exactly(tmp_path, opened):
     a, b = clip(tmp_path / "a.wav", b"a"), clip(tmp_path / "b.wav", b"b")
     silent = CachedClip(None, 0.0, 3.1, "no speech in 3.1 s")
     with opened() as cache:
-        for path, heard in ((a, voice(1)), (b, silent)):
+        for path, found in ((a, voice(1)), (b, silent)):
             key, known = cache.look_up(path)
             assert known is None
-            cache.keep(key, heard)
+            cache.keep(key, found)
     with opened() as cache:
         assert same(cache.look_up(a)[1], voice(1))
         assert same(cache.look_up(b)[1], silent)
@@ -102,7 +102,7 @@ def test_a_changed_file_is_read_again_and_an_unchanged_one_is_not(tmp_path, open
         assert cache.look_up(a)[1] is None
 
 
-def test_a_file_that_changes_while_it_is_heard_is_not_remembered(tmp_path, opened):
+def test_a_file_that_changes_while_it_is_read_is_not_cached(tmp_path, opened):
     a = clip(tmp_path / "a.wav", b"one")
     with opened() as cache:
         key, _ = cache.look_up(a)

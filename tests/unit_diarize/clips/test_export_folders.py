@@ -87,7 +87,7 @@ def test_a_file_that_cannot_be_read_is_left_out_and_said(tmp_path, clips):
 
 
 @pytest.mark.parametrize("name", ["x" * 251 + ".wav", "é" * 125 + ".wav", "x." + "y" * 252])
-def test_names_as_long_as_the_disk_allows_are_told_apart(tmp_path, name):
+def test_names_as_long_as_the_disk_allows_stay_different(tmp_path, name):
     paths = []
     for folder in "abc":
         paths.append(tmp_path / folder / name)

@@ -63,7 +63,7 @@ def test_a_vector_that_cannot_be_one(path):
 
 def use(path):
     """All that a gallery is asked, each by itself; what the user is told."""
-    told = []
+    sentences = []
     with contextlib.suppress(StoreError), Gallery.open(path, create=True) as gallery:
         numbers = []
 
@@ -100,8 +100,8 @@ def use(path):
                         ask()
                         raise Undo
                 except ToolkitError as error:
-                    told.append(str(error))
-    return told
+                    sentences.append(str(error))
+    return sentences
 
 
 def test_bytes_that_a_disk_has_changed(path):
@@ -223,7 +223,7 @@ def test_a_failure_leaves_no_new_gallery_behind(tmp_path, path):
     assert names(path) == []  # it was there before
 
 
-def test_a_gallery_that_was_removed_meanwhile_takes_nobody(path):
+def test_a_gallery_that_was_removed_meanwhile_takes_no_speaker(path):
     with Gallery.open(path, create=True) as gallery:
         path.unlink()
         with pytest.raises(StoreError, match="moved or removed"):

@@ -109,7 +109,7 @@ def test_an_unknown_speaker_makes_nothing_ambiguous_and_gives_way_to_a_name():
     assert one(at(0.9), [far, twin]).name == "VOICE_0001"
 
 
-def test_nobody_known_and_nobody_with_a_vector():
+def test_none_enrolled_and_none_with_a_vector():
     empty = EnrolledSpeaker("Eve", "named", np.zeros((0, 0), np.float32), np.zeros(0))
     assert one(at(0.9), []) is None
     assert one(at(0.9), [empty]) is None
@@ -173,7 +173,7 @@ def test_turns_that_disagree_take_the_name_away():
     assert name(*recording(own), min_agreement=0.4, **rule).names == ["Anna"]
 
 
-def test_labels_of_one_person_become_one_but_not_below_the_number_that_was_told():
+def test_labels_of_one_speaker_become_one_but_not_below_the_known_number():
     made = recording(at(0.8), [0, 1, 0, 0], at(0.95), at(0.9))
     assert name(*made).names == ["Anna", "Bob", "Anna", "Anna"]
     assert name(*made, minimum=3).names == [None, "Bob", "Anna", "Anna"]

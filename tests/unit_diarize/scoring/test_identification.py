@@ -110,7 +110,7 @@ def test_a_file_has_one_speaker_and_one_role(tmp_path, text, words):
         read_identification(tmp_path / "list.tsv")
 
 
-def test_one_enrolled_speaker_is_nobody_to_tell_apart(folder):
+def test_one_enrolled_speaker_is_too_few(folder):
     (folder / "list.txt").write_text("1 s0/0.wav\n1 s0/1.wav\n3 s0/2.wav\n")
     with pytest.raises(CorpusError, match=r"1 enrolled speaker and 1 test: .* two speakers"):
         identify_list(read_identification(folder / "list.txt"), folder, Levels())
@@ -159,9 +159,9 @@ def test_a_folder_against_loops(folder):
             angle = level(utterances[row].path)
             likes[name] = np.array([np.cos(angle), np.sin(angle)]) @ mean / np.linalg.norm(mean)
         right += max(likes, key=likes.get) == names[row]
-    told = measures["voices"].closed_set
-    assert told.top1 == pytest.approx(right / len(test)) and 0.3 < told.top1 < 1
-    assert (told.speakers, told.tests) == (SPEAKERS, len(test))
+    ranks = measures["voices"].closed_set
+    assert ranks.top1 == pytest.approx(right / len(test)) and 0.3 < ranks.top1 < 1
+    assert (ranks.speakers, ranks.tests) == (SPEAKERS, len(test))
     assert 0 < measures["voices"].accuracy[1] <= 1
 
 

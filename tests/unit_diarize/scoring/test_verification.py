@@ -310,7 +310,7 @@ def tiny_weights(folder):
     return save_weights(model, FeatureConfig(), folder, name="tiny")
 
 
-def test_of_a_long_file_the_beginning_is_heard(tmp_path, monkeypatch):
+def test_of_a_long_file_the_beginning_is_read(tmp_path, monkeypatch):
     monkeypatch.setenv("DIARIZE_HOME", str(tmp_path / "home"))
     write_calibration(Calibration("tone", 8.0, -6.0, 0.1), tmp_path / "home/weights")
     rng = np.random.default_rng(0)
