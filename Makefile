@@ -1,7 +1,12 @@
 # Every target makes what it needs; `make help` lists them.
 PYTHON ?= python3
 VENV   ?= .venv
+ifeq ($(OS),Windows_NT)
+BIN    := $(VENV)/Scripts
+EXE    := .exe
+else
 BIN    := $(VENV)/bin
+endif
 # On Linux the public torch wheel brings gigabytes of CUDA libraries. Where that is not wanted, name
 # the package index of PyTorch's CPU builds (see "Get started" on PyTorch's site):
 #   make demo TORCH_INDEX=address
@@ -23,10 +28,10 @@ OUT_ONNX ?= runs/deepspeaker.onnx
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 22
 
-$(BIN)/python:
+$(BIN)/python$(EXE):
 	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
 
-$(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python
+$(VENV)/.installed: pyproject.toml constraints.txt | $(BIN)/python$(EXE)
 	$(INSTALL) -e .
 	@touch $@
 

@@ -10,7 +10,8 @@
     └── StoreError           a cache, gallery or output that cannot be read or written
 
 A message names the value that offended and the next step, in one sentence. The command line
-prints it and exits with 2; any other exception is a bug of ours and keeps its traceback.
+prints it, with the flag of its `setting`, and exits with 2; any other exception is a bug of ours
+and keeps its traceback.
 "No speech" and "one speaker" are results, not errors.
 """
 
@@ -27,7 +28,15 @@ __all__ = [
 
 
 class ToolkitError(Exception):
-    """Base of all expected errors; its text is one sentence for the user."""
+    """Base of all expected errors; its text is one sentence for the user.
+
+    setting: the setting to change, by its name in the library (`naming.min_similarity`), where
+    there is one; the command line adds its flag.
+    """
+
+    def __init__(self, message: str = "", *, setting: str = "") -> None:
+        super().__init__(message)
+        self.setting = setting
 
 
 class ConfigError(ToolkitError):

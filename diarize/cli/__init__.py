@@ -27,6 +27,7 @@ DEFAULT_COMMAND = "run"
 app = typer.Typer(
     cls=default_command(DEFAULT_COMMAND),
     no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},  # commands inherit them
     add_completion=False,
     pretty_exceptions_enable=False,
     help="Who spoke when, offline. "
@@ -49,7 +50,7 @@ def _options(
         False, "--version", callback=_print_version, is_eager=True, help="Print the version."
     ),
 ) -> None:
-    pass
+    """What may stand before a command."""
 
 
 app.command(DEFAULT_COMMAND, cls=cli_diarize.RunCommand)(cli_diarize.run)

@@ -20,6 +20,7 @@ from diarize.cli.options import (
     Quiet,
     SegmenterName,
     Speakers,
+    set_option,
 )
 from diarize.clustering import CLUSTERERS
 from diarize.segmentation import SEGMENTERS
@@ -73,14 +74,11 @@ def cluster(
     cache: Annotated[
         OptionalPath,
         typer.Option(
-            help="Where voices of clips heard before are kept, if not in the cache folder."
+            help="File that keeps the vectors of clips, if not the one in the cache folder."
         ),
     ] = None,
-    no_cache: Annotated[bool, typer.Option("--no-cache", help="Hear every clip anew.")] = False,
-    settings: Annotated[
-        OptionalStrings,
-        typer.Option("--set", help="One setting, as voice.piece_s=3; may be repeated."),
-    ] = None,
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="Embed every clip again.")] = False,
+    settings: Annotated[OptionalStrings, set_option("clip_embedding.piece_s=3")] = None,
     quiet: Quiet = False,
 ) -> None:
     """Group a folder of clips by speaker, one speaker a clip."""
@@ -100,10 +98,10 @@ def cluster(
     ):
         if one is not None and other is not None:
             raise ConfigError(f"{names} exclude each other: give one")
-    sorted_into = copy_to or link_to
-    if sorted_into is not None:
+    exported_to = copy_to or link_to
+    if exported_to is not None:
         written = [*(Path(path) for path, _ in outputs if path != "-"), *([cache] if cache else [])]
-        check_folder(sorted_into, paths, written)
+        check_folder(exported_to, paths, written)
     count = SpeakerCount.of(speakers, min_speakers, max_speakers)
     flags = {
         "segmenter": segmenter, "clusterer": clusterer, "embedder": embedder, "device": device,
@@ -114,24 +112,25 @@ def cluster(
     CLUSTERERS.check(clusterer or CLUSTERERS.names()[0])
 
     from diarize.cli.cluster_view import clips_table, counting
-    from diarize.clips.export_folders import sort_clips
+    from diarize.clips.export_folders import export_clips
     from diarize.clips.group import ClipsConfig, group_clips
-    from diarize.formats.clip_table import plural
+    from diarize.core.text import plural
     from encoder.common.config import apply_overrides, from_mapping
 
     config = from_mapping(ClipsConfig, {**apply_overrides({}, settings or []), **chosen})
-    heard = (0, 0)
+    embedded = (0, 0)
 
     def what_is_left() -> str:
-        so_far = f"{heard[0]} of {plural(heard[1], 'clip')} heard" if heard[1] else "no clip heard"
+        done, total = embedded
+        so_far = f"{done} of {plural(total, 'clip')} embedded" if total else "no clip embedded"
         return so_far + ("" if no_cache else "; run it again to go on")
 
     with interruptible(what_is_left):
         with counting(shown=not quiet) as report:
 
             def on_done(title: str, done: int, total: int) -> None:
-                nonlocal heard
-                heard = done, total
+                nonlocal embedded
+                embedded = done, total
                 report(title, done, total)
 
             groups = group_clips(
@@ -139,14 +138,14 @@ def cluster(
             )
         _write(groups, outputs)
         warnings = list(groups.warnings)
-        if sorted_into is not None:
+        if exported_to is not None:
             with counting(shown=not quiet) as report:
-                sort_clips(
+                export_clips(
                     [clip.path for clip in groups.clips],
                     [row.speaker for row in groups.rows],
-                    sorted_into,
+                    exported_to,
                     "copy" if copy_to else "link",
-                    on_done=lambda done, total: report("sorting clips", done, total),
+                    on_done=lambda done, total: report("exporting clips", done, total),
                     on_warning=warnings.append,
                 )
     if not quiet:

@@ -17,7 +17,8 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from diarize.formats.clip_table import ClipRow, plural, speaker_groups
+from diarize.core.text import plural
+from diarize.formats.clip_table import ClipRow, speaker_groups
 
 __all__ = ["clips_table", "counting"]
 
@@ -51,8 +52,7 @@ def clips_table(rows: Sequence[ClipRow]) -> None:
     groups = speaker_groups(rows)
     silent = sum(row.speaker is None for row in rows)
     console = Console(stderr=True)
-    heard = plural(len(rows) - silent, "clip")
-    table = Table(title=f"{plural(len(groups), 'speaker')} in {heard}")
+    table = Table(title=f"{plural(len(groups), 'speaker')} in {plural(len(rows) - silent, 'clip')}")
     table.add_column("speaker")
     for title in ("clips", "speech", "similarity"):
         table.add_column(title, justify="right")
@@ -65,6 +65,6 @@ def clips_table(rows: Sequence[ClipRow]) -> None:
         console.print(f"and {len(groups) - len(shown)} more", highlight=False)
     if silent:
         console.print(
-            f"{plural(silent, 'clip')} without a voice: the table that was written says why",
+            f"{plural(silent, 'clip')} without a speaker: the table that was written says why",
             highlight=False,
         )

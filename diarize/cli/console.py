@@ -12,8 +12,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from diarize.core.text import plural
 from diarize.core.turns import speaking_time
-from diarize.formats.clip_table import plural
 
 if TYPE_CHECKING:
     from diarize.pipeline.diarizer import OnStage
@@ -25,7 +25,7 @@ TITLES = {
     "load": "loading the models",
     "read": "reading the sound",
     "segment": "finding speech",
-    "embed": "comparing voices",
+    "embed": "embedding speech",
     "cluster": "grouping speakers",
 }
 
@@ -96,8 +96,8 @@ def interruptible(what: str | Callable[[], str]) -> Iterator[None]:
 
 
 def speakers_table(result: DiarizationResult, *, console: Console | None = None) -> None:
-    """Speakers with their time, share of all speech and number of turns; a sentence when nobody
-    speaks."""
+    """Speakers with their time, share of all speech and number of turns; a sentence when there
+    is no speech."""
     console = console or Console(stderr=True)
     seconds = result.speakers
     if not result.turns:

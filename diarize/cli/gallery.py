@@ -1,54 +1,32 @@
-"""`diarize enroll`, `forget`, `rename` and `gallery`: the voices that are known."""
+"""`diarize enroll`, `forget`, `rename` and `gallery`: the enrolled speakers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from diarize.cli.models import check_files, models
+from diarize.cli.models import check_files, models, open_gallery
 from diarize.cli.options import (
     EmbedderName,
+    GalleryPath,
+    JsonOutput,
+    MediaFiles,
     OptionalFloat,
-    OptionalPath,
-    OptionalStr,
     Quiet,
     SegmenterName,
 )
-from diarize.gallery.gallery import Gallery, default_gallery
 from encoder.errors import ConfigError, StoreError
 
 if TYPE_CHECKING:
-    pass
+    from diarize.gallery.gallery import Gallery
 
-__all__ = [
-    "Files",
-    "GalleryPath",
-    "Output",
-    "default_gallery",
-    "enroll",
-    "forget",
-    "gallery",
-    "rename",
-]
-
-GalleryPath = Annotated[
-    OptionalPath,
-    typer.Option("--gallery", help="File of the gallery; by default the user's own."),
-]
-Files = Annotated[list[Path], typer.Argument(help="Media files with one speaker each.")]
-Output = Annotated[
-    OptionalStr,
-    typer.Option("-o", "--output", help="Write JSON here; - is standard output."),
-]
+__all__ = ["enroll", "forget", "gallery", "rename"]
 
 
 def enroll(
-    name: Annotated[str, typer.Argument(help="What the person is called.")],
-    files: Files,
+    name: Annotated[str, typer.Argument(help="What the speaker is called.")],
+    files: MediaFiles,
     gallery: GalleryPath = None,
     embedder: EmbedderName = None,
     segmenter: SegmenterName = None,
@@ -56,65 +34,70 @@ def enroll(
         bool,
         typer.Option(
             "--keep-sound",
-            help="Keep up to 60 s of speech of each file in the gallery, so that it can be made "
-            "anew for another embedder.",
+            help="Keep up to 60 s of speech of each file in the gallery, so that it can be "
+            "embedded again with another embedder.",
         ),
     ] = False,
     anyway: Annotated[
-        bool, typer.Option("--anyway", help="Also if another name has this voice already.")
+        bool, typer.Option("--anyway", help="Also if another name has this speaker already.")
     ] = False,
     min_speech: Annotated[
         OptionalFloat,
-        typer.Option(help="Seconds of speech a person needs; 5 by default."),
+        typer.Option(help="Seconds of speech a speaker needs; 5 by default."),
     ] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Make a voice known: add files of one person to the gallery."""
+    """Enroll a speaker: add files of one speaker to the gallery."""
     from diarize.cli.console import interruptible, tell
-    from diarize.gallery.enrolment import EnrollmentConfig, clip_sound, sounds_mixed
-    from diarize.gallery.enrolment import enroll as enroll_sounds
+    from diarize.gallery.enrollment import EnrollmentConfig, clip_enrollment, is_mixed
+    from diarize.gallery.enrollment import enroll as add_enrollments
     from diarize.gallery.names import clean_name, shown
 
     name = clean_name(name)
     config = EnrollmentConfig() if min_speech is None else EnrollmentConfig(min_speech_s=min_speech)
     check_files(files)
     with (
-        interruptible("nobody was enrolled"),
-        _writable(gallery) as known,
-        models(embedder, segmenter, shown=not quiet) as (voices, calibration, used, on_stage),
+        interruptible("no speaker was enrolled"),
+        open_gallery(gallery, writing=True) as known,
+        models(embedder, segmenter, shown=not quiet) as (
+            clip_embedder,
+            calibration,
+            used,
+            on_stage,
+        ),
     ):
-        sounds, remarks = [], []
+        enrollments, remarks = [], []
         for done, path in enumerate(files):
             on_stage("embed", done, len(files))
-            voice = voices(path)
-            remarks += [f"{path}: {sentence}" for sentence in voice.warnings]
-            if voice.vector is None:
-                remarks.append(f"no speech in {str(path)!r}, so it tells nothing of a voice")
+            clip = clip_embedder(path)
+            remarks += [f"{path}: {sentence}" for sentence in clip.warnings]
+            if clip.vector is None:
+                remarks.append(f"no speech in {str(path)!r}, so it is left out")
                 continue
-            if sounds_mixed(voice.pieces, voices.config.piece_s, calibration):
-                remarks.append(f"two voices in {str(path)!r}? A file should hold one person")
-            sounds.append(clip_sound(voice, str(path), keep=keep_sound, config=config))
+            if is_mixed(clip.pieces, clip_embedder.config.piece_s, calibration):
+                remarks.append(f"two speakers in {str(path)!r}? A file should hold one")
+            enrollments.append(clip_enrollment(clip, str(path), keep=keep_sound, config=config))
         with known.changing():
-            added, notes = enroll_sounds(
+            added, notes = add_enrollments(
                 known,
                 name,
-                sounds,
-                fingerprint=voices.embedder.fingerprint,
+                enrollments,
+                fingerprint=clip_embedder.embedder.fingerprint,
                 embedder=used,
                 calibration=calibration,
                 anyway=anyway,
                 config=config,
             )
             called = known.called(name)
-            person = next(p for p in known.people() if p.name == called)
+            speaker = next(p for p in known.speakers() if p.name == called)
     if quiet:
         return
     for sentence in remarks + notes:
         tell(f"warning: {sentence}")
-    again = f", {len(sounds) - added} known already" if len(sounds) > added else ""
+    again = f", {len(enrollments) - added} known already" if len(enrollments) > added else ""
     tell(
-        f"enrolled {shown(person.name)} with {added} new of {len(files)} files{again}; in all "
-        f"{person.speech_s:.1f} s of speech in {len(person.exemplars)} exemplars"
+        f"enrolled {shown(speaker.name)} with {added} new of {len(files)} files{again}; in all "
+        f"{speaker.speech_s:.1f} s of speech in {len(speaker.exemplars)} exemplars"
     )
 
 
@@ -124,18 +107,18 @@ def forget(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Erase people from the gallery: vectors, and sounds where they were kept."""
+    """Erase speakers from the gallery: vectors, and sounds where they were kept."""
     import sys
 
     from diarize.cli.console import tell
     from diarize.gallery.names import shown
 
-    with Gallery.open(gallery or default_gallery(), create=False) as known:
+    with open_gallery(gallery) as known:
         called = [known.called(name) for name in dict.fromkeys(names)]
         who = ", ".join(map(shown, called))
         asks = sys.stdin.isatty() and not yes
         if asks and not typer.confirm(f"Forget {who}?", err=True):
-            tell("nobody was forgotten")
+            tell("no speaker was forgotten")
             raise typer.Exit(1)
         with known.changing():
             for name in dict.fromkeys(called):
@@ -149,15 +132,15 @@ def rename(
     new: Annotated[str, typer.Argument(help="The name from now on.")],
     gallery: GalleryPath = None,
     merge: Annotated[
-        bool, typer.Option("--merge", help="Make both one, if NEW is in the gallery already.")
+        bool, typer.Option("--merge", help="Merge both, if NEW is in the gallery already.")
     ] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Give a known voice another name, or make two names one."""
+    """Give an enrolled speaker another name, or merge two."""
     from diarize.cli.console import tell
     from diarize.gallery.names import shown
 
-    with Gallery.open(gallery or default_gallery(), create=False) as known:
+    with open_gallery(gallery) as known:
         before = known.called(old)
         name = known.rename(old, new, merge=merge)
     if not quiet:
@@ -166,16 +149,16 @@ def rename(
 
 def gallery(
     gallery: GalleryPath = None,
-    output: Output = None,
+    output: JsonOutput = None,
     reembed: Annotated[
         bool,
-        typer.Option("--reembed", help="Make all vectors anew from kept sounds, for --embedder."),
+        typer.Option("--reembed", help="Embed the kept sounds again, with --embedder."),
     ] = False,
     embedder: EmbedderName = None,
     segmenter: SegmenterName = None,
     quiet: Quiet = False,
 ) -> None:
-    """Who is known: names, exemplars, seconds of speech."""
+    """The enrolled speakers: names, exemplars, seconds of speech."""
     from diarize.core.output import check_target, write_atomic
     from diarize.formats.json_text import format_json
 
@@ -183,49 +166,49 @@ def gallery(
         check_target(output)
     if not reembed and (embedder or segmenter):
         raise ConfigError("--embedder and --segmenter go with --reembed: add it, or leave them out")
-    with Gallery.open(gallery or default_gallery(), create=False) as known:
+    with open_gallery(gallery) as known:
         if reembed:
             _reembed(known, embedder, segmenter, shown=not quiet)
-        people = known.people()
+        enrolled = known.speakers()
     rows = [
         {
-            "name": person.name,
-            "kind": person.kind,
-            "exemplars": len(person.exemplars),
-            "speech_s": round(person.speech_s, 3),
-            "files": person.sounds,
-            "sounds_kept": person.kept,
-            "created": person.created,
-            "added": person.added,
-            "embedder": person.embedder,
-            "encoder_fingerprint": person.fingerprint,
+            "name": speaker.name,
+            "kind": speaker.kind,
+            "exemplars": len(speaker.exemplars),
+            "speech_s": round(speaker.speech_s, 3),
+            "files": speaker.enrollments,
+            "sounds_kept": speaker.kept,
+            "created": speaker.created,
+            "added": speaker.added,
+            "embedder": speaker.embedder,
+            "encoder_fingerprint": speaker.fingerprint,
         }
-        for person in people
+        for speaker in enrolled
     ]
     if output is not None:
-        write_atomic(output, format_json({"gallery": str(known.path), "people": rows}))
+        write_atomic(output, format_json({"gallery": str(known.path), "speakers": rows}))
     if output != "-":
-        from diarize.cli.gallery_tables import people_table
+        from diarize.cli.gallery_tables import gallery_table
 
-        people_table(rows, str(known.path))
+        gallery_table(rows, str(known.path))
 
 
 def _reembed(known: Gallery, embedder: str | None, segmenter: str | None, *, shown: bool) -> None:
     from diarize.cli.console import interruptible, tell
-    from diarize.formats.clip_table import plural
-    from diarize.gallery.enrolment import reembed
+    from diarize.core.text import plural
+    from diarize.gallery.enrollment import reembed
 
     known.check_writable()
     with (
         interruptible("the gallery is as it was"),
-        models(embedder, segmenter, shown=shown) as (voices, _, used, on_stage),
+        models(embedder, segmenter, shown=shown) as (clip_embedder, _, used, on_stage),
     ):
         found = reembed(
-            known, voices, used, on_done=lambda done, total: on_stage("embed", done, total)
+            known, clip_embedder, used, on_done=lambda done, total: on_stage("embed", done, total)
         )
     if found.left and not found.done:
         raise StoreError(
-            f"no sound was kept in the gallery {str(known.path)!r}: forget its people and enroll "
+            f"no sound was kept in the gallery {str(known.path)!r}: forget its speakers and enroll "
             "them again, with --keep-sound"
         )
     if not shown:
@@ -233,15 +216,8 @@ def _reembed(known: Gallery, embedder: str | None, segmenter: str | None, *, sho
     if not found.done:
         tell(f"all vectors are of {used} already")
         return
-    tell(f"made anew with {used}: {', '.join(found.done)}")
-    for name, sounds in found.lost.items():
-        tell(f"warning: {plural(sounds, 'file')} of {name} went, as no sound was kept of it")
+    tell(f"embedded again with {used}: {', '.join(found.done)}")
+    for name, enrollments in found.lost.items():
+        tell(f"warning: {plural(enrollments, 'file')} of {name} went, as no sound was kept of it")
     if found.left:
         tell(f"warning: no sound was kept of {', '.join(found.left)}: forget and enroll them again")
-
-
-@contextmanager
-def _writable(path: Path | None) -> Iterator[Gallery]:
-    with Gallery.open(path or default_gallery(), create=True) as known:
-        known.check_writable()  # said before models are loaded
-        yield known

@@ -9,17 +9,18 @@ from rich.markup import escape
 from rich.table import Table
 
 from diarize.cli.console import wide_console
+from diarize.core.text import plural
 
-__all__ = ["identified_table", "people_table"]
+__all__ = ["gallery_table", "identified_table"]
 
 
-def people_table(rows: Sequence[dict[str, Any]], where: str) -> None:
-    """One row a person, as `diarize gallery` writes them into JSON."""
+def gallery_table(rows: Sequence[dict[str, Any]], where: str) -> None:
+    """One row a speaker, as `diarize gallery` writes them into JSON."""
     console = wide_console()
     if not rows:
-        console.print(f"nobody is in the gallery {escape(where)}", highlight=False)
+        console.print(f"the gallery {escape(where)} is empty", highlight=False)
         return
-    table = Table(title=f"{len(rows)} known in {escape(where)}")
+    table = Table(title=f"{plural(len(rows), 'speaker')} in {escape(where)}")
     table.add_column("name", overflow="fold")
     table.add_column("kind")
     for title in ("exemplars", "speech", "files", "kept"):
@@ -41,7 +42,7 @@ def people_table(rows: Sequence[dict[str, Any]], where: str) -> None:
 
 
 def identified_table(rows: Sequence[dict[str, Any]]) -> None:
-    """The candidates of each file, and below it who it is or why it is nobody."""
+    """The candidates of each file, and who it is or why it is unknown."""
     console = wide_console()
     table = Table()
     table.add_column("file", overflow="fold")
@@ -52,7 +53,7 @@ def identified_table(rows: Sequence[dict[str, Any]]) -> None:
         table.add_column(title, justify="right")
     for row in rows:
         table.add_section()
-        verdict = row["name"] or f"nobody ({row['reason'] or 'not readable'})"
+        verdict = row["name"] or f"unknown ({row['reason'] or 'not readable'})"
         first = (escape(row["path"]), f"{row['speech_s']:.1f} s", escape(verdict))
         for candidate in row["candidates"] or [None]:
             table.add_row(*first, *_cells(candidate))

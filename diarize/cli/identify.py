@@ -1,4 +1,4 @@
-"""`diarize identify`: whose voice is it?"""
+"""`diarize identify`: which enrolled speaker is it?"""
 
 from __future__ import annotations
 
@@ -8,10 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from diarize.cli.gallery import Files, GalleryPath, Output
-from diarize.cli.models import check_files, models
-from diarize.cli.options import EmbedderName, OptionalFloat, Quiet, SegmenterName
-from diarize.gallery.gallery import Gallery, default_gallery
+from diarize.cli.models import check_files, models, open_gallery
+from diarize.cli.options import (
+    EmbedderName,
+    GalleryPath,
+    JsonOutput,
+    MediaFiles,
+    OptionalFloat,
+    Quiet,
+    SegmenterName,
+)
 from encoder.errors import AudioError, ConfigError, StoreError
 
 if TYPE_CHECKING:
@@ -19,7 +25,7 @@ if TYPE_CHECKING:
 
     from diarize.embedding.clip_embedding import ClipEmbedding
     from diarize.gallery.config import NamingConfig
-    from diarize.gallery.schema import Person
+    from diarize.gallery.schema import EnrolledSpeaker
     from encoder.calibration.score_calibration import Calibration
 
 __all__ = ["identify"]
@@ -29,27 +35,28 @@ MIN_PROBABILITY = 0.9
 
 
 def identify(
-    files: Files,
+    files: MediaFiles,
     gallery: GalleryPath = None,
-    top: Annotated[int, typer.Option(help="How many people to list a file.")] = 3,
+    top: Annotated[int, typer.Option(help="How many enrolled speakers to list a file.")] = 3,
     embedder: EmbedderName = None,
     segmenter: SegmenterName = None,
     min_probability: Annotated[
         OptionalFloat,
-        typer.Option(help="Of being that person, to be named; 0.9 by default."),
+        typer.Option(help="Of being that speaker, to be named; 0.9 by default."),
     ] = None,
     min_similarity: Annotated[
         OptionalFloat,
         typer.Option(help="Cosine, instead of a probability."),
     ] = None,
-    output: Output = None,
+    output: JsonOutput = None,
     quiet: Quiet = False,
 ) -> None:
-    """Whose voice is it? The known people who are most like the speaker of each file."""
+    """Who speaks? The enrolled speakers who are most like the speaker of each file."""
     from diarize.cli.console import interruptible, tell
     from diarize.core.output import check_target, write_atomic
     from diarize.formats.json_text import format_json
     from diarize.gallery.config import NamingConfig
+    from diarize.gallery.identification import check_rule
 
     if top < 1:
         raise ConfigError(f"--top is {top}: give 1 or more")
@@ -62,35 +69,37 @@ def identify(
     check_files(files)
     with (
         interruptible("nothing was written"),
-        Gallery.open(gallery or default_gallery(), create=False) as known,
+        open_gallery(gallery) as known,
     ):
         if not known.fingerprints():
             raise StoreError(
-                f"nobody is in the gallery {str(known.path)!r}: "
-                "enroll somebody first with `diarize enroll NAME FILE`"
+                f"the gallery {str(known.path)!r} is empty: "
+                "enroll a speaker first with `diarize enroll NAME FILE`"
             )
-        with models(embedder, segmenter, shown=not quiet) as (voices, calibration, used, on_stage):
-            people = known.people(voices.embedder.fingerprint, embedder=used)
-            if calibration is None and min_probability is not None:
-                raise ConfigError(
-                    f"the embedder {used!r} has no calibration, so no probability can be told: "
-                    "make one with `make calibrate WEIGHTS=...`, or give --min-similarity"
-                )
+        with models(embedder, segmenter, shown=not quiet) as (
+            clip_embedder,
+            calibration,
+            used,
+            on_stage,
+        ):
+            enrolled = known.speakers(clip_embedder.embedder.fingerprint, embedder=used)
+            if min_probability is not None:
+                check_rule(rule, calibration)
             rows = []
             for done, path in enumerate(files):
                 on_stage("embed", done, len(files))
                 try:
-                    voice = voices(path)
+                    clip = clip_embedder(path)
                 except AudioError as error:
                     if len(files) == 1:
                         raise
                     rows.append(_row(path, error=str(error)))
                     continue
-                rows.append(_compared(path, voice, people, calibration, rule, top))
+                rows.append(_compared(path, clip, enrolled, calibration, rule, top))
     if calibration is None and rule.min_similarity is None and not quiet:
         tell(
-            f"the embedder {used!r} has no calibration, so nobody is named: make one with "
-            "`make calibrate WEIGHTS=...`, or give --min-similarity"
+            f"the embedder {used!r} has no calibration, so no speaker is named: give "
+            "--min-similarity"
         )
     for row in rows:
         if row["error"]:
@@ -99,7 +108,7 @@ def identify(
         stored = {
             "gallery": str(known.path),
             "embedder": used,
-            "encoder_fingerprint": voices.embedder.fingerprint,
+            "encoder_fingerprint": clip_embedder.embedder.fingerprint,
             "files": rows,
         }
         write_atomic(output, format_json(stored))
@@ -113,25 +122,25 @@ def identify(
 
 def _compared(
     path: Path,
-    voice: ClipEmbedding,
-    people: Sequence[Person],
+    clip: ClipEmbedding,
+    enrolled: Sequence[EnrolledSpeaker],
     calibration: Calibration | None,
     rule: NamingConfig,
     top: int,
 ) -> dict[str, Any]:
-    """What `identify` tells of a file."""
+    """The row of a file."""
     import numpy as np
 
-    from diarize.gallery.identification import judge_voices, rank_people
+    from diarize.gallery.identification import match_speakers, rank_speakers
 
-    if voice.vector is None:
-        return _row(path, speech_s=voice.speech_s, reason="no speech")
-    ranked = rank_people(voice.vector, voice.speech_s, people, calibration)
+    if clip.vector is None:
+        return _row(path, speech_s=clip.speech_s, reason="no speech")
+    ranked = rank_speakers(clip.vector, clip.speech_s, enrolled, calibration)
     name: str | None = None
     reason: str | None = "no calibration"
     if calibration is not None or rule.min_similarity is not None:
-        ((match, why),) = judge_voices(
-            voice.vector[None], np.array([voice.speech_s]), people, calibration, rule=rule
+        ((match, why),) = match_speakers(
+            clip.vector[None], np.array([clip.speech_s]), enrolled, calibration, rule=rule
         )
         name, reason = (match.name, None) if match and why is None else (None, why)
     candidates = [
@@ -142,7 +151,7 @@ def _compared(
         }
         for match in ranked[:top]
     ]
-    return _row(path, speech_s=voice.speech_s, name=name, reason=reason, candidates=candidates)
+    return _row(path, speech_s=clip.speech_s, name=name, reason=reason, candidates=candidates)
 
 
 def _row(

@@ -1,4 +1,4 @@
-"""What commands share that load models and read several files."""
+"""What commands share that read files of one speaker each, with a gallery."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from diarize.gallery.gallery import Gallery, default_gallery
+from diarize.pipeline.config import DiarizeConfig
 from diarize.segmentation import SEGMENTERS
 from encoder.errors import AudioError, ConfigError
 
@@ -15,7 +17,17 @@ if TYPE_CHECKING:
     from diarize.embedding.clip_embedding import ClipEmbedder
     from encoder.calibration.score_calibration import Calibration
 
-__all__ = ["check_files", "models"]
+__all__ = ["check_files", "models", "open_gallery"]
+
+
+@contextmanager
+def open_gallery(path: str | Path | None, *, writing: bool = False) -> Iterator[Gallery]:
+    """The gallery in `path`, or the user's own. For `writing` it is made where it does not exist,
+    and what forbids writing is raised now, before models are loaded."""
+    with Gallery.open(path or default_gallery(), create=writing) as gallery:
+        if writing:
+            gallery.check_writable()
+        yield gallery
 
 
 @contextmanager
@@ -24,22 +36,21 @@ def models(
 ) -> Iterator[
     tuple[ClipEmbedder, Calibration | None, str, Callable[[str, float, float | None], None]]
 ]:
-    """For a block: (voices, the embedder's calibration, its name, what is told of progress)."""
+    """For a block: (the embedder of clips, its calibration, its name, the callback of progress)."""
     from diarize.cli.console import progress
-    from diarize.pipeline.config import DiarizeConfig
 
-    plan = DiarizeConfig()
-    used = embedder or plan.embedder
-    SEGMENTERS.check(segmenter or plan.segmenter)
+    defaults = DiarizeConfig()
+    used, finder = embedder or defaults.embedder, segmenter or defaults.segmenter
+    SEGMENTERS.check(finder)
     with progress(shown=shown) as on_stage:
         on_stage("load", 0, None)
         from diarize.embedding.clip_embedding import ClipEmbedder
         from diarize.embedding.embedders import load_embedder
         from encoder.calibration.score_calibration import find_calibration
 
-        loaded = load_embedder(used, device=plan.device)
-        finder = SEGMENTERS.build(segmenter or plan.segmenter, {}, where="segmentation")
-        yield ClipEmbedder(finder, loaded), find_calibration(loaded.fingerprint), used, on_stage
+        loaded = load_embedder(used, device=defaults.device)
+        clip_embedder = ClipEmbedder(SEGMENTERS.build(finder, {}, where="segmentation"), loaded)
+        yield clip_embedder, find_calibration(loaded.fingerprint), used, on_stage
 
 
 def check_files(files: list[Path]) -> None:

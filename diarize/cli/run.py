@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand
 
+from diarize.cli.models import open_gallery
 from diarize.cli.options import (
     DeviceName,
     EmbedderName,
@@ -22,16 +23,14 @@ from diarize.cli.options import (
     Quiet,
     SegmenterName,
     Speakers,
+    set_option,
 )
 from diarize.clustering import CLUSTERERS
 from diarize.segmentation import SEGMENTERS
 from encoder.errors import ConfigError, StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from diarize.gallery.gallery import Gallery
-    from diarize.gallery.schema import Person
+    from diarize.gallery.schema import EnrolledSpeaker
 
 __all__ = ["RunCommand", "run"]
 
@@ -90,7 +89,7 @@ def run(
     ] = False,
     clusterer: Annotated[
         OptionalStr,
-        typer.Option(help=f"What groups the voices: {', '.join(CLUSTERERS.names())}."),
+        typer.Option(help=f"What groups the windows by speaker: {', '.join(CLUSTERERS.names())}."),
     ] = None,
     embedder: EmbedderName = None,
     gallery: Annotated[
@@ -102,7 +101,7 @@ def run(
         ),
     ] = None,
     link: Annotated[
-        bool, typer.Option("--link", help="Remember the unnamed voices in the gallery as well.")
+        bool, typer.Option("--link", help="Remember the unknown speakers in the gallery as well.")
     ] = False,
     min_confidence: Annotated[
         OptionalFloat,
@@ -110,10 +109,7 @@ def run(
     ] = None,
     device: DeviceName = None,
     config: Annotated[OptionalPath, typer.Option(help="TOML file of settings.")] = None,
-    settings: Annotated[
-        OptionalStrings,
-        typer.Option("--set", help="One setting, as window.step_s=0.8; may be repeated."),
-    ] = None,
+    settings: Annotated[OptionalStrings, set_option("window.step_s=0.8")] = None,
     quiet: Quiet = False,
 ) -> None:
     """Who spoke when in one recording."""
@@ -146,18 +142,18 @@ def run(
         interruptible(lambda: f"{how_far}; nothing was written"),
         contextlib.ExitStack() as stack,
     ):
-        known = stack.enter_context(_open_gallery(gallery, link)) if named else None
+        known = stack.enter_context(open_gallery(gallery, writing=link)) if named else None
         on_stage = how_far.noting(stack.enter_context(progress(shown=not quiet)))
         on_stage("load", 0, None)
         from diarize.pipeline.diarizer import Diarizer
 
         diarizer = Diarizer.from_config(plan)
-        people: list[Person] = []
+        enrolled: list[EnrolledSpeaker] = []
         if known:  # what speaks against names is said before the recording is read
             from diarize.gallery.identification import check_rule
 
             check_rule(plan.naming, diarizer.calibration)
-            people = known.people(diarizer.embedder.fingerprint, embedder=plan.embedder)
+            enrolled = known.speakers(diarizer.embedder.fingerprint, embedder=plan.embedder)
         result = diarizer(
             audio,
             speakers=speakers,
@@ -170,10 +166,10 @@ def run(
             from diarize.pipeline.speaker_naming import recognise
 
             try:
-                result = recognise(result, people, link=known if link else None)
+                result = recognise(result, enrolled, link=known if link else None)
             except StoreError as error:
                 unlinked = error
-                result = recognise(result, people)
+                result = recognise(result, enrolled)
     texts = {kind: getattr(result, f"to_{kind}")() for _, kind in outputs}
     for path, kind in outputs:
         write_atomic(path, texts[kind])
@@ -182,15 +178,5 @@ def run(
             tell(f"warning: {sentence}")
         speakers_table(result)
     if unlinked:
-        tell(f"the turns were written, but nobody new is remembered, for {unlinked}")
+        tell(f"the turns were written, but no unknown speaker is remembered, for {unlinked}")
         raise typer.Exit(2)
-
-
-@contextlib.contextmanager
-def _open_gallery(path: str | None, link: bool) -> Iterator[Gallery]:
-    from diarize.gallery.gallery import Gallery, default_gallery
-
-    with Gallery.open(path or default_gallery(), create=link) as known:
-        if link:
-            known.check_writable()
-        yield known

@@ -6,12 +6,12 @@ The first never imports torch.
 from __future__ import annotations
 
 import json
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from diarize.cli.default_command import default_command
+from diarize.cli.options import JsonOutput, OptionalPath, Quiet
 from diarize.cli.score_clusters import clusters
 from diarize.cli.score_embedder import identification, verification
 
@@ -33,14 +33,10 @@ def diarization(
     reference: Annotated[str, typer.Argument(help="RTTM file, or a folder of them.")],
     hypothesis: Annotated[str, typer.Argument(help="RTTM file, or a folder of them.")],
     uem: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option(help="What is scored: UEM file, or a folder of them."),
+        OptionalPath, typer.Option(help="What is scored: UEM file, or a folder of them.")
     ] = None,
-    output: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option("-o", "--output", help="Write all numbers here as JSON; - is stdout."),
-    ] = None,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No table.")] = False,
+    output: JsonOutput = None,
+    quiet: Quiet = False,
 ) -> None:
     """Diarization error rate (full, fair, forgiving), Jaccard error rate and speaker counts."""
     from diarize.cli.console import tell

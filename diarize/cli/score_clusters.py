@@ -1,4 +1,4 @@
-"""`diarize score clusters`: groups of clips against who is who."""
+"""`diarize score clusters`: groups of clips against their true speakers."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ import json
 from collections.abc import Mapping
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from diarize.cli.options import JsonOutput, Quiet
+from diarize.core.text import and_more, plural
 
 if TYPE_CHECKING:
     from diarize.scoring.clustering_metrics import ClusterScore
@@ -27,8 +30,8 @@ def clusters(
     labels: Annotated[
         Path,
         typer.Argument(
-            help="Who is who: a CSV, TSV or JSON with path and speaker, or a folder that has a "
-            "folder for each speaker."
+            help="The true speakers: a CSV, TSV or JSON with path and speaker, or a folder "
+            "with a folder for each speaker."
         ),
     ],
     found: Annotated[Path, typer.Argument(help="What `diarize cluster` wrote: CSV or JSON.")],
@@ -38,11 +41,8 @@ def clusters(
             help="Clips with no group: leave them out, or count each as a speaker by itself."
         ),
     ] = Missing.leave_out,
-    output: Annotated[
-        Optional[str],  # noqa: UP045
-        typer.Option("-o", "--output", help="Write all numbers here as JSON; - is stdout."),
-    ] = None,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No table.")] = False,
+    output: JsonOutput = None,
+    quiet: Quiet = False,
 ) -> None:
     """Pairwise precision and recall, adjusted Rand index, V-measure and purity."""
     from diarize.cli.console import interruptible, tell
@@ -57,7 +57,7 @@ def clusters(
         truth = _speaker_folders(labels) if labels.is_dir() else read_clip_labels(labels)
         groups_found = read_clip_labels(found)
         if not truth:
-            raise CorpusError(f"{str(labels)!r} has no clip with a speaker: say who is who")
+            raise CorpusError(f"{str(labels)!r} has no clip with a speaker: name the true speakers")
         if not groups_found and missing is not Missing.alone:
             raise CorpusError(
                 f"{str(found)!r} has no clip with a group: `--missing alone` counts each clip as a "
@@ -135,6 +135,4 @@ def _speaker_folders(folder: Path) -> dict[str, str]:
 
 def _named(paths: list[str]) -> str:
     """The first few, and how many more there are."""
-    more = len(paths) - 3
-    shown = ", ".join(map(repr, paths[:3])) + (f" and {more} more" if more > 0 else "")
-    return f"{len(paths)} clip{'' if len(paths) == 1 else 's'}, {shown}"
+    return f"{plural(len(paths), 'clip')}, {and_more(map(repr, paths))}"

@@ -4,9 +4,22 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from diarize.cli.options import (
+    DEFAULT_EMBEDDER,
+    DeviceName,
+    EmbedderName,
+    JsonOutput,
+    OptionalPath,
+    OptionalStr,
+    Quiet,
+    Replicates,
+    Root,
+    Seed,
+)
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -18,40 +31,25 @@ if TYPE_CHECKING:
 
 __all__ = ["identification", "verification"]
 
-Embedder = Annotated[str, typer.Option(help="Weights: a name, a path, or onnx:MODEL.")]
-Device = Annotated[str, typer.Option(help="cpu, cuda or auto.")]
-Seed = Annotated[int, typer.Option(min=0, help="Of what is drawn at random.")]
-Output = Annotated[
-    Optional[str],  # noqa: UP045
-    typer.Option("-o", "--output", help="Write all numbers here as JSON; - is stdout."),
-]
-Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No table.")]
-Replicates = Annotated[
-    int, typer.Option(min=10, max=100_000, help="Drawn sets of speakers behind the intervals.")
-]
-
 
 def verification(
     trials: Annotated[
         Path,
         typer.Argument(
             help="`1 path path` or `0 path path` a line, perhaps with a score; or tab-separated "
-            "columns target, enrolment, test[, score, enrolment_speaker, test_speaker]."
+            "columns target, enrollment, test[, score, enrollment_speaker, test_speaker]."
         ),
     ],
-    root: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option(help="The paths are below this folder (default: that of the list)."),
-    ] = None,
-    embedder: Embedder = "deepspeaker-small",
-    device: Device = "auto",
-    output: Output = None,
+    root: Root = None,
+    embedder: EmbedderName = None,
+    device: DeviceName = None,
+    output: JsonOutput = None,
     det: Annotated[
-        Optional[Path],  # noqa: UP045
+        OptionalPath,
         typer.Option(help="Draw the error trade-off here: .png, .svg or .pdf."),
     ] = None,
     scores: Annotated[
-        Optional[str],  # noqa: UP045
+        OptionalStr,
         typer.Option(help="Write every trial with its score here; - is stdout."),
     ] = None,
     replicates: Replicates = 500,
@@ -61,9 +59,11 @@ def verification(
     """Equal error rate and detection costs of an embedder, or of scores that the list brings."""
     from diarize.cli.console import interruptible, progress, tell, wide_console
     from diarize.core.output import write_atomic
+    from diarize.embedding.embedders import load_embedder
     from diarize.formats.trial_lists import format_trials, read_trials
     from diarize.scoring.verification import TrialScores, embed_trials, score_verification
 
+    embedder = embedder or DEFAULT_EMBEDDER
     _check(trials, output, scores, None if det is None else str(det))
     if det is not None:
         from encoder.evaluation.det_plot import check_picture
@@ -78,7 +78,7 @@ def verification(
             name = f"{embedder} on {trials}"
             with progress(shown=not quiet) as on_stage:
                 on_stage("load", 0, None)
-                encoder = _load(embedder, device)
+                encoder = load_embedder(embedder, device=device or "auto")
                 folder = trials.parent if root is None else root
                 found = embed_trials(
                     listed, folder, encoder, on_done=lambda *at: on_stage("embed", *at)
@@ -112,38 +112,37 @@ def identification(
     trials: Annotated[
         Path,
         typer.Argument(
-            help="A folder of speaker folders or a corpus; or a list: `1 path` enrols, `3 path` is "
-            "told (the first folder is the speaker), or tab-separated columns role (enrol or "
+            help="A folder of speaker folders or a corpus; or a list: `1 path` enrolls, `3 path` "
+            "tests (the first folder is the speaker), or tab-separated columns role (enroll or "
             "test), speaker, path."
         ),
     ],
-    root: Annotated[
-        Optional[Path],  # noqa: UP045
-        typer.Option(help="The paths of a list are below this folder (default: that of the list)."),
-    ] = None,
-    embedder: Embedder = "deepspeaker-small",
-    device: Device = "auto",
+    root: Root = None,
+    embedder: EmbedderName = None,
+    device: DeviceName = None,
     split: Annotated[
-        Optional[str],  # noqa: UP045
+        OptionalStr,
         typer.Option(help="Only this part of a corpus: train, heldout or eval."),
     ] = None,
-    enrol: Annotated[
-        int, typer.Option(min=1, help="Utterances that enrol a speaker of a folder.")
+    enroll: Annotated[
+        int, typer.Option(min=1, help="Utterances that enroll a speaker of a folder.")
     ] = 2,
-    output: Output = None,
+    output: JsonOutput = None,
     replicates: Replicates = 500,
     seed: Seed = 0,
     quiet: Quiet = False,
 ) -> None:
-    """Whose voice it is: one among 100 candidates, and one among all who are enrolled."""
+    """Which speaker it is: one among 100 candidates, and one among all who are enrolled."""
     from dataclasses import asdict
 
     from diarize.cli.console import interruptible, progress, tell, wide_console
     from diarize.core.output import write_atomic
+    from diarize.embedding.embedders import load_embedder
     from diarize.formats.trial_lists import read_identification
     from diarize.scoring.identification import identify_corpus, identify_list
     from encoder.evaluation.protocol import ProtocolConfig
 
+    embedder = embedder or DEFAULT_EMBEDDER
     _check(trials, output)
     with interruptible("no result was written"), progress(shown=not quiet) as on_stage:
         table: Table
@@ -151,10 +150,10 @@ def identification(
         if trials.is_dir():
             utterances = _utterances(trials, split, tell)
             on_stage("load", 0, None)
-            config = ProtocolConfig(closed_enrolment=enrol, replicates=replicates, seed=seed)
+            config = ProtocolConfig(closed_enrolment=enroll, replicates=replicates, seed=seed)
             measures, notes = identify_corpus(
                 utterances,
-                _load(embedder, device),
+                load_embedder(embedder, device=device or "auto"),
                 config=config,
                 on_done=lambda *at: on_stage("embed", *at),
             )
@@ -166,7 +165,7 @@ def identification(
             score, notes = identify_list(
                 listed,
                 trials.parent if root is None else root,
-                _load(embedder, device),
+                load_embedder(embedder, device=device or "auto"),
                 replicates=replicates,
                 seed=seed,
                 on_done=lambda *at: on_stage("embed", *at),
@@ -188,12 +187,6 @@ def _check(trials: Path, *targets: str | None) -> None:
     for target in targets:
         if target is not None:
             check_target(target, inputs=[trials])
-
-
-def _load(embedder: str, device: str) -> Any:
-    from diarize.embedding.embedders import load_embedder
-
-    return load_embedder(embedder, device=device)
 
 
 def _utterances(folder: Path, split: str | None, tell: Any) -> list[Any]:
@@ -248,18 +241,18 @@ def _corpus_table(name: str, measures: dict[str, Measures], config: Any) -> Tabl
             else "-"
             for k in config.enrolments
         ]
-        told = part.closed_set
-        if told is None:
+        ranks = part.closed_set
+        if ranks is None:
             cells += ["-"] * 4
         else:
-            cells.append(_percent(told.top1, part.intervals.get("top1"), ""))
-            cells.append("-" if told.top5 is None else f"{100 * told.top5:.1f}")
-            cells += [str(told.speakers), str(told.tests)]
+            cells.append(_percent(ranks.top1, part.intervals.get("top1"), ""))
+            cells.append("-" if ranks.top5 is None else f"{100 * ranks.top5:.1f}")
+            cells += [str(ranks.speakers), str(ranks.tests)]
         cells.append(f"{100 * part.eer:.1f}")
         if len(measures) > 2 or dataset != "mean":  # of one data set it says the same again
             table.add_row(_escaped(dataset), *cells)
     table.caption = (
-        "K utterances enrol; - where there are too few; 95 % intervals over drawn speakers"
+        "K utterances enroll; - where there are too few; 95 % intervals over drawn speakers"
     )
     return table
 
@@ -274,7 +267,7 @@ def _list_table(name: str, score: ListScore) -> Table:
     if score.left_out:
         table.add_row("files left out", str(score.left_out))
     if score.tests_left_out:
-        table.add_row("tests of nobody enrolled", str(score.tests_left_out))
+        table.add_row("tests of speakers not enrolled", str(score.tests_left_out))
     table.caption = "95 % intervals over drawn speakers"
     return table
 

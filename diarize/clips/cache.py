@@ -1,9 +1,9 @@
-"""Vectors of clips that were heard before, so that a second run embeds only what is new.
+"""Vectors of clips that were embedded before, so that a second run embeds only what is new.
 
 A clip is known by the SHA-256 of its bytes, whatever it is called; its vector also by the embedder
 and by everything else that makes it. A file of unchanged size and time is not read again. It is
 only a cache: where the file is damaged it is set aside, where it cannot be written the work goes
-on without, and `on_warning` is told.
+on without, and `on_warning` is called.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from diarize.core.sqlite_file import DamagedError, Database, open_database
 from encoder.errors import StoreError
 from encoder.hub.paths import user_cache
 
-__all__ = ["ClipCache", "ClipKey", "Heard", "default_cache"]
+__all__ = ["CachedClip", "ClipCache", "ClipKey", "default_cache"]
 
 APPLICATION_ID = 0x64736363
 VERSION = 1
@@ -48,7 +48,7 @@ TRUSTED_AFTER_NS = 2_000_000_000  # a file younger than a clock's tick may chang
 
 
 @dataclass(frozen=True, eq=False)
-class Heard:
+class CachedClip:
     """What a clip's bytes gave: vector (D,) unit float32, or None and the reason."""
 
     vector: NDArray[np.float32] | None
@@ -69,7 +69,7 @@ class ClipKey:
 
 
 def default_cache() -> Path:
-    """Where the cache is unless told otherwise. StoreError for a user without a home."""
+    """Where the cache is by default. StoreError for a user without a home."""
     try:
         return user_cache() / "clips.sqlite"
     except RuntimeError as error:
@@ -88,7 +88,7 @@ class ClipCache:
     on_warning: Callable[[str], None]
     _database: Database | None = None
     _files: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
-    _waiting: dict[ClipKey, Heard | None] = field(default_factory=dict)
+    _waiting: dict[ClipKey, CachedClip | None] = field(default_factory=dict)
     _committed_s: float = field(default_factory=time.monotonic)
 
     @classmethod
@@ -108,7 +108,7 @@ class ClipCache:
             finally:
                 cache.commit()
 
-    def look_up(self, path: Path) -> tuple[ClipKey, Heard | None]:
+    def look_up(self, path: Path) -> tuple[ClipKey, CachedClip | None]:
         """The file's key and what it gave before, if it is known. OSError for unreadable files."""
         status = path.stat()
         absolute = path.absolute()
@@ -120,16 +120,16 @@ class ClipCache:
                 self._waiting[ClipKey(absolute, digest, size, time_ns)] = None
         key = ClipKey(absolute, digest, size, time_ns)
         own = (digest, self.fingerprint, self.recipe)
-        heard = self._ask(lambda sql: _known_clip(sql, own))
+        clip = self._ask(lambda sql: _known_clip(sql, own))
         self._commit_now_and_then()
-        return key, heard
+        return key, clip
 
-    def keep(self, key: ClipKey, heard: Heard) -> None:
+    def keep(self, key: ClipKey, clip: CachedClip) -> None:
         """Remember it, unless the file has changed since it was looked up."""
         with contextlib.suppress(OSError):
             status = key.path.stat()
             if (status.st_size, status.st_mtime_ns) == (key.size, key.mtime_ns):
-                self._waiting[key] = heard
+                self._waiting[key] = clip
         self._commit_now_and_then()
 
     def commit(self) -> None:
@@ -143,21 +143,21 @@ class ClipCache:
         if time.monotonic() - self._committed_s > COMMIT_EVERY_S:
             self.commit()
 
-    def _write(self, sql: sqlite3.Connection, waiting: dict[ClipKey, Heard | None]) -> None:
+    def _write(self, sql: sqlite3.Connection, waiting: dict[ClipKey, CachedClip | None]) -> None:
         now_ns = time.time_ns()
-        for key, heard in waiting.items():
+        for key, clip in waiting.items():
             if now_ns - key.mtime_ns > TRUSTED_AFTER_NS:
                 sql.execute(
                     "INSERT OR REPLACE INTO content VALUES (?, ?, ?, ?)",
                     (os.fsencode(key.path), key.size, key.mtime_ns, key.digest),
                 )
-            if heard is not None:
-                vector = None if heard.vector is None else heard.vector.astype("<f4").tobytes()
+            if clip is not None:
+                vector = None if clip.vector is None else clip.vector.astype("<f4").tobytes()
                 sql.execute(
                     "INSERT OR REPLACE INTO clip VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                     (
-                        *(key.digest, self.fingerprint, self.recipe, vector, heard.reason),
-                        *(heard.speech_s, heard.duration_s, json.dumps(heard.warnings)),
+                        *(key.digest, self.fingerprint, self.recipe, vector, clip.reason),
+                        *(clip.speech_s, clip.duration_s, json.dumps(clip.warnings)),
                     ),
                 )
 
@@ -223,7 +223,7 @@ def _known_content(sql: sqlite3.Connection, path: Path, size: int, time_ns: int)
     return row[0] if row else None
 
 
-def _known_clip(sql: sqlite3.Connection, own: tuple[bytes, str, str]) -> Heard | None:
+def _known_clip(sql: sqlite3.Connection, own: tuple[bytes, str, str]) -> CachedClip | None:
     query = (
         "SELECT vector, reason, speech_s, duration_s, warnings FROM clip"
         " WHERE digest = ? AND fingerprint = ? AND recipe = ?"
@@ -239,7 +239,7 @@ def _known_clip(sql: sqlite3.Connection, own: tuple[bytes, str, str]) -> Heard |
             if not abs(float(np.linalg.norm(vector)) - 1) < 1e-3:  # NaN is not below, either
                 return None
         said = tuple(str(sentence) for sentence in json.loads(warnings))
-        return Heard(vector, float(speech_s), float(duration_s), str(reason), said)
+        return CachedClip(vector, float(speech_s), float(duration_s), str(reason), said)
     except (TypeError, ValueError):
         return None
 

@@ -1,7 +1,7 @@
-"""Clips grouped by speaker: find the files, hear each, group their voices, make a table.
+"""Clips grouped by speaker: find the files, embed each, group the vectors, make a table.
 
     files = find_clips([Path("clips")])
-    clips = embed_clips(files.values(), voices)
+    clips = embed_clips(files.values(), clip_embedder)
     clusterer = pick_clusterer("agglomerative", len(clips), min_similarity=0.42)
     rows = cluster_clips(clips, clusterer, names=list(files))
 
@@ -20,6 +20,7 @@ from diarize.clips.embed import Clip
 from diarize.clustering import CLUSTERERS
 from diarize.clustering.api import SpeakerCount, cluster
 from diarize.clustering.base import Clusterer
+from diarize.core.text import speaker_label
 from diarize.formats.clip_table import ClipRow
 from encoder.calibration.score_calibration import Calibration
 from encoder.common.config import from_mapping, to_mapping
@@ -45,8 +46,9 @@ def least_similarity(
     """
     if calibration is None:
         raise ConfigError(
-            "this embedder has no calibration, so a probability means nothing: run "
-            "`make calibrate WEIGHTS=...`, or give --min-similarity"
+            "this embedder has no calibration, so there are no probabilities: fit one with "
+            "`python -m recipes.calibrate.scores` of the source repository, or give min_similarity",
+            setting="min_similarity",
         )
     speech = [clip.speech_s for clip in clips if clip.vector is not None]
     median = float(np.median(speech)) if speech else 1.0
@@ -85,8 +87,9 @@ def pick_clusterer(
     if number > MOST_EXACT and not getattr(backend, "scales", False):
         gigabytes = number * (number - 1) / 2 * 16 / 1e9  # distances, and a copy to work on
         raise ConfigError(
-            f"--clusterer {name} compares all pairs, which takes {gigabytes:.0f} GB for {number} "
-            f"clips: choose {LARGE}"
+            f"the clusterer {name!r} compares all pairs, which takes {gigabytes:.0f} GB for "
+            f"{number} clips: choose {LARGE!r}",
+            setting="clusterer",
         )
     if check_rows := getattr(backend, "check_rows", None):
         check_rows(number)
@@ -108,19 +111,19 @@ def cluster_clips(
 ) -> list[ClipRow]:
     """A row a clip, in order; speakers are numbered by first appearance.
 
-    names: what the clips are called; their paths if None. Clips without a voice have no speaker.
+    names: what the clips are called; their paths if None. Clips without a vector have no speaker.
     """
     names = [clip.path.as_posix() for clip in clips] if names is None else names
-    with_voice = [row for row, clip in enumerate(clips) if clip.vector is not None]
+    with_vector = [row for row, clip in enumerate(clips) if clip.vector is not None]
     labels = np.full(len(clips), -1, np.int64)
     similarity = np.full(len(clips), np.nan)
     others_s = np.zeros(len(clips))
-    if with_voice:
-        vectors = np.stack([clips[row].vector for row in with_voice])  # type: ignore[arg-type,misc]
+    if with_vector:
+        vectors = np.stack([clips[row].vector for row in with_vector])  # type: ignore[arg-type,misc]
         found = cluster(vectors, clusterer, count, noise="own", max_exact=MOST_EXACT)
-        labels[with_voice] = found
-        similarity[with_voice] = _to_the_others(vectors, found)
-        others_s[with_voice] = _speech_of_others(clips, with_voice, found)
+        labels[with_vector] = found
+        similarity[with_vector] = _to_the_others(vectors, found)
+        others_s[with_vector] = _speech_of_others(clips, with_vector, found)
     digits = max(2, len(str(labels.max(initial=0))))
     rows = []
     for clip, name, label, near, speech_s in zip(
@@ -133,7 +136,7 @@ def cluster_clips(
         rows.append(
             ClipRow(
                 path=name,
-                speaker=f"SPEAKER_{label:0{digits}d}" if label >= 0 else None,
+                speaker=speaker_label(label, digits) if label >= 0 else None,
                 similarity=None if alone else near,
                 probability=probability,
                 seconds=clip.duration_s,

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from diarize.clips.cache import ClipCache, ClipKey, Heard
+from diarize.clips.cache import CachedClip, ClipCache, ClipKey
 from diarize.embedding.clip_embedding import ClipEmbedder
 from encoder.errors import AudioError
 
@@ -37,20 +37,20 @@ class Clip:
 
 def embed_clips(
     paths: Iterable[Path],
-    voices: ClipEmbedder,
+    clip_embedder: ClipEmbedder,
     *,
     cache: ClipCache | None = None,
     workers: int | None = None,
     on_done: Callable[[int, int], None] | None = None,
 ) -> list[Clip]:
-    """Hear each file, in order; what `cache` knows is not heard again, and what is new is kept.
+    """Embed each file, in order; what `cache` knows is not read again, and what is new is kept.
 
     workers: threads that decode and embed; as many as torch uses if None. Files that cannot be read
     become clips with the reason. on_done(done, total).
     """
     paths = list(paths)
     clips: list[Clip | None] = [None] * len(paths)
-    working: deque[tuple[int, ClipKey | None, Future[tuple[Heard, bool]]]] = deque()
+    working: deque[tuple[int, ClipKey | None, Future[tuple[CachedClip, bool]]]] = deque()
     done = 0
 
     def finish(row: int, clip: Clip) -> None:
@@ -62,10 +62,10 @@ def embed_clips(
 
     def finish_oldest() -> None:
         row, key, future = working.popleft()
-        heard, readable = future.result()
+        embedded, readable = future.result()
         if cache and key and readable:
-            cache.keep(key, heard)
-        finish(row, Clip(paths[row], **vars(heard), readable=readable))
+            cache.keep(key, embedded)
+        finish(row, Clip(paths[row], **vars(embedded), readable=readable))
 
     threads = workers or torch.get_num_threads()
     pool = ThreadPoolExecutor(threads, thread_name_prefix="clip")
@@ -75,7 +75,7 @@ def embed_clips(
             if known:
                 finish(row, Clip(path, **vars(known), from_cache=True))
                 continue
-            working.append((row, key, pool.submit(_hear, path, voices)))
+            working.append((row, key, pool.submit(_embed, path, clip_embedder)))
             while working and (working[0][2].done() or len(working) >= WAITING * threads):
                 finish_oldest()
         while working:
@@ -85,27 +85,27 @@ def embed_clips(
     return [clip for clip in clips if clip is not None]
 
 
-def _look_up(cache: ClipCache | None, path: Path) -> tuple[ClipKey | None, Heard | None]:
+def _look_up(cache: ClipCache | None, path: Path) -> tuple[ClipKey | None, CachedClip | None]:
     try:
         return cache.look_up(path) if cache and path.is_file() else (None, None)
     except OSError:
         return None, None  # whoever decodes it will say why
 
 
-def _hear(path: Path, voices: ClipEmbedder) -> tuple[Heard, bool]:
+def _embed(path: Path, clip_embedder: ClipEmbedder) -> tuple[CachedClip, bool]:
     """(what it gave, whether it could be read)."""
     try:
         if path.exists() and not path.is_file():  # a pipe would be waited for
             raise AudioError(f"{str(path)!r} is no file: leave it out")
-        voice = voices(path)
+        found = clip_embedder(path)
     except OSError as error:  # of `exists`, where the folder does not let look
-        return Heard(None, 0.0, 0.0, f"{str(path)!r} cannot be read ({error.strerror})"), False
+        return CachedClip(None, 0.0, 0.0, f"{str(path)!r} cannot be read ({error.strerror})"), False
     except AudioError as error:
-        return Heard(None, 0.0, 0.0, str(error)), False
-    vector, reason = voice.vector, ""
+        return CachedClip(None, 0.0, 0.0, str(error)), False
+    vector, reason = found.vector, ""
     if vector is not None and not np.linalg.norm(vector) > 0.5:  # zeros, or not numbers
-        vector, reason = None, "no voice that can be compared"
+        vector, reason = None, "no vector that can be compared"
     elif vector is None:
-        heard = f"only {voice.speech_s:.1f} s of speech" if voice.speech_s else "no speech"
-        reason = f"{heard} in {voice.duration_s:.1f} s"
-    return Heard(vector, voice.speech_s, voice.duration_s, reason, tuple(voice.warnings)), True
+        speech = f"only {found.speech_s:.1f} s of speech" if found.speech_s else "no speech"
+        reason = f"{speech} in {found.duration_s:.1f} s"
+    return CachedClip(vector, found.speech_s, found.duration_s, reason, tuple(found.warnings)), True

@@ -1,4 +1,4 @@
-"""Clips sorted into one folder a speaker, by copies or by links.
+"""Clips exported into one folder a speaker, by copies or by links.
 
 The folder is built beside its place under another name and renamed at the end, so a stop leaves
 nothing half made.
@@ -16,9 +16,9 @@ from typing import Literal
 
 from encoder.errors import StoreError
 
-__all__ = ["NO_SPEAKER", "check_folder", "sort_clips"]
+__all__ = ["NO_SPEAKER", "check_folder", "export_clips"]
 
-NO_SPEAKER = "none"  # the folder of clips without a voice
+NO_SPEAKER = "none"  # the folder of clips without a speaker
 LONGEST_NAME = 255  # bytes, on the disks of today
 LONGEST_SUFFIX = 16
 
@@ -32,13 +32,13 @@ def check_folder(folder: Path, places: Iterable[Path], outputs: Iterable[Path] =
             if target in (found := output.resolve(), *found.parents):
                 raise StoreError(
                     f"{str(output)!r} would be in {str(folder)!r}, the folder that clips are "
-                    "sorted into: write it elsewhere"
+                    "exported to: write it elsewhere"
                 )
         for place in places:
             root = place.resolve()
             if root == target or (root.is_dir() and root in target.parents):
                 raise StoreError(
-                    f"{str(folder)!r} is inside {str(place)!r}, whose clips are sorted: "
+                    f"{str(folder)!r} is inside {str(place)!r}, whose clips are exported: "
                     "choose a folder elsewhere"
                 )
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
@@ -48,7 +48,7 @@ def check_folder(folder: Path, places: Iterable[Path], outputs: Iterable[Path] =
         above = next(p for p in (target, *target.parents) if p.exists())
     except OSError as error:
         raise StoreError(
-            f"cannot sort clips into {str(folder)!r} ({error.strerror}): choose another folder"
+            f"cannot export clips to {str(folder)!r} ({error.strerror}): choose another folder"
         ) from error
     if not (above.is_dir() and os.access(above, os.W_OK)):
         raise StoreError(
@@ -56,7 +56,7 @@ def check_folder(folder: Path, places: Iterable[Path], outputs: Iterable[Path] =
         )
 
 
-def sort_clips(
+def export_clips(
     paths: Sequence[Path],
     speakers: Sequence[str | None],
     folder: Path,
@@ -69,7 +69,7 @@ def sort_clips(
 
     Copies keep their time; links are symbolic and hold the whole path. Of files of one name the
     second is called "name (2).wav". Whatever is no file, such as a broken link, is left out, and
-    so is a file that cannot be read, which `on_warning` is told. StoreError where the disk or the
+    so is a file that cannot be read, which `on_warning` gets. StoreError where the disk or the
     system refuses; nothing is left behind then.
     """
     target = folder.resolve()  # a link to an empty folder stays a link
@@ -95,10 +95,12 @@ def sort_clips(
         above = []
     except (OSError, shutil.Error) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        step = "make room, or choose another folder"
+        step, setting = "make room, or choose another folder", ""
         if how == "link":
-            step = "use --copy-to where links are not allowed, or choose another folder"
-        raise StoreError(f"cannot sort clips into {str(folder)!r} ({reason}): {step}") from error
+            step, setting = "choose another folder, or copies where links are forbidden", "copy_to"
+        raise StoreError(
+            f"cannot export clips to {str(folder)!r} ({reason}): {step}", setting=setting
+        ) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
         with contextlib.suppress(OSError):

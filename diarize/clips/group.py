@@ -18,9 +18,10 @@ from diarize.clips.cluster import cluster_clips, least_similarity, pick_clustere
 from diarize.clips.embed import Clip, embed_clips
 from diarize.clips.find import find_clips
 from diarize.clustering.api import SpeakerCount
+from diarize.core.text import plural
 from diarize.embedding.clip_embedding import ClipEmbedder, ClipEmbeddingConfig
 from diarize.embedding.embedders import load_embedder
-from diarize.formats.clip_table import ClipRow, plural, rows_as_json, speaker_groups
+from diarize.formats.clip_table import ClipRow, rows_as_json, speaker_groups
 from diarize.segmentation import SEGMENTERS
 from encoder.calibration.score_calibration import find_calibration
 from encoder.common.config import to_mapping
@@ -38,7 +39,7 @@ class ClipsConfig:
     segmentation: dict[str, Any] = field(
         default_factory=dict, metadata={"help": "settings by segmenter name"}
     )
-    voice: ClipEmbeddingConfig = field(default_factory=ClipEmbeddingConfig)
+    clip_embedding: ClipEmbeddingConfig = field(default_factory=ClipEmbeddingConfig)
     embedder: str = field(default="deepspeaker-small", metadata={"help": "name or path; onnx:..."})
     device: str = field(default="auto", metadata={"help": "cpu, cuda or auto"})
     clusterer: str = field(
@@ -83,7 +84,7 @@ class ClipGroups:
         """Rows, speakers, counts and provenance as plain values."""
         from_cache = sum(clip.from_cache for clip in self.clips)
         readable = sum(clip.readable for clip in self.clips)
-        voiced = sum(clip.vector is not None for clip in self.clips)
+        with_vector = sum(clip.vector is not None for clip in self.clips)
         groups = speaker_groups(self.rows)
         return {
             "clips": rows_as_json(self.rows),
@@ -98,8 +99,8 @@ class ClipGroups:
             ],
             "counts": {
                 "clips": len(self.clips),
-                "with_voice": voiced,
-                "without_voice": len(self.clips) - voiced,
+                "with_speaker": with_vector,
+                "without_speaker": len(self.clips) - with_vector,
                 "speakers": len(groups),
                 "unreadable": len(self.clips) - readable,
                 "embedded": readable - from_cache,
@@ -124,13 +125,13 @@ def group_clips(
 ) -> ClipGroups:
     """Group the clips in folders, and files, by speaker.
 
-    cache: the file that remembers clips heard before; None is the one in the user's cache folder,
+    cache: the file that keeps the vectors of clips; None is the one in the user's cache folder,
     False is none. on_done(what, done, total). ConfigError, CorpusError, StoreError or
-    BackendUnavailable say what cannot be; CorpusError, too, where no clip has a voice.
+    BackendUnavailable say what cannot be; CorpusError, too, where no clip has speech.
     """
     config, count = config or ClipsConfig(), count or SpeakerCount()
     files = find_clips([Path(place) for place in places])
-    pick_clusterer(  # says now what would fail when all clips have been heard
+    pick_clusterer(  # raises now what would fail when all clips have been embedded
         config.clusterer, len(files), min_similarity=0.5, settings=config.clustering
     )
     embedder = load_embedder(config.embedder, device=config.device)
@@ -138,27 +139,27 @@ def group_clips(
     if config.min_similarity is None:
         least_similarity([], calibration, config.min_probability)
     segmenter = SEGMENTERS.build(config.segmenter, config.segmentation, where="segmentation")
-    voices = ClipEmbedder(segmenter, embedder, config.voice)
+    clip_embedder = ClipEmbedder(segmenter, embedder, config.clip_embedding)
     warnings: list[str] = []
-    with _cache(cache, voices, warnings.append) as known:
+    with _cache(cache, clip_embedder, warnings.append) as known:
         clips = embed_clips(
             files.values(),
-            voices,
+            clip_embedder,
             cache=known,
-            on_done=on_done and (lambda done, total: on_done("hearing clips", done, total)),
+            on_done=on_done and (lambda done, total: on_done("embedding clips", done, total)),
         )
-    voiced = [clip for clip in clips if clip.vector is not None]
-    if not voiced:
+    with_vector = [clip for clip in clips if clip.vector is not None]
+    if not with_vector:
         raise CorpusError(
-            f"none of {plural(len(clips), 'clip')} has a voice, the first for this reason: "
+            f"none of {plural(len(clips), 'clip')} can be embedded, the first for this reason: "
             f"{clips[0].reason}"
         )
     threshold = config.min_similarity
     if threshold is None:
-        threshold = least_similarity(voiced, calibration, config.min_probability)
+        threshold = least_similarity(with_vector, calibration, config.min_probability)
     clusterer = pick_clusterer(
         config.clusterer,
-        len(voiced),
+        len(with_vector),
         min_similarity=threshold,
         settings=config.clustering,
         on_note=warnings.append,
@@ -168,14 +169,14 @@ def group_clips(
     if found < count.minimum:
         warnings.append(
             f"{count.minimum} speakers were asked for, but {found} is all that "
-            f"{plural(len(voiced), 'clip')} can hold"
+            f"{plural(len(with_vector), 'clip')} can hold"
         )
-    return ClipGroups(clips, rows, threshold, voices.fingerprint, count, config, warnings)
+    return ClipGroups(clips, rows, threshold, clip_embedder.fingerprint, count, config, warnings)
 
 
 @contextmanager
 def _cache(
-    path: Path | Literal[False] | None, voices: ClipEmbedder, warn: Callable[[str], None]
+    path: Path | Literal[False] | None, clip_embedder: ClipEmbedder, warn: Callable[[str], None]
 ) -> Iterator[ClipCache | None]:
     if path is False:
         yield None
@@ -186,5 +187,5 @@ def _cache(
         warn(f"going on without a cache, for {error}")
         yield None
         return
-    with ClipCache.open(path, voices.fingerprint, voices.recipe, warn) as cache:
+    with ClipCache.open(path, clip_embedder.fingerprint, clip_embedder.recipe, warn) as cache:
         yield cache

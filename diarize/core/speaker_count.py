@@ -29,11 +29,13 @@ class SpeakerCount:
     def of(
         cls, speakers: int | None = None, minimum: int | None = None, maximum: int | None = None
     ) -> SpeakerCount:
-        """From the three flags of the command line; `speakers` excludes the other two."""
+        """From three numbers of which `speakers`, the exact one, excludes the other two."""
         if speakers is not None:
             if minimum is not None or maximum is not None:
                 raise ConfigError(
-                    f"--speakers {speakers} is exact: leave out --min-speakers and --max-speakers"
+                    f"the number of speakers is given as {speakers}: leave out its minimum and "
+                    "maximum",
+                    setting="speakers",
                 )
             return cls(speakers, speakers)
         return cls(1 if minimum is None else minimum, maximum)

@@ -1,8 +1,8 @@
-"""What a clip says of its speaker: one vector, from the speech in it.
+"""One vector for the one speaker of a clip, from the speech in it.
 
 A clip has one expected speaker. Its speech, with a little sound around it and without long
 pauses, is cut into pieces of at most 4 s; the mean of their vectors, made a unit vector, is the
-clip's voice. Of a long file only the first minutes are heard: more would tell no more of one voice.
+clip's vector. Of a long file only the first minutes are read: more would add nothing.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ class ClipEmbeddingConfig:
     )
     pause_s: float = field(default=1.0, metadata={"help": "longer pauses are cut out"})
     shortest_s: float = field(
-        default=0.5, metadata={"help": "clips with less speech say nothing of a voice"}
+        default=0.5, metadata={"help": "clips with less speech get no vector"}
     )
-    longest_s: float = field(default=300.0, metadata={"help": "no more of a file is heard"})
+    longest_s: float = field(default=300.0, metadata={"help": "no more of a file is read"})
 
     def __post_init__(self) -> None:
         if not 0.5 <= self.piece_s <= self.longest_s:
@@ -54,10 +54,10 @@ class ClipEmbeddingConfig:
 
 @dataclass(frozen=True, eq=False)
 class ClipEmbedding:
-    """One clip. Without a voice `pieces` is (0, D) and `vector` None.
+    """One clip. Without enough speech `pieces` is (0, D) and `vector` None.
 
     pieces: (P, D) unit vectors in time order. vector: (D,) unit. speech_s: seconds of speech that
-    were heard. duration_s: seconds of the clip that were heard. wave: (T,) the speech itself.
+    were read. duration_s: seconds of the clip that were read. wave: (T,) the speech itself.
     warnings: what is wrong with the file, without its name.
     """
 
@@ -95,7 +95,7 @@ class ClipEmbedder:
 
     @property
     def fingerprint(self) -> str:
-        """Vectors are comparable only between voices of one fingerprint: the embedder's."""
+        """Vectors are comparable only with others of one fingerprint: the embedder's."""
         return self.embedder.fingerprint
 
     @property
@@ -114,34 +114,34 @@ class ClipEmbedder:
         longest = seconds_to_samples(self.config.longest_s)
         one_more = samples_to_seconds(longest + 1)  # tells whether the file goes on
         wave = load_audio(path, duration_s=one_more, on_warning=warnings.append)
-        # What is remembered of a clip must hold under another name, too.
+        # What is cached of a clip must hold under another name, too.
         warnings = [text.removeprefix(f"{str(path)!r} ") for text in warnings]
         if len(wave) > longest:
             wave = wave[:longest]
-            warnings.append(f"heard only the first {self.config.longest_s:g} s")
+            warnings.append(f"only the first {self.config.longest_s:g} s were read")
         return replace(self.of_wave(wave), warnings=warnings)
 
     def of_wave(self, wave: torch.Tensor) -> ClipEmbedding:
-        """The voice in a wave (T,)."""
+        """The embedding of a wave (T,)."""
         wave = level_out(wave)
         with self._segmenting:
             regions = self.segmenter(wave).regions
         speech_s = samples_to_seconds(int((regions[:, 1] - regions[:, 0]).sum()))
         duration_s = samples_to_seconds(len(wave))
-        heard = _around(wave, regions, self.config)
+        speech = _around(wave, regions, self.config)
         enough = speech_s >= self.config.shortest_s
-        if not enough or len(heard) < self.embedder.minimum_samples:
+        if not enough or len(speech) < self.embedder.minimum_samples:
             return ClipEmbedding(
-                np.zeros((0, 0), np.float32), None, speech_s, duration_s, heard[:0]
+                np.zeros((0, 0), np.float32), None, speech_s, duration_s, speech[:0]
             )
-        pieces = self.embedder.embed_windows(heard, _pieces(len(heard), self.config))
-        return ClipEmbedding(pieces, unit_rows(pieces.mean(axis=0)), speech_s, duration_s, heard)
+        pieces = self.embedder.embed_windows(speech, _pieces(len(speech), self.config))
+        return ClipEmbedding(pieces, unit_rows(pieces.mean(axis=0)), speech_s, duration_s, speech)
 
 
 def _around(
     wave: torch.Tensor, regions: NDArray[np.int64], config: ClipEmbeddingConfig
 ) -> torch.Tensor:
-    """The regions with their surroundings, joined; pauses up to `pause_s` between them stay."""
+    """The regions with `around_s` on each side, joined; pauses up to `pause_s` stay."""
     around, pause = seconds_to_samples(config.around_s), seconds_to_samples(config.pause_s)
     spans: list[list[int]] = []
     for start, end in regions.tolist():

@@ -25,7 +25,6 @@ __all__ = [
     "COLUMNS",
     "ClipRow",
     "format_csv",
-    "plural",
     "read_clip_labels",
     "rows_as_json",
     "speaker_groups",
@@ -36,8 +35,8 @@ __all__ = [
 class ClipRow:
     """One clip.
 
-    similarity: cosine to the mean of the speaker's other clips. probability: that it is their
-    voice. seconds: how much of the file was heard. speech_s: how much speech was in it.
+    similarity: cosine to the mean of the speaker's other clips. probability: that it is
+    theirs. seconds: how much of the file was read. speech_s: how much speech was in it.
     """
 
     path: str
@@ -110,7 +109,7 @@ def _json_records(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
     for clip in checked:
         speaker = clip.get("speaker")
         if isinstance(speaker, int) and not isinstance(speaker, bool):
-            clip["speaker"] = "" if speaker == -1 else str(speaker)  # -1 is nobody
+            clip["speaker"] = "" if speaker == -1 else str(speaker)  # -1 is none
     return ((f"clip {number} of {str(path)!r}", c) for number, c in enumerate(checked, start=1))
 
 
@@ -139,8 +138,3 @@ def speaker_groups(rows: Sequence[ClipRow]) -> list[tuple[str, int, float, float
         mean = sum(near) / len(near) if near else None
         groups.append((speaker, len(own), sum(row.speech_s for row in own), mean))
     return groups
-
-
-def plural(count: int, noun: str) -> str:
-    """1 clip, 2 clips."""
-    return f"{count} {noun}" + ("" if count == 1 else "s")

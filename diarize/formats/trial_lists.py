@@ -1,10 +1,11 @@
 """Lists of trials, as VoxCeleb has them or with a header.
 
-Verification: `1 enrolment.wav test.wav` a line, 1 for one speaker and 0 for two, perhaps with a
-score; or tab-separated columns target (or label), enrolment, test, and perhaps score,
-enrolment_speaker, test_speaker. Identification: `1 path`, `2 path`, `3 path`, where 1 enrols, 2 is
-left out and 3 is told; or columns role (enrol or test), speaker, path. Where there is no column, a
-file's speaker is its first folder. Between tabs all is text, also a quote.
+Verification: `1 enrollment.wav test.wav` a line, 1 for one speaker and 0 for two, perhaps with a
+score; or tab-separated columns target (or label), enrollment, test, and perhaps score,
+enrollment_speaker, test_speaker. Identification: `1 path`, `2 path`, `3 path`, where 1 enrolls, 2
+is left out and 3 tests; or columns role (enroll or test), speaker, path. The spellings enrol and
+enrolment are read, too. Where there is no column, a file's speaker is its first folder. Between
+tabs all is text, also a quote.
 """
 
 from __future__ import annotations
@@ -30,16 +31,24 @@ __all__ = [
 ]
 
 _TRUTH = {"1": True, "target": True, "true": True, "0": False, "nontarget": False, "false": False}
-_ROLES = {"1": "enrol", "2": "", "3": "test", "enrol": "enrol", "test": "test"}
+_ROLES = {
+    "1": "enroll",
+    "2": "",
+    "3": "test",
+    "enroll": "enroll",
+    "enrol": "enroll",
+    "test": "test",
+}
+_OTHER_SPELLINGS = {"enrolment": "enrollment", "enrolment_speaker": "enrollment_speaker"}
 
 
 @dataclass(frozen=True, eq=False)
 class Trials:
-    """N verification trials. speakers: of enrolment and test, None where nobody can say;
+    """N verification trials. speakers: of enrollment and test, None where unknown;
     speakers_from: "columns", "folders" or "" accordingly."""
 
     is_target: NDArray[np.bool_]
-    enrolment: list[str]
+    enrollment: list[str]
     test: list[str]
     scores: NDArray[np.float64] | None
     speakers: tuple[list[str], list[str]] | None
@@ -48,18 +57,18 @@ class Trials:
 
 @dataclass(frozen=True)
 class IdentificationList:
-    """Paths with their speakers; `enrol` and `test` are rows of them."""
+    """Paths with their speakers; `enroll` and `test` are rows of them."""
 
     paths: list[str]
     speakers: list[str]
-    enrol: list[int]
+    enroll: list[int]
     test: list[int]
 
 
 def read_trials(path: str | os.PathLike[str]) -> Trials:
     """Verification trials of a file; FormatError names file, line and fault."""
     path = Path(path)
-    rows = _rows(path, {"enrolment", "test"}, ("target", "enrolment", "test", "score"), 3)
+    rows = _rows(path, {"enrollment", "test"}, ("target", "enrollment", "test", "score"), 3)
     truth, scores = [], []
     for line, row in rows:
         label = row.get("target", row.get("label", ""))
@@ -73,7 +82,7 @@ def read_trials(path: str | os.PathLike[str]) -> Trials:
     scored = {score is not None for score in scores}
     if len(scored) == 2:
         raise FormatError(f"only some trials of {str(path)!r} have a score: give all or none")
-    left, right = ([row[side] for _, row in rows] for side in ("enrolment", "test"))
+    left, right = ([row[side] for _, row in rows] for side in ("enrollment", "test"))
     is_target = np.array(truth, bool)
     speakers, origin = _speakers(path, rows, left, right, is_target)
     known = np.array(scores, np.float64) if True in scored else None
@@ -81,12 +90,12 @@ def read_trials(path: str | os.PathLike[str]) -> Trials:
 
 
 def read_identification(path: str | os.PathLike[str]) -> IdentificationList:
-    """Who enrols and who is tested, of a file; FormatError names file, line and fault."""
+    """Which files of a list enroll and which test; FormatError names file, line and fault."""
     path = Path(path)
     rows = _rows(path, {"role", "path"}, ("role", "path"), 2)
     paths: list[str] = []
     speakers: list[str] = []
-    rows_of: dict[str, list[int]] = {"enrol": [], "test": [], "": []}
+    rows_of: dict[str, list[int]] = {"enroll": [], "test": [], "": []}
     known: dict[str, tuple[str, str]] = {}  # speaker and role of a file
     for line, row in rows:
         role = row["role"].lower()
@@ -94,13 +103,13 @@ def read_identification(path: str | os.PathLike[str]) -> IdentificationList:
         if role not in _ROLES or not speaker:
             raise FormatError(
                 f"line {line} of {str(path)!r} has role {row['role']!r} and speaker {speaker!r}: "
-                "write 1 or enrol, 3 or test, and a path whose first folder is the speaker"
+                "write 1 or enroll, 3 or test, and a path whose first folder is the speaker"
             )
         name = os.path.normpath(row["path"])
         before = known.setdefault(name, (speaker, _ROLES[role]))
-        if before[0] != speaker or {before[1], _ROLES[role]} == {"enrol", "test"}:
+        if before[0] != speaker or {before[1], _ROLES[role]} == {"enroll", "test"}:
             which = (
-                "it both enrols and is tested"
+                "it both enrolls and is tested"
                 if before[0] == speaker
                 else f"it is of {before[0]!r} and of {speaker!r}"
             )
@@ -110,7 +119,7 @@ def read_identification(path: str | os.PathLike[str]) -> IdentificationList:
         rows_of[_ROLES[role]].append(len(paths))
         paths.append(row["path"])
         speakers.append(speaker)
-    return IdentificationList(paths, speakers, rows_of["enrol"], rows_of["test"])
+    return IdentificationList(paths, speakers, rows_of["enroll"], rows_of["test"])
 
 
 def format_trials(trials: Trials, scores: Sequence[float]) -> str:
@@ -119,11 +128,11 @@ def format_trials(trials: Trials, scores: Sequence[float]) -> str:
     Trials whose score is not a number are left out. FormatError for a name that would break its
     line.
     """
-    columns = [trials.is_target.astype(int).tolist(), trials.enrolment, trials.test]
-    names = ["target", "enrolment", "test", "score"]
+    columns = [trials.is_target.astype(int).tolist(), trials.enrollment, trials.test]
+    names = ["target", "enrollment", "test", "score"]
     columns.append([repr(float(score)) for score in scores])
     if trials.speakers is not None:
-        names += ["enrolment_speaker", "test_speaker"]
+        names += ["enrollment_speaker", "test_speaker"]
         columns += trials.speakers
     lines = ["\t".join(names)]
     for row in zip(*columns, strict=True):
@@ -145,7 +154,7 @@ def _rows(
     text = read_text(path, step="give the path of a list of trials")
     # Not splitlines, which also breaks at characters that may stand in a name.
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    titled = lines[0].split("\t")
+    titled = [_OTHER_SPELLINGS.get(title, title) for title in lines[0].split("\t")]
     rows: list[tuple[int, dict[str, str]]] = []
     if header <= set(titled):
         for line, content in enumerate(lines[1:], start=2):
@@ -196,7 +205,7 @@ def _speakers(
     """From the columns, else from the first folders where those agree with every label.
 
     FormatError for columns that disagree with a label."""
-    sides = ("enrolment_speaker", "test_speaker")
+    sides = ("enrollment_speaker", "test_speaker")
     if all(row.get(side) for _, row in rows for side in sides):
         named = ([r[sides[0]] for _, r in rows], [r[sides[1]] for _, r in rows])
         for (line, _), one, other, same in zip(rows, *named, is_target, strict=True):

@@ -1,4 +1,4 @@
-"""UEM: the stretches of each recording that are to be scored.
+"""UEM files: which stretches of each recording are scored.
 
     <recording> 1 <start> <end>
 
@@ -8,13 +8,11 @@ Convention: NIST's un-partitioned evaluation map, as read by md-eval. The channe
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
 
-from diarize.core.output import write_atomic
-from diarize.formats.text_lines import parse_times, printable_token, read_fields, to_ms
+from diarize.formats.text_lines import parse_times, read_fields
 from encoder.errors import FormatError
 
-__all__ = ["format_uem", "read_uem", "write_uem"]
+__all__ = ["read_uem"]
 
 _LEAST_FIELDS = 4
 
@@ -40,19 +38,3 @@ def read_uem(path: str | os.PathLike[str]) -> dict[str, list[tuple[float, float]
     for regions in recordings.values():
         regions.sort()
     return recordings
-
-
-def format_uem(regions_by_uri: Mapping[str, Iterable[tuple[float, float]]]) -> str:
-    """The UEM text of some recordings; times in milliseconds, whitespace in names as "_"."""
-    return "".join(
-        f"{printable_token(uri)} 1 {to_ms(start_s) / 1000:.3f} {to_ms(end_s) / 1000:.3f}\n"
-        for uri, regions in regions_by_uri.items()
-        for start_s, end_s in sorted(regions)
-    )
-
-
-def write_uem(
-    regions_by_uri: Mapping[str, Iterable[tuple[float, float]]], path: str | os.PathLike[str]
-) -> None:
-    """Write `format_uem` to a file in one step, or to the standard output for "-"; StoreError."""
-    write_atomic(path, format_uem(regions_by_uri))

@@ -1,42 +1,40 @@
-"""Settings of naming, apart so that reading them imports nothing heavy."""
+"""Settings of naming speakers, in a file that imports nothing heavy."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from encoder.errors import ConfigError
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["NamingConfig"]
 
 
 @dataclass(frozen=True)
 class NamingConfig:
-    """When a voice gets a name. A similarity, where given, decides instead of the probability.
+    """When a speaker gets an enrolled name. A similarity, where given, replaces the probability.
 
-    The default is for recordings: all voices in them share a room or a line, so that people are
-    more alike than the clips that calibrations are fitted on. Of 27 unknown voices in development
+    The default is for recordings: their speakers share a room or a line, so that they are more
+    alike than the clips that calibrations are fitted on. Of 27 unknown speakers in development
     conversations 6 got a wrong name at 0.9 and 2 at 0.97, for 2 right names fewer of 26
     (recipes/evaluate/naming.py).
     """
 
     min_probability: float = field(
-        default=0.97, metadata={"help": "of being that person, by the embedder's calibration"}
+        default=0.97,
+        metadata={"help": "of being that enrolled speaker, by the embedder's calibration"},
     )
     min_similarity: float | None = field(
         default=None, metadata={"help": "cosine to the nearest exemplar, instead of a probability"}
     )
     min_lead: float = field(
-        default=0.05, metadata={"help": "similarity by which the next person must be farther"}
+        default=0.05, metadata={"help": "by how much the next speaker must be less similar"}
     )
     min_speech_s: float = field(
-        default=2.0, metadata={"help": "voices heard for less stay unnamed"}
+        default=2.0, metadata={"help": "speakers with less speech stay unnamed"}
     )
     min_agreement: float = field(
-        default=0.6, metadata={"help": "share of a voice's speech that must be nearest to its name"}
+        default=0.6,
+        metadata={"help": "share of a speaker's speech that must be nearest to the name"},
     )
 
     def __post_init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Which exemplars of a voice are worth keeping."""
+"""Which exemplars of a speaker are worth keeping."""
 
 from __future__ import annotations
 

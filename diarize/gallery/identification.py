@@ -1,8 +1,8 @@
-"""Who of a gallery a voice is, or nobody: better no name than a wrong one.
+"""Which enrolled speaker a speaker is, if any: better no name than a wrong one.
 
-A voice is as similar to a person as to the nearest of their exemplars. It gets the name of the
-nearest person if that is probable, clearly nearer than the next one, heard for long enough, and if
-most of the voice's own speech agrees.
+The similarity to an enrolled speaker is that to the nearest of their exemplars. A speaker gets the
+name of the nearest one if that is probable, clearly nearer than the next, if there is enough
+speech, and if most of that speech agrees.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from diarize.core.vectors import unit_rows
 from diarize.gallery.config import NamingConfig
-from diarize.gallery.schema import Person
+from diarize.gallery.schema import EnrolledSpeaker
 from encoder.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -28,24 +28,24 @@ __all__ = [
     "Naming",
     "agreement",
     "check_rule",
-    "judge_voices",
+    "match_speakers",
     "name_speakers",
-    "rank_people",
+    "rank_speakers",
     "speaker_vectors",
 ]
 
 Vectors = NDArray[np.floating[Any]]
 Seconds = NDArray[np.floating[Any]]
-_NOBODY, _UNSURE = "nobody is known", "not sure"
-UNLIKE = (_NOBODY, _UNSURE)  # the reasons of a voice that nobody known is like
+_NONE, _UNSURE = "no speaker is enrolled", "not sure"
+UNLIKE = (_NONE, _UNSURE)  # the reasons of a speaker who is like no enrolled one
 
 
 @dataclass(frozen=True)
 class Match:
-    """How a voice compares with the person `name`.
+    """How a speaker compares with the enrolled speaker `name`.
 
     probability: None without a calibration. lead: similarity minus the `runner_up`'s, None
-    where there is nobody else. kind: the person's.
+    where there is no other. kind: the enrolled speaker's.
     """
 
     name: str
@@ -59,7 +59,7 @@ class Match:
 @dataclass(frozen=True)
 class Naming:
     """By label 0..K-1: `names` (None: unnamed), the best `matches` there were, named or not (None:
-    nobody to compare with), and `reasons` in words why a voice stayed unnamed (None: it is named).
+    none is enrolled), and `reasons` in words why a speaker stayed unnamed (None: is named).
     """
 
     names: list[str | None]
@@ -67,22 +67,27 @@ class Naming:
     reasons: list[str | None]
 
 
-def rank_people(
-    vector: Vectors, speech_s: float, people: Sequence[Person], calibration: Calibration | None
+def rank_speakers(
+    vector: Vectors,
+    speech_s: float,
+    enrolled: Sequence[EnrolledSpeaker],
+    calibration: Calibration | None,
 ) -> list[Match]:
-    """All people with an exemplar, the nearest to a unit vector (D,) of `speech_s` seconds first;
-    equals in their order."""
+    """All enrolled speakers with an exemplar, the nearest to a unit vector (D,) of `speech_s`
+    seconds first; equals in their order."""
     found = []
-    for person in people:
-        if len(person.exemplars) == 0:
+    for speaker in enrolled:
+        if len(speaker.exemplars) == 0:
             continue
-        similarities = person.exemplars.astype(np.float64) @ np.asarray(vector, np.float64)
+        similarities = speaker.exemplars.astype(np.float64) @ np.asarray(vector, np.float64)
         best = int(similarities.argmax())
         similarity = float(similarities[best])
         probability = None
         if calibration is not None:
-            probability = float(calibration.probability(similarity, speech_s, person.seconds[best]))
-        found.append(Match(person.name, person.kind, similarity, probability))
+            probability = float(
+                calibration.probability(similarity, speech_s, speaker.seconds[best])
+            )
+        found.append(Match(speaker.name, speaker.kind, similarity, probability))
     return sorted(found, key=lambda match: -match.similarity)
 
 
@@ -90,26 +95,26 @@ def check_rule(rule: NamingConfig, calibration: Calibration | None) -> None:
     """ConfigError without a calibration, unless the rule gives a similarity."""
     if calibration is None and rule.min_similarity is None:
         raise ConfigError(
-            "this embedder has no calibration, so no probability can be told: make one with "
-            "`make calibrate WEIGHTS=...`, or give a similarity as in "
-            "`--set naming.min_similarity=0.6`"
+            "this embedder has no calibration, so there are no probabilities: fit one with "
+            "`python -m recipes.calibrate.scores` of the source repository, or give min_similarity",
+            setting="naming.min_similarity",
         )
 
 
-def judge_voices(
+def match_speakers(
     vectors: Vectors,
     speech_s: Seconds,
-    people: Sequence[Person],
+    enrolled: Sequence[EnrolledSpeaker],
     calibration: Calibration | None,
     *,
     rule: NamingConfig | None = None,
 ) -> list[tuple[Match | None, str | None]]:
-    """Unit vectors (K, D) of voices heard for speech_s (K,) -> (the best match, why it is not good
-    enough or None) of each. ConfigError as `check_rule`."""
+    """Unit vectors (K, D) of speakers with speech_s (K,) seconds -> (the best match, why it is not
+    good enough or None) of each. ConfigError as `check_rule`."""
     rule = rule or NamingConfig()
     check_rule(rule, calibration)
     return [
-        _judge(rank_people(vector, float(seconds), people, calibration), float(seconds), rule)
+        _judge(rank_speakers(vector, float(seconds), enrolled, calibration), float(seconds), rule)
         for vector, seconds in zip(vectors, speech_s, strict=True)
     ]
 
@@ -118,10 +123,10 @@ def _judge(
     ranked: list[Match], speech_s: float, rule: NamingConfig
 ) -> tuple[Match | None, str | None]:
     if not ranked:
-        return None, _NOBODY
+        return None, _NONE
     best = _preferred(ranked, rule)
-    # Who has been named and was a stranger before is in the gallery twice, and so is a stranger
-    # whom the clusterer once split: strangers make nothing ambiguous.
+    # A named speaker may be in the gallery as an unknown one as well, and an unknown speaker whom
+    # the clusterer once split is there twice: unknown speakers make nothing ambiguous.
     rivals = [m for m in ranked if m is not best and m.kind == "named"]
     if rivals:
         best = replace(best, lead=best.similarity - rivals[0].similarity, runner_up=rivals[0].name)
@@ -135,7 +140,7 @@ def _judge(
 
 
 def _preferred(ranked: list[Match], rule: NamingConfig) -> Match:
-    """The nearest, but a named person before a stranger who is hardly nearer."""
+    """The nearest, but a named speaker before an unknown one who is hardly nearer."""
     near = (m for m in ranked if ranked[0].similarity - m.similarity < rule.min_lead)
     return next((m for m in near if m.kind == "named" and _enough(m, rule)), ranked[0])
 
@@ -146,12 +151,14 @@ def _enough(match: Match, rule: NamingConfig) -> bool:
     return match.probability is not None and match.probability >= rule.min_probability
 
 
-def agreement(vectors: Vectors, seconds: Seconds, name: str, people: Sequence[Person]) -> float:
-    """The share of `seconds` (N,) whose vectors (N, D) are nearest to the person called `name`.
+def agreement(
+    vectors: Vectors, seconds: Seconds, name: str, enrolled: Sequence[EnrolledSpeaker]
+) -> float:
+    """The share of `seconds` (N,) whose vectors (N, D) are nearest to the speaker called `name`.
 
-    Strangers count only if they are that person. 1 where there is no speech.
+    Unknown speakers count only if they are that one. 1 where there is no speech.
     """
-    rivals = [p for p in people if len(p.exemplars) and (p.kind == "named" or p.name == name)]
+    rivals = [p for p in enrolled if len(p.exemplars) and (p.kind == "named" or p.name == name)]
     total = float(np.sum(seconds))
     if total == 0:
         return 1.0
@@ -182,7 +189,7 @@ def name_speakers(
     labels: NDArray[np.int64],
     window_seconds: Seconds,
     deciding: NDArray[np.bool_],
-    people: Sequence[Person],
+    enrolled: Sequence[EnrolledSpeaker],
     calibration: Calibration | None,
     rule: NamingConfig | None = None,
     *,
@@ -192,19 +199,19 @@ def name_speakers(
 
     embeddings (N, D): unit vectors of its windows; labels (N,): 0..K-1, or -1 for none, each label
     in use; window_seconds (N,): the time each window speaks for; deciding (N,): windows long enough
-    to be asked. Labels that are one person get one name, as long as `minimum_speakers` remain.
-    ConfigError as `check_rule`.
+    to be asked. Labels that match one enrolled speaker get one name, as long as
+    `minimum_speakers` remain. ConfigError as `check_rule`.
     """
     rule = rule or NamingConfig()
     vectors, speech_s = speaker_vectors(embeddings, labels, window_seconds, deciding)
-    judged = judge_voices(vectors, speech_s, people, calibration, rule=rule)
+    judged = match_speakers(vectors, speech_s, enrolled, calibration, rule=rule)
     matches = [match for match, _ in judged]
     reasons = [reason for _, reason in judged]
     for label, match in enumerate(matches):
         if match is None or reasons[label] is not None:
             continue
         asked = _voting(labels == label, deciding)
-        share = agreement(embeddings[asked], window_seconds[asked], match.name, people)
+        share = agreement(embeddings[asked], window_seconds[asked], match.name, enrolled)
         if share < rule.min_agreement:
             reasons[label] = f"only {share:.0%} of the speech is nearest to {match.name}"
     _keep_apart(matches, reasons, minimum_speakers)
@@ -231,5 +238,5 @@ def _keep_apart(
             return
         if names.count(name) > 1:
             names.remove(name)
-            reasons[-minus_at] = f"another voice of the recording is more like {name}"
+            reasons[-minus_at] = f"another speaker of the recording is more like {name}"
             left += 1

@@ -1,4 +1,4 @@
-"""What a person may be called.
+"""What a speaker may be called.
 
 Names of any script, with spaces. They become lines of RTTM and folders, and must not be taken for
 what the toolkit makes itself (`SPEAKER_00`, `VOICE_0001`).
@@ -13,7 +13,7 @@ from collections.abc import Iterable
 
 from encoder.errors import ConfigError
 
-__all__ = ["LONGEST", "clean_name", "fold_name", "nearest_names", "shown", "stranger_name"]
+__all__ = ["LONGEST", "clean_name", "fold_name", "nearest_names", "shown", "unknown_name"]
 
 LONGEST = 80
 _OWN = re.compile(r"(SPEAKER|VOICE)_\d+|UNKNOWN", re.IGNORECASE)
@@ -54,14 +54,14 @@ def _fault(name: str) -> str | None:
 
 
 def fold_name(name: str) -> str:
-    """Equal for names that a person would take for one: whatever their case and composition, and
+    """Equal for names that a reader would take for one: whatever their case and composition, and
     with a blank or the "_" that RTTM writes for it."""
     folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", name.strip()).casefold())
     return folded.replace(" ", "_")
 
 
-def stranger_name(number: int) -> str:
-    """How a voice is called that nobody has named: 7 -> VOICE_0007."""
+def unknown_name(number: int) -> str:
+    """What an unknown speaker is called: 7 -> VOICE_0007."""
     return f"VOICE_{number:04d}"
 
 

@@ -1,7 +1,7 @@
 """The tables of a gallery, and the statements that read and write their rows.
 
-A person has sounds, a sound has exemplars. What may be done with them is said in
-`diarize.gallery.gallery`.
+A speaker (table `person`) has enrollments (`sound`), an enrollment has exemplars. What may be done
+with them is said in `diarize.gallery.gallery`.
 """
 
 from __future__ import annotations
@@ -22,22 +22,27 @@ from diarize.gallery.names import fold_name
 __all__ = [
     "MOST_EXEMPLARS",
     "SCHEMA",
-    "Person",
-    "Sound",
-    "add_sounds",
+    "EnrolledSpeaker",
+    "Enrollment",
+    "Exchanged",
+    "KeptSound",
+    "add_enrollments",
     "checked",
     "drop_vectors_of_another",
-    "find_person",
+    "find_speaker",
     "insert_exemplars",
     "keep_of_both",
     "kept_of_another",
-    "make_person",
-    "people_of_another",
-    "read_person",
-    "thin_person",
+    "make_speaker",
+    "read_speaker",
+    "speakers_of_another",
+    "thin_speaker",
 ]
 
-MOST_EXEMPLARS = 20  # a person
+MOST_EXEMPLARS = 20  # a speaker
+# Galleries have said "stranger" for unknown speakers from the beginning.
+_STORED_KIND = {"named": "named", "unknown": "stranger"}
+_KIND = {stored: kind for kind, stored in _STORED_KIND.items()}
 SCHEMA = """
 CREATE TABLE person (
     id INTEGER PRIMARY KEY,
@@ -72,11 +77,11 @@ _VECTOR = np.dtype("<f4")
 
 
 @dataclass(frozen=True, eq=False)
-class Sound:
-    """What one file or recording says of a voice.
+class Enrollment:
+    """What one file or recording adds to a speaker.
 
     vectors (E, D): its exemplars, unit; seconds (E,): the speech each was made of. hash: equal for
-    the same sound. kept: the speech as FLAC, or None.
+    the same samples. kept: the speech as FLAC, or None.
     """
 
     source: str
@@ -88,12 +93,12 @@ class Sound:
 
 
 @dataclass(frozen=True, eq=False)
-class Person:
-    """One voice: exemplars (E, D) and the seconds (E,) of speech each was made of.
+class EnrolledSpeaker:
+    """One speaker: exemplars (E, D) and the seconds (E,) of speech each was made of.
 
-    kind: "named" by the user, or a "stranger" that the toolkit numbered. speech_s: of all `sounds`,
-    of which `kept` are stored as sound. created, added: times in UTC of the first and last sound.
-    hashes: of its sounds.
+    kind: "named" by the user, or "unknown" and numbered by the toolkit. speech_s: of all
+    `enrollments`, of which `kept` have their sound stored. created, added: times in UTC of the
+    first and last one. hashes: of all.
     """
 
     name: str
@@ -101,13 +106,36 @@ class Person:
     exemplars: NDArray[np.float32]
     seconds: NDArray[np.float64]
     speech_s: float = 0.0
-    sounds: int = 0
+    enrollments: int = 0
     kept: int = 0
     created: str = ""
     added: str = ""
     fingerprint: str = ""
     embedder: str = ""
     hashes: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class KeptSound:
+    """One stored sound (FLAC) and whose it is."""
+
+    id: int
+    name: str
+    source: str
+    content: bytes
+
+
+@dataclass(frozen=True)
+class Exchanged:
+    """What became of speakers with vectors of another encoder, by name.
+
+    done: they have new vectors. lost: how many of their enrollments went, as no sound of them was
+    kept (a part of those in `done`). left: they keep the vectors they had, as no sound was kept.
+    """
+
+    done: list[str]
+    lost: dict[str, int]
+    left: list[str]
 
 
 def checked(found: Iterable[tuple[Any, ...]], *types: type, count: int | None = None) -> list[Any]:
@@ -126,35 +154,35 @@ def checked(found: Iterable[tuple[Any, ...]], *types: type, count: int | None = 
     return rows
 
 
-def find_person(sql: sqlite3.Connection, name: str) -> tuple[int, str, str] | None:
-    """(id, name, kind) of the person called so."""
+def find_speaker(sql: sqlite3.Connection, name: str) -> tuple[int, str, str] | None:
+    """(id, name, kind as stored) of the speaker called so."""
     query = "SELECT id, name, kind FROM person WHERE folded = ?"
     found = checked(sql.execute(query, (_text(fold_name(name)),)), int, str, str)
     return found[0] if found else None
 
 
-def make_person(sql: sqlite3.Connection, name: str, kind: str) -> int:
-    """A new person without sounds; its id."""
+def make_speaker(sql: sqlite3.Connection, name: str, kind: str) -> int:
+    """A new speaker without enrollments; the id."""
     done = sql.execute(
         "INSERT INTO person (name, folded, kind, created) VALUES (?, ?, ?, ?)",
-        (name, fold_name(name), kind, _now()),
+        (name, fold_name(name), _STORED_KIND[kind], _now()),
     )
     assert done.lastrowid is not None
     return done.lastrowid
 
 
-def read_person(sql: sqlite3.Connection, person: int) -> Person:
-    """Everything about a person; DamagedError for rows that cannot be one's."""
+def read_speaker(sql: sqlite3.Connection, speaker: int) -> EnrolledSpeaker:
+    """Everything about a speaker; DamagedError for rows that cannot be one's."""
     ((name, kind, created),) = checked(
-        sql.execute("SELECT name, kind, created FROM person WHERE id = ?", (person,)),
+        sql.execute("SELECT name, kind, created FROM person WHERE id = ?", (speaker,)),
         *(str, str, str),
         count=1,
     )
-    sounds = checked(
+    enrollments = checked(
         sql.execute(
             "SELECT hash, speech_s, added, kept IS NOT NULL FROM sound WHERE person = ?"
             " ORDER BY id",
-            (person,),
+            (speaker,),
         ),
         *(str, float, str, int),
     )
@@ -162,96 +190,107 @@ def read_person(sql: sqlite3.Connection, person: int) -> Person:
         sql.execute(
             "SELECT vector, exemplar.speech_s, fingerprint, embedder FROM exemplar"
             " JOIN sound ON sound.id = sound WHERE person = ? ORDER BY exemplar.id",
-            (person,),
+            (speaker,),
         ),
         *(bytes, float, str, str),
     )
     sizes = {len(blob) for blob, *_ in rows}
     if len(sizes) > 1 or any(size == 0 or size % _VECTOR.itemsize for size in sizes):
-        raise DamagedError(f"the voice of {name!r} in the gallery is damaged: restore a copy of it")
+        raise DamagedError(f"vectors of {name!r} in the gallery are damaged: restore a copy of it")
     width = max(sizes, default=0) // _VECTOR.itemsize
     vectors = np.frombuffer(b"".join(blob for blob, *_ in rows), _VECTOR)
-    return Person(
+    return EnrolledSpeaker(
         name=name,
-        kind=kind,
+        kind=_KIND.get(kind, kind),
         exemplars=vectors.reshape(len(rows), width).astype(np.float32),
         seconds=np.array([row[1] for row in rows], np.float64),
-        speech_s=float(sum(speech_s for _, speech_s, _, _ in sounds)),
-        sounds=len(sounds),
-        kept=sum(kept for *_, kept in sounds),
+        speech_s=float(sum(speech_s for _, speech_s, _, _ in enrollments)),
+        enrollments=len(enrollments),
+        kept=sum(kept for *_, kept in enrollments),
         created=created,
-        added=max((added for _, _, added, _ in sounds), default=created),
+        added=max((added for _, _, added, _ in enrollments), default=created),
         fingerprint=rows[0][2] if rows else "",
         embedder=rows[0][3] if rows else "",
-        hashes=frozenset(digest for digest, *_ in sounds),
+        hashes=frozenset(digest for digest, *_ in enrollments),
     )
 
 
-def add_sounds(
-    sql: sqlite3.Connection, person: int, sounds: Iterable[Sound], fingerprint: str, embedder: str
+def add_enrollments(
+    sql: sqlite3.Connection,
+    speaker: int,
+    enrollments: Iterable[Enrollment],
+    fingerprint: str,
+    embedder: str,
 ) -> int:
-    """Those the person has not; how many. A sound that is there gets what was not kept of it."""
+    """Those the speaker has not; how many. One that is there gets its sound if none was kept."""
     added = 0
-    for sound in sounds:
+    for enrollment in enrollments:
         done = sql.execute(
             "INSERT OR IGNORE INTO sound (person, source, hash, speech_s, added, kept)"
             " VALUES (?, ?, ?, ?, ?, ?)",
-            (person, _text(sound.source), sound.hash, sound.speech_s, _now(), sound.kept),
+            (
+                speaker,
+                _text(enrollment.source),
+                enrollment.hash,
+                enrollment.speech_s,
+                _now(),
+                enrollment.kept,
+            ),
         )
         if done.rowcount == 0:
             sql.execute(
                 "UPDATE sound SET kept = coalesce(kept, ?) WHERE person = ? AND hash = ?",
-                (sound.kept, person, sound.hash),
+                (enrollment.kept, speaker, enrollment.hash),
             )
             continue
         added += 1
         assert done.lastrowid is not None
-        insert_exemplars(sql, done.lastrowid, sound, fingerprint, embedder)
-        thin_person(sql, person)
+        insert_exemplars(sql, done.lastrowid, enrollment, fingerprint, embedder)
+        thin_speaker(sql, speaker)
     return added
 
 
 def insert_exemplars(
-    sql: sqlite3.Connection, number: int, sound: Sound, fingerprint: str, embedder: str
+    sql: sqlite3.Connection, number: int, enrollment: Enrollment, fingerprint: str, embedder: str
 ) -> None:
-    """The vectors of the sound with that number."""
+    """The vectors of the enrollment with that number."""
     sql.executemany(
         "INSERT INTO exemplar (sound, fingerprint, embedder, vector, speech_s)"
         " VALUES (?, ?, ?, ?, ?)",
         [
             (number, fingerprint, embedder, vector.astype(_VECTOR).tobytes(), float(seconds))
-            for vector, seconds in zip(sound.vectors, sound.seconds, strict=True)
+            for vector, seconds in zip(enrollment.vectors, enrollment.seconds, strict=True)
         ],
     )
 
 
-def thin_person(sql: sqlite3.Connection, person: int) -> None:
-    """Leave the person at most 20 exemplars."""
+def thin_speaker(sql: sqlite3.Connection, speaker: int) -> None:
+    """Leave the speaker at most 20 exemplars."""
     rows = sql.execute(
         "SELECT exemplar.id, vector FROM exemplar JOIN sound ON sound.id = sound"
         " WHERE person = ? ORDER BY exemplar.id",
-        (person,),
+        (speaker,),
     ).fetchall()
     if len(rows) > MOST_EXEMPLARS:
         if len({len(blob) for _, blob in checked(rows, int, bytes)}) > 1:
-            raise DamagedError("a voice in the gallery is damaged: restore a copy of it")
+            raise DamagedError("vectors in the gallery are damaged: restore a copy of it")
         vectors = np.stack([np.frombuffer(blob, _VECTOR) for _, blob in rows])
         kept = set(thin_out(vectors, MOST_EXEMPLARS).tolist())
         gone = [(row[0],) for at, row in enumerate(rows) if at not in kept]
         sql.executemany("DELETE FROM exemplar WHERE id = ?", gone)
 
 
-def keep_of_both(sql: sqlite3.Connection, person: int, other: int) -> None:
-    """What `person` kept of sounds that both have is kept with `other`, too."""
+def keep_of_both(sql: sqlite3.Connection, speaker: int, other: int) -> None:
+    """Sounds kept with `speaker` of enrollments that both have are kept with `other`, too."""
     sql.execute(
         "UPDATE sound SET kept = coalesce(kept, (SELECT own.kept FROM sound AS own"
         " WHERE own.person = ? AND own.hash = sound.hash)) WHERE person = ?",
-        (person, other),
+        (speaker, other),
     )
 
 
 def kept_of_another(sql: sqlite3.Connection, fingerprint: str) -> list[tuple[int, int]]:
-    """(sound, person) of what was kept of people who have vectors of another encoder."""
+    """(enrollment, speaker) of sounds kept of speakers who have vectors of another encoder."""
     query = (
         "SELECT id, person FROM sound WHERE kept IS NOT NULL AND person IN (SELECT person FROM"
         " sound JOIN exemplar ON sound.id = sound WHERE fingerprint != ?) ORDER BY person, id"
@@ -259,25 +298,25 @@ def kept_of_another(sql: sqlite3.Connection, fingerprint: str) -> list[tuple[int
     return checked(sql.execute(query, (fingerprint,)), int, int)
 
 
-def drop_vectors_of_another(sql: sqlite3.Connection, person: int, fingerprint: str) -> int:
-    """The person's vectors of another encoder go, and sounds that were not kept and have no others;
-    how many sounds went."""
+def drop_vectors_of_another(sql: sqlite3.Connection, speaker: int, fingerprint: str) -> int:
+    """Delete the speaker's vectors of another encoder, and enrollments without a kept sound that
+    have no others; how many enrollments went."""
     own = "sound IN (SELECT id FROM sound WHERE person = ?)"
     # Kept sounds get all their vectors anew, or they would have some twice.
     sql.execute(
         f"DELETE FROM exemplar WHERE {own} AND (fingerprint != ? OR sound IN"
         " (SELECT id FROM sound WHERE kept IS NOT NULL))",
-        (person, fingerprint),
+        (speaker, fingerprint),
     )
     return sql.execute(
         "DELETE FROM sound WHERE person = ? AND kept IS NULL"
         " AND id NOT IN (SELECT sound FROM exemplar)",
-        (person,),
+        (speaker,),
     ).rowcount
 
 
-def people_of_another(sql: sqlite3.Connection, fingerprint: str) -> list[str]:
-    """Names of whoever has vectors of another encoder."""
+def speakers_of_another(sql: sqlite3.Connection, fingerprint: str) -> list[str]:
+    """Names of the speakers who have vectors of another encoder."""
     rows = sql.execute(
         "SELECT name FROM person WHERE id IN (SELECT person FROM sound JOIN exemplar"
         " ON sound.id = sound WHERE fingerprint != ?) ORDER BY folded",

@@ -1,4 +1,4 @@
-"""Remembering unnamed voices, so that a stranger is called the same in the next recording."""
+"""Remembering unknown speakers, so that each has the same name in the next recording."""
 
 from __future__ import annotations
 
@@ -10,29 +10,31 @@ import numpy as np
 
 from diarize.gallery.config import NamingConfig
 from diarize.gallery.gallery import Gallery
-from diarize.gallery.identification import UNLIKE, Naming, Seconds, Vectors, judge_voices
-from diarize.gallery.schema import Person, Sound
+from diarize.gallery.identification import UNLIKE, Naming, Seconds, Vectors, match_speakers
+from diarize.gallery.schema import EnrolledSpeaker, Enrollment
 
 if TYPE_CHECKING:
     from encoder.calibration.score_calibration import Calibration
 
-__all__ = ["LinkConfig", "link_strangers"]
+__all__ = ["LinkConfig", "link_unknown_speakers"]
 
 
 @dataclass(frozen=True)
 class LinkConfig:
-    """Which strangers are remembered."""
+    """Which unknown speakers are remembered."""
 
     min_speech_s: float = field(
-        default=5.0, metadata={"help": "voices heard for less are not remembered"}
+        default=5.0, metadata={"help": "speakers with less speech are not remembered"}
     )
     new_below: float = field(
         default=0.9,
-        metadata={"help": "a known stranger gets an exemplar that is less similar to all others"},
+        metadata={
+            "help": "a remembered speaker gets an exemplar that is less similar to all others"
+        },
     )
 
 
-def link_strangers(
+def link_unknown_speakers(
     gallery: Gallery,
     naming: Naming,
     vectors: Vectors,
@@ -47,22 +49,22 @@ def link_strangers(
 ) -> Naming:
     """Name what `naming` left unnamed, and write it into the gallery, in one change.
 
-    vectors (K, D) and speech_s (K,) are the voices of `naming`, by label; see `speaker_vectors`.
-    source: what the recording is called. Voices are compared again, since another process may have
-    remembered the same stranger meanwhile. A voice that nobody is like becomes a new stranger; one
-    that is like two people, or whose parts disagree, stays unnamed. StoreError where the gallery
+    vectors (K, D) and speech_s (K,) are those of `naming`, by label; see `speaker_vectors`.
+    source: what the recording is called. Speakers are compared again, since another process may
+    have remembered the same one meanwhile. Who is like no enrolled speaker becomes a new unknown
+    one; who is like two, or whose parts disagree, stays unnamed. StoreError where the gallery
     cannot be written or is of another encoder.
     """
     rule, config = rule or NamingConfig(), config or LinkConfig()
     names, matches, reasons = list(naming.names), list(naming.matches), list(naming.reasons)
     with gallery.changing():
-        people = gallery.people(fingerprint, embedder=embedder)
-        by_name = {person.name: person for person in people}
-        judged = judge_voices(vectors, speech_s, people, calibration, rule=rule)
+        enrolled = gallery.speakers(fingerprint, embedder=embedder)
+        by_name = {speaker.name: speaker for speaker in enrolled}
+        judged = match_speakers(vectors, speech_s, enrolled, calibration, rule=rule)
         for label, seconds in enumerate(speech_s):
             if seconds < config.min_speech_s:
                 continue
-            sound = _sound(source, vectors[label], float(seconds))
+            enrollment = _enrollment(source, vectors[label], float(seconds))
             name = names[label]
             if name is None and reasons[label] in UNLIKE:
                 match, reason = judged[label]
@@ -71,23 +73,23 @@ def link_strangers(
                         continue  # the clusterer and the caller say that these are two
                     name, matches[label] = match.name, match
                 elif reason in UNLIKE:
-                    name = gallery.remember_stranger(
-                        [sound], fingerprint=fingerprint, embedder=embedder
+                    name = gallery.remember_unknown(
+                        [enrollment], fingerprint=fingerprint, embedder=embedder
                     )
                 else:
                     continue
                 names[label], reasons[label] = name, None
             known = by_name.get(name or "")
-            if known is not None and known.kind == "stranger" and _adds(sound, known, config):
-                gallery.enroll(known.name, [sound], fingerprint=fingerprint, embedder=embedder)
+            if known is not None and known.kind == "unknown" and _adds(enrollment, known, config):
+                gallery.enroll(known.name, [enrollment], fingerprint=fingerprint, embedder=embedder)
     return replace(naming, names=names, matches=matches, reasons=reasons)
 
 
-def _sound(source: str, vector: Vectors, speech_s: float) -> Sound:
+def _enrollment(source: str, vector: Vectors, speech_s: float) -> Enrollment:
     row = np.asarray(vector, np.float32)[None]
     digest = hashlib.sha256(row.astype("<f4").tobytes()).hexdigest()
-    return Sound(source, digest, speech_s, row, np.array([speech_s]))
+    return Enrollment(source, digest, speech_s, row, np.array([speech_s]))
 
 
-def _adds(sound: Sound, person: Person, config: LinkConfig) -> bool:
-    return float((person.exemplars @ sound.vectors[0]).max(initial=-1.0)) < config.new_below
+def _adds(enrollment: Enrollment, speaker: EnrolledSpeaker, config: LinkConfig) -> bool:
+    return float((speaker.exemplars @ enrollment.vectors[0]).max(initial=-1.0)) < config.new_below

@@ -19,7 +19,7 @@ __all__ = ["DiarizeConfig", "load_config"]
 @dataclass(frozen=True)
 class DiarizeConfig:
     """Every knob of `Diarizer`. Settings of a backend are a group under the backend's own name:
-    `--set clustering.agglomerative.count_by=eigengap`."""
+    `clustering.agglomerative.count_by`."""
 
     segmenter: str = field(default="silero", metadata={"help": "finds the speech"})
     segmentation: dict[str, Any] = field(

@@ -78,9 +78,10 @@ class Diarizer:
         self.calibration = calibration
         if config.min_confidence > 0 and (calibration is None or calibration.turns is None):
             raise ConfigError(
-                f"min_confidence is {config.min_confidence}, but nobody has measured how sure the "
-                f"embedder {config.embedder!r} is: run `make calibrate` and `make calibrate-turns` "
-                "for it, or leave min_confidence out"
+                f"min_confidence is {config.min_confidence}, but the embedder {config.embedder!r} "
+                "has no calibration of turns: fit one with `python -m recipes.calibrate.turns` of "
+                "the source repository, or leave min_confidence out",
+                setting="min_confidence",
             )
         if seconds_to_samples(config.window.min_window_s) < self.embedder.minimum_samples:
             raise ConfigError(

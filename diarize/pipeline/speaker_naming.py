@@ -9,8 +9,8 @@ import numpy as np
 from diarize.gallery.config import NamingConfig
 from diarize.gallery.gallery import Gallery
 from diarize.gallery.identification import name_speakers, speaker_vectors
-from diarize.gallery.schema import Person
-from diarize.gallery.unknown_speakers import LinkConfig, link_strangers
+from diarize.gallery.schema import EnrolledSpeaker
+from diarize.gallery.unknown_speakers import LinkConfig, link_unknown_speakers
 from diarize.pipeline.result import DiarizationResult
 from encoder.common.units import SAMPLE_RATE
 
@@ -19,7 +19,7 @@ __all__ = ["recognise"]
 
 def recognise(
     result: DiarizationResult,
-    people: Sequence[Person],
+    people: Sequence[EnrolledSpeaker],
     *,
     link: Gallery | None = None,
     rule: NamingConfig | None = None,
@@ -49,7 +49,7 @@ def recognise(
     )
     if link is not None:
         vectors, speech_s = speaker_vectors(result.embeddings, result.labels, seconds, deciding)
-        naming = link_strangers(
+        naming = link_unknown_speakers(
             link,
             naming,
             np.asarray(vectors, np.float32),

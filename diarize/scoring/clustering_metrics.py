@@ -1,4 +1,4 @@
-"""How well clips were grouped by speaker, from who was who and who was found.
+"""How well clips were grouped by speaker, from the true speakers and the groups found.
 
 Pairs of clips are counted (precision: how many of the pairs put together are of one speaker;
 recall: how many of the pairs of one speaker were put together), beside the adjusted Rand index
@@ -52,7 +52,7 @@ class ClusterScore:
 def score_clusters(truth: Sequence[Any], found: Sequence[Any]) -> ClusterScore:
     """Compare the true speakers (N,) with the groups found (N,); labels of any kind.
 
-    A group of None, "" or -1 is nobody's. Where no pair was put together precision is 1, where
+    A group of None, "" or -1 is none. Where no pair was put together precision is 1, where
     there is none to put together recall is. CorpusError for no clips, or unequal numbers of them.
     """
     if len(truth) != len(found) or len(truth) == 0:
@@ -64,9 +64,11 @@ def score_clusters(truth: Sequence[Any], found: Sequence[Any]) -> ClusterScore:
     from sklearn.metrics.cluster import contingency_matrix, pair_confusion_matrix
 
     true_codes, speakers = _codes(truth)
-    nobody = np.fromiter((_is_nobody(label) for label in found), bool, len(found))
-    codes, groups = _codes([None if alone else f for f, alone in zip(found, nobody, strict=True)])
-    codes[nobody] = groups + np.arange(int(nobody.sum()))
+    unlabelled = np.fromiter((_is_unlabelled(label) for label in found), bool, len(found))
+    named = zip(found, unlabelled, strict=True)
+    named = zip(found, unlabelled, strict=True)
+    codes, groups = _codes([None if alone else label for label, alone in named])
+    codes[unlabelled] = groups + np.arange(int(unlabelled.sum()))
     (_, wrong), (missed, right) = pair_confusion_matrix(true_codes, codes).tolist()
     precision = right / (right + wrong) if right + wrong else 1.0
     recall = right / (right + missed) if right + missed else 1.0
@@ -83,9 +85,9 @@ def score_clusters(truth: Sequence[Any], found: Sequence[Any]) -> ClusterScore:
         v_measure=float(v_measure),
         purity=float(largest.sum()) / len(truth),
         speakers_true=speakers,
-        speakers_found=groups - bool(nobody.any()),
+        speakers_found=groups - bool(unlabelled.any()),
         clips=len(truth),
-        unlabelled=int(nobody.sum()),
+        unlabelled=int(unlabelled.sum()),
     )
 
 
@@ -143,5 +145,5 @@ def _codes(labels: Sequence[Any]) -> tuple[NDArray[np.int64], int]:
     return np.array(codes, np.int64), len(numbers)
 
 
-def _is_nobody(label: Any) -> bool:
+def _is_unlabelled(label: Any) -> bool:
     return label is None or label in ("", -1)

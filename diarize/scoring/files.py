@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
+from diarize.core.text import and_more
 from diarize.formats.rttm import read_rttm
 from diarize.formats.text_lines import printable_token
 from diarize.formats.uem import read_uem
@@ -60,16 +61,16 @@ def _report(
     extra = sorted(result.keys() - truth.keys())
     if extra and len(lost) == len(truth):
         raise CorpusError(
-            f"no recording is in both: the reference has {_named(lost)} and the hypothesis"
-            f" {_named(extra)}; recordings pair by the second column of the RTTM"
+            f"no recording is in both: the reference has {_few(lost)} and the hypothesis"
+            f" {_few(extra)}; recordings pair by the second column of the RTTM"
         )
     if lost:
-        notes.append(f"no hypothesis for {_named(lost)}: scored as entirely missed")
+        notes.append(f"no hypothesis for {_few(lost)}: scored as entirely missed")
     if extra:
-        notes.append(f"no reference for {_named(extra)}: left out")
+        notes.append(f"no reference for {_few(extra)}: left out")
     unmapped = sorted(truth.keys() - regions.keys()) if regions is not None else []
     if unmapped:
-        notes.append(f"not in the UEM: {_named(unmapped)}: scored over the whole extent")
+        notes.append(f"not in the UEM: {_few(unmapped)}: scored over the whole extent")
     if regions is None:
         notes.append("no UEM: each recording is scored over the extent of its turns")
     recordings = [
@@ -107,8 +108,5 @@ def _files(path: Path, suffix: str) -> list[Path]:
     return files
 
 
-def _named(uris: Iterable[str]) -> str:
-    """A few names and how many more there are."""
-    names = [repr(uri) for uri in uris]
-    more = len(names) - 5
-    return ", ".join(names[:5]) + (f" and {more} more" if more > 0 else "")
+def _few(uris: Iterable[str]) -> str:
+    return and_more(map(repr, uris), most=5)

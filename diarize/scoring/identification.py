@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from diarize.core.text import plural
 from diarize.formats.trial_lists import IdentificationList
 from diarize.scoring.verification import notes_on, whole_files
 from encoder.data.manifest import Utterance
@@ -59,49 +60,53 @@ def identify_list(
     seed: int = 0,
     on_done: Callable[[int, int], None] | None = None,
 ) -> tuple[ListScore, list[str]]:
-    """Tell every test among all who are enrolled; sentences on files that cannot be read or are
+    """Identify every test among all who are enrolled; sentences on files that cannot be read or are
     long, and on the tests of speakers who therefore are not enrolled.
 
-    CorpusError if the list enrols somebody else than it tests, or no two speakers to tell apart or
-    nothing to test remain.
+    CorpusError if the list tests a speaker whom it does not enroll, or if fewer than two speakers
+    or no test remain.
     """
-    speakers = {listed.speakers[row] for row in listed.enrol}
-    strange = [listed.speakers[row] for row in listed.test if listed.speakers[row] not in speakers]
-    if listed.enrol and strange:
+    speakers = {listed.speakers[row] for row in listed.enroll}
+    not_enrolled = [
+        listed.speakers[row] for row in listed.test if listed.speakers[row] not in speakers
+    ]
+    if listed.enroll and not_enrolled:
         raise CorpusError(
-            f"{strange[0]!r} is tested but not enrolled: give an utterance that enrols them"
+            f"{not_enrolled[0]!r} is tested but not enrolled: give an utterance that enrolls them"
         )
     _check(len(speakers), len(listed.test), "the list has")
-    paths = list(dict.fromkeys(listed.paths[row] for row in [*listed.enrol, *listed.test]))
+    paths = list(dict.fromkeys(listed.paths[row] for row in [*listed.enroll, *listed.test]))
     vectors, _, notes = whole_files(paths, root, embedder, on_done=on_done)
     place = {path: number for number, path in enumerate(paths)}
     names = {
         place[p]: who for p, who in zip(listed.paths, listed.speakers, strict=True) if p in place
     }
     readable = ~np.isnan(vectors[:, 0])
-    enrol, test = (
+    enroll, test = (
         [row for row in (place[listed.paths[i]] for i in role) if readable[row]]
-        for role in (listed.enrol, listed.test)
+        for role in (listed.enroll, listed.test)
     )
-    known = {names[row] for row in enrol}
+    known = {names[row] for row in enroll}
     lost = Counter(names[row] for row in test if names[row] not in known)
     for speaker, count in lost.items():
-        tests = f"{count} test{'' if count == 1 else 's'}"
-        notes.append(f"left out: {tests} of {speaker!r}, as no file that enrols them can be read")
+        notes.append(
+            f"left out: {plural(count, 'test')} of {speaker!r}, as no file that enrolls them can "
+            "be read"
+        )
     test = [row for row in test if names[row] in known]
     _check(len(known), len(test), "the files that can be read are of")
-    told = closed_set_ranks(vectors, [names[n] for n in range(len(paths))], enrol, test)
+    ranks = closed_set_ranks(vectors, [names[n] for n in range(len(paths))], enroll, test)
     intervals: dict[str, Interval] = {}
     for places in (1, 5):
-        draws = resample_shares(*told.by_speaker(places), replicates=replicates, seed=seed)
-        if (found := interval_of(draws)) is not None and places < told.enrolled:
+        draws = resample_shares(*ranks.by_speaker(places), replicates=replicates, seed=seed)
+        if (found := interval_of(draws)) is not None and places < ranks.enrolled:
             intervals[f"top{places}"] = found
-    top5 = told.top(5) if told.enrolled > 5 else None
+    top5 = ranks.top(5) if ranks.enrolled > 5 else None
     score = ListScore(
-        top1=told.top(1),
+        top1=ranks.top(1),
         top5=top5,
         intervals=intervals,
-        speakers=told.enrolled,
+        speakers=ranks.enrolled,
         tests=len(test),
         left_out=int((~readable).sum()),
         tests_left_out=lost.total(),
@@ -112,8 +117,8 @@ def identify_list(
 def _check(enrolled: int, tests: int, which: str) -> None:
     if enrolled < 2 or not tests:
         raise CorpusError(
-            f"{which} {enrolled} enrolled speaker{'' if enrolled == 1 else 's'} and {tests} "
-            f"test{'' if tests == 1 else 's'}: identification needs two speakers and a test"
+            f"{which} {plural(enrolled, 'enrolled speaker')} and {plural(tests, 'test')}: "
+            "identification needs two speakers and a test"
         )
 
 

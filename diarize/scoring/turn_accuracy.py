@@ -20,7 +20,7 @@ def right_shares(
     uem: Iterable[tuple[float, float]] | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Two arrays, one number a turn: the share of its spoken time that its own speaker speaks, and
-    that time in seconds (0, and a share of 0, for a turn in which the reference has nobody).
+    that time in seconds (0, and a share of 0, for a turn in which the reference has no speaker).
 
     Names are paired one to one, so that they share the most time; a speaker of the result without
     a partner is never right. Only time within `uem` (start_s, end_s) counts, if it is given.

@@ -1,8 +1,7 @@
 """Verification on a list of trials: error rates, detection costs, and how sure they are.
 
-Conventions as in `encoder.evaluation.metrics`; whole files are compared, as `make evaluate` does,
-but for long ones, of which the beginning is heard. Scores that the list brings are taken as they
-are.
+Conventions as in `encoder.evaluation.metrics`. Whole files are compared; of a long file only the
+beginning is embedded. Scores that the list brings are taken as they are.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from diarize.core.text import and_more
 from diarize.formats.trial_lists import Trials
 from encoder.errors import CorpusError
 from encoder.evaluation.bootstrap import Interval, interval_of, resample_trials
@@ -41,7 +41,7 @@ _DRAWN = {"columns": "speakers", "folders": "speakers (first folders)", "": "tri
 class TrialScores(NamedTuple):
     """scores: (N,) similarities, not a number where a file cannot be read; probabilities: (N,)
     that it is one speaker, None for an embedder without calibration; notes: sentences on files
-    that were left out or not heard to their end."""
+    that were left out or not read to their end."""
 
     scores: NDArray[np.float64]
     probabilities: NDArray[np.float64] | None
@@ -80,10 +80,10 @@ def embed_trials(
     """Similarities of the files, whose paths are below `root`. CorpusError if none can be read."""
     from encoder.calibration.score_calibration import find_calibration
 
-    paths = list(dict.fromkeys([*trials.enrolment, *trials.test]))
+    paths = list(dict.fromkeys([*trials.enrollment, *trials.test]))
     vectors, seconds, notes = whole_files(paths, root, embedder, on_done=on_done)
     place = {path: row for row, path in enumerate(paths)}
-    a, b = ([place[path] for path in side] for side in (trials.enrolment, trials.test))
+    a, b = ([place[path] for path in side] for side in (trials.enrollment, trials.test))
     scores = np.asarray(pair_similarities(vectors, a, b), np.float64)
     calibration = find_calibration(embedder.fingerprint)
     chance = (
@@ -99,7 +99,7 @@ def whole_files(
     *,
     on_done: Callable[[int, int], None] | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], list[str]]:
-    """Unit vectors (N, D) and heard seconds (N,) of the files, not a number for those that cannot
+    """Unit vectors (N, D) and seconds (N,) read of the files, not a number for those that cannot
     be read, and sentences on these and on long ones. CorpusError if none can be read."""
     from encoder.data.manifest import Utterance
     from encoder.inference.extraction import crop_vectors
@@ -118,11 +118,8 @@ def notes_on(found: CropVectors, names: Sequence[str]) -> list[str]:
 
     notes = [f"left out: {sentence}" for sentence in found.left_out]
     if found.shortened:
-        shown = ", ".join(repr(names[row]) for row in found.shortened[:3])
-        more = len(found.shortened) - 3
-        notes.append(
-            f"heard only the first {LONGEST_S:g} s of {shown}" + (f" and {more} more" * (more > 0))
-        )
+        shown = and_more(repr(names[row]) for row in found.shortened)
+        notes.append(f"only the first {LONGEST_S:g} s were read of {shown}")
     return notes
 
 
@@ -159,8 +156,8 @@ def score_verification(
     notes = []
     if sides is None:
         notes.append(
-            "the list does not say who speaks, so the intervals are over trials, which promises "
-            "too much: add columns enrolment_speaker and test_speaker"
+            "the list does not name the speakers, so the intervals are over trials, which promises "
+            "too much: add columns enrollment_speaker and test_speaker"
         )
     if not known.all():
         notes.append(f"{int((~known).sum())} of {len(known)} trials are left out")

@@ -104,7 +104,7 @@ class ChunkNetwork:
         if model.fingerprint not in ("", self.fingerprint):
             raise CheckpointError(
                 f"{name!r} is {self.fingerprint} and not {model.fingerprint}, which the .toml "
-                "beside it describes: make or fetch both again"
+                "beside it describes: export or fetch both again"
             )
         with one_thread():  # whose number of threads it takes
             self._session = onnx_session(content, "cpu", name)
@@ -126,7 +126,7 @@ class ChunkNetwork:
         if not beside.is_file():
             raise ConfigError(
                 f"nothing says what the classes of {str(path)!r} mean: write {str(beside)!r}, or "
-                "make both with `make pyannote`"
+                "export both with `python -m recipes.prepare.pyannote` of the source repository"
             )
         try:
             model = from_mapping(ChunkModel, read_toml(beside))

@@ -1,7 +1,8 @@
 """Who speaks within each ten seconds, from a public network: pyannote's segmentation-3.0.
 
-`make pyannote` puts it into the user's cache (MIT, CNRS; Plaquet and Bredin 2023, arXiv 2310.13025;
-Bredin 2023, pyannote.audio 2.1). Any other ONNX model of that kind serves too: see `onnx_chunks`.
+`python -m recipes.prepare.pyannote` puts it into the user's cache (MIT, CNRS; Plaquet and Bredin
+2023, arXiv 2310.13025; Bredin 2023, pyannote.audio 2.1). Any other ONNX model of that kind serves
+too: see `onnx_network`.
 """
 
 from __future__ import annotations
@@ -84,6 +85,7 @@ def _find(model: str) -> Path:
         if model != DEFAULT:
             raise
         raise CheckpointError(
-            f"there is no segmentation model {model!r}: make it with `make pyannote`, or give the "
-            "path of one as segmentation.pyannote.model"
+            f"there is no segmentation model {model!r}: fetch it with `python -m "
+            "recipes.prepare.pyannote` of the source repository, or give the path of one as "
+            "segmentation.pyannote.model"
         ) from error

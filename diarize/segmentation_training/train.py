@@ -124,7 +124,8 @@ def _speaker_loss(
     if vectors is None:
         raise ConfigError(
             f"speaker_loss.weight is {config.speaker_loss.weight}, but there are no vectors of the "
-            "speakers: name a file of them as teacher, or set it to 0"
+            "speakers: run `python -m recipes.prepare.teacher_vectors` and name the file "
+            "as teacher, or set the weight to 0"
         )
     return SpeakerLoss(vectors, 2 * network.config.hidden, config.speaker_loss)
 

@@ -116,8 +116,8 @@ class Calibration:
         """
         if self.turns is None:
             raise ConfigError(
-                f"the calibration of {self.fingerprint} says nothing of turns: make one with "
-                "`make calibrate-turns`"
+                f"the calibration of {self.fingerprint} has no numbers for turns: fit them with "
+                "`python -m recipes.calibrate.turns` of the source repository"
             )
         slope, per_log_second, offset = self.turns
         seconds = np.clip(np.asarray(turn_s, np.float64), SHORTEST_S, LONGEST_S)
@@ -207,12 +207,12 @@ def read_calibration(path: Path) -> Calibration:
             raise ValueError("its numbers cannot be")
     except OSError as error:
         raise CheckpointError(
-            f"cannot read the calibration {str(path)!r} ({error.strerror}): make it again with "
-            "`make calibrate`"
+            f"cannot read the calibration {str(path)!r} ({error.strerror}): check its permissions, "
+            "or fit it again"
         ) from error
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise CheckpointError(
-            f"{str(path)!r} is not a calibration ({error}): make it again with `make calibrate`"
+            f"{str(path)!r} is not a calibration ({error}): remove it, or fit it again"
         ) from error
     return found
 

@@ -64,7 +64,9 @@ def find_onnx(name_or_path: str | Path) -> Path:
     for folder in folders:
         if (found := folder / f"{path.name}.onnx").is_file():
             return found
-    step = "make it with `make campplus`" if path.name == "campplus" else "give a path"
+    step = "give a path"
+    if path.name == "campplus":
+        step = "fetch it with `python -m recipes.prepare.campplus` of the source repository"
     raise CheckpointError(
         f"there is no ONNX model named {path.name!r} in {', '.join(map(str, folders))}: {step}"
     )

@@ -1,6 +1,6 @@
 """Our network as one ONNX file: wave in, unit vector out, the features inside.
 
-The graph runs in any ONNX runtime without this toolkit; `--embedder onnx:FILE` runs it in this one.
+The graph runs in any ONNX runtime without this toolkit; here it is the embedder `onnx:FILE`.
 onnx and onnxscript are imported here alone, through `torch.onnx.export`.
 """
 

@@ -214,8 +214,8 @@ def read_teacher(path: Path) -> dict[str, Tensor]:
             names, vectors = stored["names"], torch.from_numpy(stored["vectors"])
     except (OSError, KeyError, ValueError) as error:
         raise CorpusError(
-            f"cannot read the teacher's vectors {str(path)!r}: make them with `make teacher`, "
-            'or train without (teacher = "")'
+            f"cannot read the teacher's vectors {str(path)!r}: make them with `python -m "
+            'recipes.prepare.teacher_vectors`, or train without (teacher = "")'
         ) from error
     centred = nn.functional.normalize(vectors - vectors.mean(dim=0))
     return dict(zip(names.tolist(), centred, strict=True))

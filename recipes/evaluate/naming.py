@@ -30,9 +30,9 @@ from diarize.core.output import write_atomic
 from diarize.embedding.clip_embedding import ClipEmbedder
 from diarize.embedding.embedders import load_embedder
 from diarize.gallery.config import NamingConfig
-from diarize.gallery.enrolment import EnrollmentConfig, clip_sound
-from diarize.gallery.identification import judge_voices
-from diarize.gallery.schema import Person, Sound
+from diarize.gallery.enrollment import EnrollmentConfig, clip_enrollment
+from diarize.gallery.identification import match_speakers
+from diarize.gallery.schema import EnrolledSpeaker, Enrollment
 from diarize.pipeline.config import DiarizeConfig
 from diarize.segmentation import SEGMENTERS
 from encoder.audio.load import load_audio
@@ -64,7 +64,7 @@ class Heard(NamedTuple):
     speaker: str
     place: str  # the recording, or the data set
     is_enrolled: bool
-    sound: Sound
+    sound: Enrollment
 
 
 def main(
@@ -123,7 +123,7 @@ def _clips(data: Path, voices: ClipEmbedder) -> list[Heard]:
                 say(f"left out: {error}")
                 continue
             if voice.vector is not None:
-                sound = clip_sound(voice, utterance.name, keep=False)
+                sound = clip_enrollment(voice, utterance.name, keep=False)
                 heard.append(Heard(speaker, utterance.dataset, utterance.session in first, sound))
     return heard
 
@@ -139,7 +139,7 @@ def _conversations(data: Path, voices: ClipEmbedder) -> list[Heard]:
                 chosen = wave[torch.from_numpy(part[: seconds_to_samples(MOST_HALF_S)])]
                 voice = voices.of_wave(chosen)
                 if voice.vector is not None:
-                    sound = clip_sound(voice, conversation.name, keep=False)
+                    sound = clip_enrollment(voice, conversation.name, keep=False)
                     heard.append(Heard(speaker, conversation.name, is_enrolled, sound))
     return heard
 
@@ -155,13 +155,13 @@ def _alone(conversation: Conversation, length: int) -> dict[str, np.ndarray]:
     return {s: at for s, at in alone.items() if len(at) >= seconds_to_samples(LEAST_ALONE_S)}
 
 
-def _people(heard: Iterable[Heard]) -> list[Person]:
+def _people(heard: Iterable[Heard]) -> list[EnrolledSpeaker]:
     sounds = defaultdict(list)
     for one in heard:
         if one.is_enrolled:
             sounds[one.speaker].append(one.sound)
     return [
-        Person(
+        EnrolledSpeaker(
             speaker,
             "named",
             np.concatenate([s.vectors for s in own]),
@@ -179,10 +179,10 @@ def _score(
     rule = NamingConfig(min_probability=probability)
     counts: dict[str, Counter[str]] = defaultdict(Counter)
 
-    def ask(one: Heard, people: list[Person], kind: str) -> None:
+    def ask(one: Heard, people: list[EnrolledSpeaker], kind: str) -> None:
         if one.sound.speech_s < rule.min_speech_s or not people:
             return
-        ((match, reason),) = judge_voices(
+        ((match, reason),) = match_speakers(
             one.sound.vectors[:1], np.array([one.sound.speech_s]), people, calibration, rule=rule
         )
         named = match is not None and reason is None

@@ -25,7 +25,7 @@ def meeting() -> Path:
 
 @pytest.fixture(scope="session")
 def uncalibrated(tmp_path_factory) -> Path:
-    """Weights whose similarities nobody has measured."""
+    """Weights without a calibration."""
     import torch
 
     from encoder.features.log_mel import FeatureConfig

@@ -61,7 +61,7 @@ def test_turns_overlap_unless_they_are_to_be_exclusive(command, meeting, tmp_pat
     assert not any(b.start_s < a.end_s for a, b in pairwise(one))
     for turns in (both, one):
         names = list(dict.fromkeys(turn.speaker for turn in turns))
-        assert names == sorted(names) and len(names) == 4  # numbered as they are first heard
+        assert names == sorted(names) and len(names) == 4  # numbered by first appearance
 
 
 def test_names_with_spaces(command, meeting, tmp_path):
@@ -113,7 +113,7 @@ def test_what_is_not_sound_is_said_in_one_line_and_writes_nothing(command, tmp_p
     ("flags", "words"),
     [
         (["--speakers", "0"], ["0"]),
-        (["--speakers", "2", "--max-speakers", "3"], ["--speakers 2"]),
+        (["--speakers", "2", "--max-speakers", "3"], ["as 2", "(--speakers)"]),
         (["--min-speakers", "4", "--max-speakers", "2"], ["4", "2"]),
         (["--embedder", "/o'brien/w.safetensors"], ["/o'brien/w.safetensors"]),
         (["--set", "clustering.agglomerative=3"], ["clustering.agglomerative", "3"]),

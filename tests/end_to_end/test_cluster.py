@@ -62,7 +62,7 @@ def test_a_folder_becomes_a_table_and_folders(command, folder, tmp_path):
     assert done.returncode == 0 and done.stdout == b"", done.stderr.decode()
     assert "\x1b" not in done.stderr.decode()  # no bar in a pipe
     assert (
-        "SPEAKER_00" in done.stderr.decode() and "3 clips without a voice" in done.stderr.decode()
+        "SPEAKER_00" in done.stderr.decode() and "3 clips without a speaker" in done.stderr.decode()
     )
     rows = rows_of(table.read_text())
     result = json.loads(stored.read_text())
@@ -81,7 +81,7 @@ def test_a_folder_becomes_a_table_and_folders(command, folder, tmp_path):
     assert set(silent) == {"silent.flac", "empty.wav", '=1+1, "x".mp3'}
     assert silent["silent.flac"] == "no speech in 2.0 s" and "empty" in silent["empty.wav"]
     counts = result["counts"]
-    assert counts["clips"] == len(rows) and counts["without_voice"] == 3
+    assert counts["clips"] == len(rows) and counts["without_speaker"] == 3
     assert counts["embedded"] == len(rows) - 2 and counts["from_cache"] == 0
     assert counts["unreadable"] == 2
     assert result["version"] != "unknown" and len(result["encoder_fingerprint"]) == 8
@@ -97,13 +97,13 @@ def test_a_folder_becomes_a_table_and_folders(command, folder, tmp_path):
     assert plain.stdout.decode() == table.read_text()
 
 
-def test_a_number_of_speakers_that_is_told(command, folder):
+def test_a_known_number_of_speakers(command, folder):
     done = command("cluster", folder, "-q", "--no-cache", "--speakers", "3")
     assert len({row["speaker"] for row in rows_of(done.stdout.decode())} - {""}) == 3
 
 
 @pytest.mark.corpus
-def test_real_voices_are_told_apart_at_the_defaults(tmp_path):
+def test_real_speakers_are_separated_at_the_defaults(tmp_path):
     if not CORPUS.is_dir():
         pytest.skip("the corpus is not beside the repository (../shared/corpus)")
     from diarize.clips.group import group_clips
@@ -137,7 +137,7 @@ def test_real_voices_are_told_apart_at_the_defaults(tmp_path):
         (["--clusterer", "kmeans"], ["kmeans", "agglomerative", "graph"]),
         (["--segmenter", "webrtc"], ["webrtc", "silero"]),
         (["--embedder", "nonesuch"], ["nonesuch"]),
-        (["--set", "voice.piece=1"], ["voice.piece", "piece_s"]),
+        (["--set", "clip_embedding.piece=1"], ["clip_embedding.piece", "piece_s"]),
         (["--set", "clustering.agglomerative.x=1"], ["clustering.agglomerative.x"]),
         (["--set", "clustering.agglomerative=3"], ["clustering.agglomerative", "3"]),
         (["--set", "clustering.kmeans.k=3"], ["kmeans", "agglomerative"]),
@@ -171,7 +171,9 @@ def test_places_without_a_voice(command, folder, tmp_path):
     one_line(command("cluster", tmp_path / "absent", "-o", out), "absent")
     one_line(command("cluster", folder / "silent.flac", "-o", out), "one file")
     several = [folder / "silent.flac", folder / "empty.wav"]
-    one_line(command("cluster", *several, "-o", out, "--no-cache"), "none of 2 clips has a voice")
+    one_line(
+        command("cluster", *several, "-o", out, "--no-cache"), "none of 2 clips can be embedded"
+    )
     assert [path.name for path in tmp_path.iterdir()] == ["empty"]
 
 
@@ -193,10 +195,10 @@ def test_an_interrupt_says_how_far_it_came_and_the_next_run_goes_on(
         soundfile.write(place / f"{number:03}.wav", speech[start : start + 8 * rate], rate)
     flags = [place, "-o", tmp_path / "o.json", "--cache", tmp_path / "c.sqlite"]
     running = begin("cluster", *flags)
-    running.wait_for(rb" [1-9]\d*/200")  # some are heard
+    running.wait_for(rb" [1-9]\d*/200")  # some are embedded
     code, sentence = running.interrupt()
     said = re.fullmatch(
-        r"diarize: stopped, (\d+) of 200 clips heard; run it again to go on", sentence
+        r"diarize: stopped, (\d+) of 200 clips embedded; run it again to go on", sentence
     )
     assert code == 130 and said, sentence
     done = int(said[1])

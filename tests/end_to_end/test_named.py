@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from diarize.gallery.gallery import Gallery
-from diarize.gallery.schema import Sound
+from diarize.gallery.schema import Enrollment
 
 pytestmark = pytest.mark.wheel
 
@@ -34,12 +34,12 @@ def home(tmp_path, monkeypatch):
     return tmp_path / "home"
 
 
-def test_strangers_are_remembered_in_the_users_own_gallery(command, meeting, home):
+def test_unknown_speakers_are_remembered_in_the_users_own_gallery(command, meeting, home):
     one_line(command("--gallery", meeting), "gallery.sqlite", "diarize enroll")
     assert not home.exists()
     linked = names(command(meeting, "-q", "--speakers", "4", "--link"))
-    strangers = {name for name in linked if name.startswith("VOICE_")}
-    assert len(strangers) >= 3
+    unknown = {name for name in linked if name.startswith("VOICE_")}
+    assert len(unknown) >= 3
     again = command(meeting, "-q", "--speakers", "4", "--gallery", "-o", "-")
     assert names(again) == linked
     assert names(command("-q", "--speakers", "4", "--gallery", meeting)) == linked
@@ -63,7 +63,7 @@ def test_a_gallery_file_and_what_is_known_of_its_voices(command, meeting, tmp_pa
 def test_a_gallery_of_another_encoder_is_said_and_nothing_is_written(command, meeting, tmp_path):
     where = tmp_path / "old.sqlite"
     with Gallery.open(where, create=True) as gallery:
-        voice = Sound("clip", "hash", 10.0, np.eye(4, dtype=np.float32)[[0]], np.array([10.0]))
+        voice = Enrollment("clip", "hash", 10.0, np.eye(4, dtype=np.float32)[[0]], np.array([10.0]))
         gallery.enroll("Anna", [voice], fingerprint="ffffffff", embedder="other")
     before = where.read_bytes()
     one_line(
@@ -88,14 +88,16 @@ def test_doubtful_turns_are_left_unlabelled(command, meeting, tmp_path):
     one_line(command(meeting, "--min-confidence", "2"), "min_confidence", "2")
 
 
-def test_an_embedder_without_a_calibration_names_nobody(command, meeting, uncalibrated, tmp_path):
+def test_an_embedder_without_a_calibration_names_no_speaker(
+    command, meeting, uncalibrated, tmp_path
+):
     """And it is said before the recording is read, which there is none of."""
     where = tmp_path / "new" / "team.sqlite"
     flags = ("--gallery", where, "--link", "--embedder", uncalibrated, "-q")
     one_line(
         command(tmp_path / "missing.wav", *flags),
-        "make calibrate",
-        "--set naming.min_similarity=0.6",
+        "no calibration",
+        "(--set naming.min_similarity=VALUE)",
     )
     assert list(tmp_path.iterdir()) == []
     done = command(meeting, *flags, "--set", "naming.min_similarity=0.6", "--speakers", "2")
@@ -133,7 +135,9 @@ def test_where_linking_fails_at_the_end_the_turns_are_written(begin, meeting, tm
     code, sentence = running.end()
     held.close()
     assert code == 2, sentence
-    assert sentence.startswith("diarize: the turns were written, but nobody new is remembered")
+    assert sentence.startswith(
+        "diarize: the turns were written, but no unknown speaker is remembered"
+    )
     assert "in use by another program" in sentence
     found = {line.split()[7] for line in out.read_text().splitlines()}
     assert found == {"SPEAKER_00", "SPEAKER_01"}

@@ -56,7 +56,7 @@ def test_turns_are_in_order_and_inside(result):
 
 @pytest.mark.parametrize("clusterer", CLUSTERERS.names())
 @pytest.mark.parametrize("speakers", [1, 2, 4, 7])
-def test_the_told_number_of_speakers_is_what_comes_out(diarizer, result, clusterer, speakers):
+def test_the_known_number_of_speakers_is_what_comes_out(diarizer, result, clusterer, speakers):
     labels = cluster(result.embeddings, CLUSTERERS.load(clusterer)(), SpeakerCount.of(speakers))
     assert len(set(labels)) == speakers
 
@@ -113,7 +113,7 @@ def test_silence_of_any_length_is_an_empty_result(diarizer, samples):
     assert result.to_mapping()["speakers"] == []
 
 
-def test_two_seconds_of_speech_are_one_speaker_unless_two_are_told(diarizer, wave):
+def test_two_seconds_of_speech_are_one_speaker_unless_two_are_asked_for(diarizer, wave):
     some = wave[8 * 16_000 : 10 * 16_000]
     assert len(diarizer(some).speakers) == 1
     assert len(diarizer(some, speakers=2).speakers) == 2

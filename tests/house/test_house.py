@@ -230,6 +230,19 @@ def test_every_knob_says_what_it_is():
             assert nested or knob.metadata.get("help"), f"{schema.__name__}.{knob.name}"
 
 
+def test_the_library_names_settings_not_flags_or_make_targets():
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = "|".join(re.findall(r"^([a-z-]+):", makefile, re.M))
+    told = re.compile(rf"(?<![\w-])--[a-z]|`make |\bmake ({targets})\b")
+    for path in FILES:
+        if room(name(path)) == "cli" and name(path).startswith("diarize/"):
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                found = told.search(node.value)
+                assert not found, f"{name(path)}:{node.lineno} names {found[0]!r}"
+
+
 def test_no_folder_is_a_heap():
     for folder in {path.parent for path in [*FILES, *ROOT.glob("recipes/**/*.py")]}:
         files = [p for p in folder.glob("*.py") if p.name != "__init__.py"]

@@ -47,8 +47,9 @@ def load_network(name_or_path: str | Path = DEFAULT) -> LoadedNetwork:
         if str(name_or_path) != DEFAULT:
             raise
         raise CheckpointError(
-            f"there are no weights named {DEFAULT!r}: train them with `make segmentation`, or "
-            "give a path as segmentation.weights"
+            f"there are no weights named {DEFAULT!r}: train them with `python -m "
+            "recipes.train.segmentation` of the source repository, or give a path as "
+            "segmentation.neural.weights"
         ) from error
     loaded = load_weights(path, architectures=NETWORKS)
     network = cast(SegmentationNetwork, loaded.model)  # the family has no others

@@ -41,5 +41,5 @@ def test_how_far_the_work_came():
     note("read", 30.0, None)
     assert str(how_far) == "while reading the sound"
     note("embed", 43, 172)
-    assert str(how_far) == "while comparing voices, 25% done"
+    assert str(how_far) == "while embedding speech, 25% done"
     assert seen == [("read", 30.0, None), ("embed", 43, 172)]

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from diarize.clips import cache as clip_cache
-from diarize.clips.cache import ClipCache, Heard, default_cache
+from diarize.clips.cache import CachedClip, ClipCache, default_cache
 from encoder.errors import StoreError
 
 OLD_S = 100  # files this old are trusted by their time
@@ -24,12 +24,12 @@ def clip(path: Path, content: bytes = b"sound", *, age_s: float = OLD_S) -> Path
     return path
 
 
-def voice(seed: int) -> Heard:
+def voice(seed: int) -> CachedClip:
     vector = np.random.default_rng(seed).standard_normal(256).astype(np.float32)
-    return Heard(vector / np.linalg.norm(vector), 2 / 3, 4 / 3, warnings=("é", 'a "quote"'))
+    return CachedClip(vector / np.linalg.norm(vector), 2 / 3, 4 / 3, warnings=("é", 'a "quote"'))
 
 
-def same(a: Heard | None, b: Heard) -> bool:
+def same(a: CachedClip | None, b: CachedClip) -> bool:
     assert a is not None
     if a.vector is None or b.vector is None:
         assert a.vector is b.vector
@@ -53,12 +53,12 @@ def opened(tmp_path):
 
 def test_what_was_kept_is_known_exactly(tmp_path, opened):
     a, b = clip(tmp_path / "a.wav", b"a"), clip(tmp_path / "b.wav", b"b")
-    silent = Heard(None, 0.0, 3.1, "no speech in 3.1 s")
+    silent = CachedClip(None, 0.0, 3.1, "no speech in 3.1 s")
     with opened() as cache:
-        for path, heard in ((a, voice(1)), (b, silent)):
+        for path, found in ((a, voice(1)), (b, silent)):
             key, known = cache.look_up(path)
             assert known is None
-            cache.keep(key, heard)
+            cache.keep(key, found)
     with opened() as cache:
         assert same(cache.look_up(a)[1], voice(1))
         assert same(cache.look_up(b)[1], silent)
@@ -102,7 +102,7 @@ def test_a_changed_file_is_read_again_and_an_unchanged_one_is_not(tmp_path, open
         assert cache.look_up(a)[1] is None
 
 
-def test_a_file_that_changes_while_it_is_heard_is_not_remembered(tmp_path, opened):
+def test_a_file_that_changes_while_it_is_read_is_not_cached(tmp_path, opened):
     a = clip(tmp_path / "a.wav", b"one")
     with opened() as cache:
         key, _ = cache.look_up(a)

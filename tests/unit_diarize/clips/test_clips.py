@@ -1,4 +1,4 @@
-"""Folders of clips: what is found, heard once, grouped and told, on tones."""
+"""Folders of clips: what is found, embedded once, grouped and noted, on tones."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_places_without_clips(tmp_path):
 # Hearing
 
 
-def test_clips_are_heard_in_order_whatever_the_threads(tmp_path):
+def test_clips_are_embedded_in_order_whatever_the_threads(tmp_path):
     paths = [write_tone(tmp_path / f"{i}.wav", 50 + 100 * (i % 16), 1 + i % 3) for i in range(20)]
     counted = []
     one = embed_clips(paths, tone_voices(), workers=1, on_done=lambda *at: counted.append(at))
@@ -94,7 +94,7 @@ def test_clips_are_heard_in_order_whatever_the_threads(tmp_path):
         assert (a.speech_s, a.duration_s, a.reason) == (b.speech_s, b.duration_s, b.reason)
 
 
-def test_what_cannot_be_heard_is_told_and_nothing_else_is_lost(tmp_path):
+def test_what_cannot_be_read_has_a_note_and_nothing_else_is_lost(tmp_path):
     (tmp_path / "empty.wav").touch()
     (tmp_path / "text.mp3").write_text("no sound\n" * 99)
     (tmp_path / "broken.wav").symlink_to("nowhere.wav")
@@ -126,17 +126,21 @@ def test_what_cannot_be_heard_is_told_and_nothing_else_is_lost(tmp_path):
     assert [row.note for row in rows] == reasons
 
 
-def test_a_long_clip_says_how_much_was_heard(tmp_path):
+def test_a_long_clip_says_how_much_was_read(tmp_path):
     from diarize.embedding.clip_embedding import ClipEmbeddingConfig
 
     voices = tone_voices(config=ClipEmbeddingConfig(longest_s=5.0))
     clips = embed_clips([write_tone(tmp_path / "long.wav", 450, 7)], voices)
     (row,) = cluster_clips(clips, exact())
-    assert (row.speaker, row.seconds, row.note) == ("SPEAKER_00", 5.0, "heard only the first 5 s")
+    assert (row.speaker, row.seconds, row.note) == (
+        "SPEAKER_00",
+        5.0,
+        "only the first 5 s were read",
+    )
 
 
 @pytest.mark.parametrize("number", [0.0, float("nan")])
-def test_a_voice_that_cannot_be_compared_is_none(tmp_path, number):
+def test_a_vector_that_cannot_be_compared_is_none(tmp_path, number):
     class Broken(BandEmbedder):
         def embed_windows(self, wave, bounds, *, on_done=None):
             return super().embed_windows(wave, bounds) * np.float32(number)
@@ -148,7 +152,7 @@ def test_a_voice_that_cannot_be_compared_is_none(tmp_path, number):
             clips = embed_clips(paths, voices, cache=cache)
             assert clips[0].vector is None and clips[0].readable
             (row,) = cluster_clips(clips, exact())
-            assert (row.speaker, row.note) == (None, "no voice that can be compared")
+            assert (row.speaker, row.note) == (None, "no vector that can be compared")
             cache.commit()
     assert clips[0].from_cache
 
@@ -158,10 +162,10 @@ def test_what_is_remembered_of_a_clip_holds_under_another_name(tmp_path):
     whole.write_bytes(whole.read_bytes()[:80_000])  # cut off
     then = whole.stat().st_mtime - 100
     os.utime(whole, (then, then))
-    (first,), heard = remembered(tmp_path / "c.sqlite", [whole])
+    (first,), embedded = remembered(tmp_path / "c.sqlite", [whole])
     whole.rename(tmp_path / "new.wav")
     (second,), again = remembered(tmp_path / "c.sqlite", [tmp_path / "new.wav"])
-    assert (heard, again) == (1, 0)
+    assert (embedded, again) == (1, 0)
     assert first.warnings == second.warnings and second.warnings[0].startswith("stops at 2.5 s")
     assert "old.wav" not in second.warnings[0]
 
@@ -181,10 +185,10 @@ def test_a_second_run_hears_only_what_changed(tmp_path):
     (tmp_path / "bad.wav").touch()
     paths.append(tmp_path / "bad.wav")
     file = tmp_path / "clips.sqlite"
-    first, heard = remembered(file, paths)
-    assert heard == 7 and not any(c.from_cache for c in first)
-    second, heard = remembered(file, paths)
-    assert heard == 0 and [c.from_cache for c in second] == [True] * 7 + [False]
+    first, embedded = remembered(file, paths)
+    assert embedded == 7 and not any(c.from_cache for c in first)
+    second, embedded = remembered(file, paths)
+    assert embedded == 0 and [c.from_cache for c in second] == [True] * 7 + [False]
     for a, b in zip(first, second, strict=True):
         assert (a.vector is None) == (b.vector is None)
         assert a.vector is None or np.array_equal(a.vector, b.vector)
@@ -193,15 +197,15 @@ def test_a_second_run_hears_only_what_changed(tmp_path):
     paths[3].rename(tmp_path / "renamed.wav")
     paths[3] = tmp_path / "renamed.wav"
     write_tone(tmp_path / "bad.wav", 1350)
-    third, heard = remembered(file, paths)
-    assert heard == 2 and [c.from_cache for c in third].count(False) == 2
+    third, embedded = remembered(file, paths)
+    assert embedded == 2 and [c.from_cache for c in third].count(False) == 2
     assert third[2].vector.argmax() == 11 and third[-1].vector.argmax() == 13
-    _, heard = remembered(file, paths, "another embedder")
-    assert heard == 8
+    _, embedded = remembered(file, paths, "another embedder")
+    assert embedded == 8
 
 
 def test_a_killed_run_goes_on_where_it_was(tmp_path):
-    """SIGKILL after 30 of 40 clips; what was committed until then is not heard again."""
+    """SIGKILL after 30 of 40 clips; what was committed until then is not embedded again."""
     paths = [write_tone(tmp_path / f"{i:02}.wav", 50 + 100 * (i % 16), 1) for i in range(40)]
     code = """
 import os, signal, sys
@@ -223,13 +227,13 @@ with clip_cache.ClipCache.open(Path(sys.argv[1]), "bands", voices.recipe, print)
         cwd=ROOT, capture_output=True, timeout=120, check=False,
     )  # fmt: skip
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()
-    clips, heard = remembered(file, paths)
-    assert heard == sum(not c.from_cache for c in clips)
-    assert 10 <= heard <= 11  # the last one may not have been committed
+    clips, embedded = remembered(file, paths)
+    assert embedded == sum(not c.from_cache for c in clips)
+    assert 10 <= embedded <= 11  # the last one may not have been committed
     assert [int(c.vector.argmax()) for c in clips] == [i % 16 for i in range(40)]
 
 
-def test_an_interrupted_run_keeps_what_it_heard(tmp_path):
+def test_an_interrupted_run_keeps_what_it_embedded(tmp_path):
     paths = [write_tone(tmp_path / f"{i:02}.wav", 450, 1) for i in range(20)]
     voices = tone_voices()
 
@@ -243,8 +247,8 @@ def test_an_interrupted_run_keeps_what_it_heard(tmp_path):
         ClipCache.open(file, "bands", voices.recipe, print) as cache,
     ):
         embed_clips(paths, voices, cache=cache, on_done=stop)
-    _, heard = remembered(file, paths)
-    assert heard == 8
+    _, embedded = remembered(file, paths)
+    assert embedded == 8
 
 
 # Grouping
@@ -306,7 +310,7 @@ def test_names_have_digits_for_all_speakers():
         ]
 
 
-def test_counts_that_are_told_are_obeyed():
+def test_known_counts_are_obeyed():
     near = [[1, 0, 0], [1, 0.1, 0], [0, 1, 0], [0, 1, 0.1], [0, 0, 1]]
     clips = [clip(str(i), v) for i, v in enumerate(near)]
     for count in (1, 2, 3, 4, 5):
@@ -322,7 +326,7 @@ def test_the_threshold_is_a_probability_at_the_median_speech():
     # log odds 0 = 10 s - 5 + 1/2 + 1/2
     assert least_similarity(clips, CALIBRATION, 0.5) == pytest.approx(0.4)
     assert least_similarity(clips, CALIBRATION, 0.9) == pytest.approx((np.log(9) + 4) / 10)
-    with pytest.raises(ConfigError, match=r"make calibrate .*--min-similarity"):
+    with pytest.raises(ConfigError, match=r"no calibration.*min_similarity"):
         least_similarity(clips, None, 0.5)
 
 
@@ -337,7 +341,7 @@ def test_large_folders_take_the_graph():
     assert small.config.max_distance == pytest.approx(0.6)
     assert type(pick("agglomerative", 30_000)) is type(small)
     assert type(pick("graph", 5)) is type(large)
-    with pytest.raises(ConfigError, match=r"agglomerative .* 100 GB .*choose graph"):
+    with pytest.raises(ConfigError, match=r"agglomerative.* 100 GB .*choose 'graph'"):
         pick("agglomerative", 111_804)
     chosen = pick_clusterer(
         "agglomerative", 5, min_similarity=0.4,
@@ -349,7 +353,7 @@ def test_large_folders_take_the_graph():
         pick_clusterer("graph", 5, min_similarity=0.4, settings={"graph": {"nonesuch": 1}})
 
 
-def test_without_faiss_it_is_said_before_clips_are_heard(monkeypatch):
+def test_without_faiss_it_is_said_before_clips_are_embedded(monkeypatch):
     monkeypatch.setitem(sys.modules, "faiss", None)  # as if it were not installed
     for number in (5, 12_000):
         pick_clusterer("graph", number, min_similarity=0.4)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from diarize.clips.export_folders import check_folder, sort_clips
+from diarize.clips.export_folders import check_folder, export_clips
 from encoder.errors import StoreError
 
 ROOT = Path(__file__).parents[3]
@@ -45,7 +45,7 @@ def contents(folder: Path) -> dict[str, str]:
 
 def test_copies_keep_content_time_and_every_name(tmp_path, clips):
     done = []
-    sort_clips(
+    export_clips(
         clips, SPEAKERS, tmp_path / "new" / "out", "copy", on_done=lambda *at: done.append(at)
     )
     out = tmp_path / "new" / "out"
@@ -60,7 +60,7 @@ def test_links_hold_from_anywhere(tmp_path, clips, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "out").mkdir()  # empty is as good as absent
     relative = [path.relative_to(tmp_path) for path in clips]
-    sort_clips(relative, SPEAKERS, Path("out"), "link")
+    export_clips(relative, SPEAKERS, Path("out"), "link")
     monkeypatch.chdir("/")
     assert contents(tmp_path / "out") == EXPECTED
     assert (tmp_path / "out" / "S0" / "x.wav").readlink() == clips[0]
@@ -70,7 +70,7 @@ def test_what_is_no_file_is_left_out(tmp_path, clips):
     (tmp_path / "in" / "broken.wav").symlink_to("nowhere")
     os.mkfifo(tmp_path / "in" / "pipe.wav")
     more = [tmp_path / "in" / name for name in ("broken.wav", "pipe.wav", "gone.wav")]
-    sort_clips([*clips, *more], [*SPEAKERS, None, None, None], tmp_path / "out", "copy")
+    export_clips([*clips, *more], [*SPEAKERS, None, None, None], tmp_path / "out", "copy")
     assert contents(tmp_path / "out") == EXPECTED
 
 
@@ -78,7 +78,7 @@ def test_what_is_no_file_is_left_out(tmp_path, clips):
 def test_a_file_that_cannot_be_read_is_left_out_and_said(tmp_path, clips):
     (tmp_path / "in" / "bad.wav").symlink_to("/proc/self/mem")  # its first bytes are no memory
     warnings = []
-    sort_clips(
+    export_clips(
         [clips[0], tmp_path / "in" / "bad.wav", *clips[1:]], [SPEAKERS[0], "S0", *SPEAKERS[1:]],
         tmp_path / "out", "copy", on_warning=warnings.append,
     )  # fmt: skip
@@ -87,13 +87,13 @@ def test_a_file_that_cannot_be_read_is_left_out_and_said(tmp_path, clips):
 
 
 @pytest.mark.parametrize("name", ["x" * 251 + ".wav", "é" * 125 + ".wav", "x." + "y" * 252])
-def test_names_as_long_as_the_disk_allows_are_told_apart(tmp_path, name):
+def test_names_as_long_as_the_disk_allows_stay_different(tmp_path, name):
     paths = []
     for folder in "abc":
         paths.append(tmp_path / folder / name)
         paths[-1].parent.mkdir()
         paths[-1].write_text(folder)
-    sort_clips(paths, ["S"] * 3, tmp_path / "out", "copy")
+    export_clips(paths, ["S"] * 3, tmp_path / "out", "copy")
     found = contents(tmp_path / "out")
     assert sorted(found.values()) == ["a", "b", "c"] and found[f"S/{name}"] == "a"
     numbered = [path.removesuffix(".wav") for path, text in found.items() if text != "a"]
@@ -103,7 +103,7 @@ def test_names_as_long_as_the_disk_allows_are_told_apart(tmp_path, name):
 def test_a_folder_name_as_long_as_the_disk_allows(tmp_path, clips):
     out = tmp_path / ("x" * 255)
     check_folder(out, [tmp_path / "in"])
-    sort_clips(clips, SPEAKERS, out, "copy")
+    export_clips(clips, SPEAKERS, out, "copy")
     assert contents(out) == EXPECTED
     with pytest.raises(StoreError, match="too long"):
         check_folder(tmp_path / ("x" * 256), [tmp_path / "in"])
@@ -149,8 +149,8 @@ def test_a_failure_leaves_nothing(tmp_path, clips):
         if done == 3:  # somebody else uses the folder meanwhile
             (tmp_path / "out" / "theirs").touch()
 
-    with pytest.raises(StoreError, match=r"cannot sort clips into .*out"):
-        sort_clips(clips, SPEAKERS, tmp_path / "out", "copy", on_done=fill)
+    with pytest.raises(StoreError, match=r"cannot export clips to .*out"):
+        export_clips(clips, SPEAKERS, tmp_path / "out", "copy", on_done=fill)
     assert contents(tmp_path / "out") == {"theirs": ""}
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "out"]
 
@@ -158,7 +158,7 @@ def test_a_failure_leaves_nothing(tmp_path, clips):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        sort_clips(clips, SPEAKERS, tmp_path / "new" / "deep" / "out", "copy", on_done=stop)
+        export_clips(clips, SPEAKERS, tmp_path / "new" / "deep" / "out", "copy", on_done=stop)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "out"]
 
 
@@ -166,9 +166,9 @@ def test_a_kill_leaves_no_folder_of_that_name(tmp_path, clips):
     code = """
 import os, signal, sys
 from pathlib import Path
-from diarize.clips.export_folders import sort_clips
+from diarize.clips.export_folders import export_clips
 *clips, out = map(Path, sys.argv[1:])
-sort_clips(clips, ["S"] * len(clips), out, "copy",
+export_clips(clips, ["S"] * len(clips), out, "copy",
            on_done=lambda done, total: done == 3 and os.kill(os.getpid(), signal.SIGKILL))
 """
     done = subprocess.run(
@@ -177,5 +177,5 @@ sort_clips(clips, ["S"] * len(clips), out, "copy",
     )  # fmt: skip
     assert done.returncode == -signal.SIGKILL
     assert not (tmp_path / "out").exists()
-    sort_clips(clips, SPEAKERS, tmp_path / "out", "copy")
+    export_clips(clips, SPEAKERS, tmp_path / "out", "copy")
     assert contents(tmp_path / "out") == EXPECTED

@@ -89,7 +89,7 @@ def test_only_the_beginning_of_a_long_file_is_heard_and_said(tmp_path, seconds, 
     voices = tone_voices(config=ClipEmbeddingConfig(longest_s=3.0, piece_s=2.0))
     found = voices(write_tone(tmp_path / "a.wav", 450, seconds))
     assert found.duration_s == min(seconds, 3.0)
-    assert found.warnings == (["heard only the first 3 s"] if cut else [])
+    assert found.warnings == (["only the first 3 s were read"] if cut else [])
 
 
 def test_an_hour_is_not_decoded(tmp_path):
@@ -101,7 +101,7 @@ def test_an_hour_is_not_decoded(tmp_path):
     hour.write_bytes(data)
     found = tone_voices()(hour)
     assert found.duration_s == 300.0
-    assert found.warnings == ["heard only the first 300 s"]
+    assert found.warnings == ["only the first 300 s were read"]
 
 
 def test_what_is_no_sound_is_an_audio_error(tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 
 from diarize.gallery.exemplars import thin_out
 from diarize.gallery.gallery import MOST_EXEMPLARS, Exchanged, Gallery, default_gallery
-from diarize.gallery.schema import Sound
+from diarize.gallery.schema import Enrollment
 from encoder.errors import ConfigError, StoreError
 from tests.support.galleries import MADE_BY, OTHER, names, sound, vectors
 
@@ -30,10 +32,10 @@ def test_what_is_enrolled_comes_back(path):
         assert gallery.enroll("Zoë", [sound(1, count=3), sound(2)], **MADE_BY) == 2
         assert gallery.enroll("anna", [sound(3, kept=b"flac")], **MADE_BY) == 1
     with Gallery.open(path, create=False) as gallery:
-        anna, zoe = gallery.people("aaaa0000")
+        anna, zoe = gallery.speakers("aaaa0000")
         assert gallery.fingerprints() == {"aaaa0000": "small"}
-    assert (anna.name, anna.kind, anna.sounds, anna.kept) == ("anna", "named", 1, 1)
-    assert (zoe.name, zoe.speech_s, zoe.sounds, zoe.kept) == ("Zoë", 12.0, 2, 0)
+    assert (anna.name, anna.kind, anna.enrollments, anna.kept) == ("anna", "named", 1, 1)
+    assert (zoe.name, zoe.speech_s, zoe.enrollments, zoe.kept) == ("Zoë", 12.0, 2, 0)
     np.testing.assert_array_equal(zoe.exemplars, np.concatenate([vectors(1, 3), vectors(2)]))
     np.testing.assert_array_equal(zoe.seconds, [6.0] * 4)
     assert zoe.added >= zoe.created > "2020" and zoe.hashes == {"hash1", "hash2"}
@@ -42,14 +44,14 @@ def test_what_is_enrolled_comes_back(path):
 def test_names_are_one_whatever_their_case_and_composition(gallery):
     gallery.enroll("Müller", [sound(1)], **MADE_BY)
     gallery.enroll("MU\u0308LLER", [sound(2)], **MADE_BY)
-    assert names(gallery) == ["Müller"] and gallery.people()[0].sounds == 2
+    assert names(gallery) == ["Müller"] and gallery.speakers()[0].enrollments == 2
     assert gallery.called(" müller") == "Müller"
 
 
 def test_the_same_sound_is_added_once_and_its_speech_may_be_kept_later(gallery):
     assert gallery.enroll("Anna", [sound(1), sound(1)], **MADE_BY) == 1
     assert gallery.enroll("Anna", [sound(1, kept=b"flac")], **MADE_BY) == 0
-    (anna,) = gallery.people()
+    (anna,) = gallery.speakers()
     assert (len(anna.exemplars), anna.speech_s, anna.kept) == (1, 6.0, 1)
     gallery.enroll("Anna", [sound(1)], **MADE_BY)
     assert gallery.kept_sound(gallery.kept_sounds()[0]).content == b"flac"
@@ -60,9 +62,9 @@ def test_a_person_has_at_most_twenty_exemplars_the_ones_that_differ(gallery):
     near = spread[0] + 0.01 * vectors(1, 30, dimensions=64)
     near /= np.linalg.norm(near, axis=1, keepdims=True)
     for number, rows in enumerate((near, spread)):
-        made = Sound("f", f"h{number}", 9.0, rows.astype(np.float32), np.ones(len(rows)))
+        made = Enrollment("f", f"h{number}", 9.0, rows.astype(np.float32), np.ones(len(rows)))
         gallery.enroll("Anna", [made], **MADE_BY)
-    (anna,) = gallery.people()
+    (anna,) = gallery.speakers()
     assert len(anna.exemplars) == MOST_EXEMPLARS
     held = {row.tobytes() for row in anna.exemplars}
     assert sum(row.tobytes() in held for row in spread) >= 14  # one may yield to its copies
@@ -109,13 +111,13 @@ def test_renaming_and_merging(gallery):
     gallery.enroll("Anna", [sound(1), sound(2)], **MADE_BY)
     gallery.enroll("Bob", [sound(2), sound(3)], **MADE_BY)
     assert gallery.rename("anna", "ANNA ") == "ANNA"
-    with pytest.raises(ConfigError, match="--merge"):
+    with pytest.raises(ConfigError, match="merge both"):
         gallery.rename("ANNA", "bob")
     with pytest.raises(ConfigError, match="slash"):
         gallery.rename("ANNA", "a/b")
     assert names(gallery) == ["ANNA", "Bob"]
     assert gallery.rename("ANNA", "bob", merge=True) == "Bob"
-    (bob,) = gallery.people()
+    (bob,) = gallery.speakers()
     assert bob.hashes == {"hash1", "hash2", "hash3"} and len(bob.exemplars) == 3
 
 
@@ -127,16 +129,19 @@ def test_merging_loses_no_kept_sound_of_one_that_both_have(gallery):
     assert held == [b"hers", b"his", b"y"]
 
 
-def test_strangers_are_numbered_and_numbers_never_used_again(gallery):
-    assert gallery.remember_stranger([sound(1)], **MADE_BY) == "VOICE_0001"
-    assert gallery.remember_stranger([sound(2)], **MADE_BY) == "VOICE_0002"
+def test_unknown_speakers_are_numbered_and_numbers_never_used_again(gallery):
+    assert gallery.remember_unknown([sound(1)], **MADE_BY) == "VOICE_0001"
+    assert gallery.remember_unknown([sound(2)], **MADE_BY) == "VOICE_0002"
     gallery.forget("VOICE_0002")
     assert gallery.rename("voice_0001", "Anna") == "Anna"
-    assert gallery.remember_stranger([sound(3)], **MADE_BY) == "VOICE_0003"
-    assert [(p.name, p.kind) for p in gallery.people()] == [
+    assert gallery.remember_unknown([sound(3)], **MADE_BY) == "VOICE_0003"
+    assert [(p.name, p.kind) for p in gallery.speakers()] == [
         ("Anna", "named"),
-        ("VOICE_0003", "stranger"),
+        ("VOICE_0003", "unknown"),
     ]
+    with sqlite3.connect(gallery.path) as raw:  # the word of galleries since the beginning
+        assert raw.execute("SELECT kind FROM person").fetchall() == [("named",), ("stranger",)]
+    raw.close()
 
 
 def test_a_block_of_changes_is_one_change(gallery):
@@ -154,20 +159,22 @@ def test_vectors_of_two_encoders_never_meet(gallery):
     gallery.enroll("Anna", [sound(1, kept=b"x")], **MADE_BY)
     gallery.enroll("Bob", [sound(2)], **MADE_BY)
     for use in (
-        lambda: gallery.people("bbbb1111", embedder="large"),
+        lambda: gallery.speakers("bbbb1111", embedder="large"),
         lambda: gallery.enroll("Eve", [sound(3)], **OTHER),
-        lambda: gallery.remember_stranger([sound(3)], **OTHER),
+        lambda: gallery.remember_unknown([sound(3)], **OTHER),
     ):
         with pytest.raises(StoreError) as caught:
             use()
-        for word in ("small", "aaaa0000", "bbbb1111", "--reembed", "'Bob'", "--embedder small"):
+        for word in ("small", "aaaa0000", "bbbb1111", "'Bob'", "embedder 'small'", "kept sounds"):
             assert word in str(caught.value)
+        assert caught.value.setting == "reembed"
         assert "'Anna'" not in str(caught.value)
     assert names(gallery) == ["Anna", "Bob"]
     gallery.forget("Anna")
     with pytest.raises(StoreError) as caught:
-        gallery.people("bbbb1111", embedder="small")
-    assert "--reembed" not in str(caught.value) and "--embedder" not in str(caught.value)
+        gallery.speakers("bbbb1111", embedder="small")
+    assert "kept sounds" not in str(caught.value) and "use the embedder" not in str(caught.value)
+    assert caught.value.setting == ""
 
 
 def test_exchanging_the_vectors_of_kept_sounds(gallery):
@@ -177,11 +184,11 @@ def test_exchanging_the_vectors_of_kept_sounds(gallery):
     done = Exchanged(["Anna"], {"Anna": 1}, ["Bob"])
     assert gallery.replace_exemplars(made, **OTHER) == done
     with pytest.raises(StoreError, match="'Bob'"):
-        gallery.people("bbbb1111")
+        gallery.speakers("bbbb1111")
     with pytest.raises(StoreError, match="two embedders"):
         gallery.rename("Bob", "Anna", merge=True)
     gallery.forget("Bob")
-    (anna,) = gallery.people("bbbb1111")
+    (anna,) = gallery.speakers("bbbb1111")
     np.testing.assert_array_equal(anna.exemplars, vectors(9, 2))
     assert anna.hashes == {"hash1"} and anna.speech_s == 6.0
 
@@ -191,7 +198,7 @@ def test_vectors_of_the_encoder_in_use_are_not_exchanged(gallery):
     gallery.enroll("Bob", [sound(3)], **MADE_BY)
     assert gallery.sounds_of_another("aaaa0000") == []
     assert gallery.replace_exemplars({}, **MADE_BY) == Exchanged([], {}, [])
-    anna, bob = gallery.people("aaaa0000")
+    anna, bob = gallery.speakers("aaaa0000")
     np.testing.assert_array_equal(anna.exemplars, np.concatenate([vectors(1), vectors(2, 2)]))
     assert anna.hashes == {"hash1", "hash2"} and bob.hashes == {"hash3"}
 
@@ -202,7 +209,7 @@ def test_who_enrolls_during_the_exchange_is_not_lost(gallery):
     gallery.enroll("Bob", [sound(2, kept=b"y")], **MADE_BY)
     with pytest.raises(StoreError, match="try again"):
         gallery.replace_exemplars(made, **OTHER)
-    assert len(gallery.people("aaaa0000")) == 2
+    assert len(gallery.speakers("aaaa0000")) == 2
 
 
 # Where it is.
@@ -236,5 +243,5 @@ def test_a_user_without_a_home(monkeypatch):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setattr("pathlib.Path.home", no_home)
     monkeypatch.setattr("encoder.hub.paths.sys.platform", "linux")
-    with pytest.raises(ConfigError, match="--gallery"):
+    with pytest.raises(ConfigError, match="name a file"):
         default_gallery()

@@ -49,7 +49,7 @@ def test_a_truncated_gallery(path):
             gallery.enroll(f"p{seed}", [sound(seed, kept=bytes(3000))], **MADE_BY)
     path.write_bytes(path.read_bytes()[:20_000])
     with pytest.raises(StoreError, match="damaged"), Gallery.open(path, create=False) as gallery:
-        gallery.people("aaaa0000")
+        gallery.speakers("aaaa0000")
 
 
 def test_a_vector_that_cannot_be_one(path):
@@ -58,12 +58,12 @@ def test_a_vector_that_cannot_be_one(path):
     with sqlite3.connect(path) as raw:
         raw.execute("UPDATE exemplar SET vector = x'0102'")
     with pytest.raises(StoreError, match="'Anna'"), Gallery.open(path, create=False) as gallery:
-        gallery.people()
+        gallery.speakers()
 
 
 def use(path):
     """All that a gallery is asked, each by itself; what the user is told."""
-    told = []
+    sentences = []
     with contextlib.suppress(StoreError), Gallery.open(path, create=True) as gallery:
         numbers = []
 
@@ -71,8 +71,8 @@ def use(path):
             pass
 
         asks = (
-            lambda: gallery.people(),
-            lambda: gallery.people("aaaa0000", embedder="small"),
+            lambda: gallery.speakers(),
+            lambda: gallery.speakers("aaaa0000", embedder="small"),
             lambda: gallery.fingerprints(),
             lambda: gallery.called("Anna Berg"),
             lambda: gallery.called("Ana"),
@@ -83,7 +83,7 @@ def use(path):
             lambda: gallery.rename("p1", "Ben"),
             lambda: gallery.rename("p2", "Anna Berg", merge=True),
             lambda: gallery.enroll("p3", [sound(77), sound(3)], **MADE_BY),
-            lambda: gallery.remember_stranger([sound(78)], **MADE_BY),
+            lambda: gallery.remember_unknown([sound(78)], **MADE_BY),
             lambda: gallery.replace_exemplars(
                 {number: sound(9) for number in gallery.sounds_of_another("b")}, **OTHER
             ),
@@ -100,8 +100,8 @@ def use(path):
                         ask()
                         raise Undo
                 except ToolkitError as error:
-                    told.append(str(error))
-    return told
+                    sentences.append(str(error))
+    return sentences
 
 
 def test_bytes_that_a_disk_has_changed(path):
@@ -111,7 +111,7 @@ def test_bytes_that_a_disk_has_changed(path):
         for seed in range(6):
             kept = b"flac" if seed % 2 else None
             gallery.enroll(f"p{seed}", [sound(seed), sound(seed + 100, kept=kept)], **MADE_BY)
-        gallery.remember_stranger([sound(60)], **MADE_BY)
+        gallery.remember_unknown([sound(60)], **MADE_BY)
     whole = path.read_bytes()
     used = np.flatnonzero(np.frombuffer(whole, np.uint8))  # in empty pages nothing happens
     rng = np.random.default_rng(0)
@@ -175,7 +175,7 @@ def test_a_read_only_gallery_is_read_and_not_written(nobody):
         path.chmod(0o444)
         folder.chmod(0o555)
         with Gallery.open(path, create=False) as gallery:
-            assert [p.name for p in gallery.people("aaaa0000")] == ["Anna"]
+            assert [p.name for p in gallery.speakers("aaaa0000")] == ["Anna"]
             with pytest.raises(StoreError, match="may write to"):
                 gallery.forget("Anna")
             assert names(gallery) == ["Anna"]
@@ -210,7 +210,7 @@ def test_a_journal_that_cannot_be_made_is_noticed(path, nobody):
 def test_a_failure_leaves_no_new_gallery_behind(tmp_path, path):
     for new in (path, tmp_path / "a" / "b" / "gallery.sqlite"):
         with pytest.raises(ZeroDivisionError), Gallery.open(new, create=True) as gallery:
-            assert new.exists() and gallery.people() == []
+            assert new.exists() and gallery.speakers() == []
             1 / 0  # noqa: B018
         assert list(tmp_path.iterdir()) == []
     with pytest.raises(ZeroDivisionError), Gallery.open(path, create=True) as gallery:
@@ -223,7 +223,7 @@ def test_a_failure_leaves_no_new_gallery_behind(tmp_path, path):
     assert names(path) == []  # it was there before
 
 
-def test_a_gallery_that_was_removed_meanwhile_takes_nobody(path):
+def test_a_gallery_that_was_removed_meanwhile_takes_no_speaker(path):
     with Gallery.open(path, create=True) as gallery:
         path.unlink()
         with pytest.raises(StoreError, match="moved or removed"):
@@ -290,7 +290,7 @@ for number in range(15):
     with Gallery.open(path, create=True) as gallery:
         gallery.enroll(f"{who}{number}", [sound(number)], **MADE_BY)
         gallery.enroll("both", [sound(number + 100 * (who == 'b'))], **MADE_BY)
-        gallery.remember_stranger([sound(number)], **MADE_BY)
+        gallery.remember_unknown([sound(number)], **MADE_BY)
 """
     both = [child(script, path, who) for who in "ab"]
     for process in both:
@@ -300,7 +300,7 @@ for number in range(15):
         process.stdin.flush()
     assert [process.wait(timeout=60) for process in both] == [0, 0]
     with Gallery.open(path, create=False) as gallery:
-        people = {p.name: p for p in gallery.people("aaaa0000")}
+        people = {p.name: p for p in gallery.speakers("aaaa0000")}
     expected = {f"{who}{n}" for who in "ab" for n in range(15)}
     assert set(people) == expected | {"both"} | {f"VOICE_{n:04d}" for n in range(1, 31)}
-    assert people["both"].sounds == 30 and len(people["both"].exemplars) == MOST_EXEMPLARS
+    assert people["both"].enrollments == 30 and len(people["both"].exemplars) == MOST_EXEMPLARS

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diarize.formats.text_lines import printable_token
-from diarize.gallery.names import clean_name, fold_name, nearest_names, shown, stranger_name
+from diarize.gallery.names import clean_name, fold_name, nearest_names, shown, unknown_name
 from encoder.errors import ConfigError
 
 
@@ -83,8 +83,8 @@ def test_slips_find_their_name():
     assert nearest_names("zzz", names) == []
 
 
-def test_strangers_and_shortening():
-    assert [stranger_name(n) for n in (1, 9999, 12345)] == [
+def test_unknown_names_and_shortening():
+    assert [unknown_name(n) for n in (1, 9999, 12345)] == [
         "VOICE_0001",
         "VOICE_9999",
         "VOICE_12345",

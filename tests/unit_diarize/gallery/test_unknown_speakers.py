@@ -11,9 +11,9 @@ import pytest
 
 from diarize.gallery.config import NamingConfig
 from diarize.gallery.gallery import Gallery
-from diarize.gallery.identification import judge_voices, name_speakers
-from diarize.gallery.schema import Sound
-from diarize.gallery.unknown_speakers import link_strangers
+from diarize.gallery.identification import match_speakers, name_speakers
+from diarize.gallery.schema import Enrollment
+from diarize.gallery.unknown_speakers import link_unknown_speakers
 from encoder.calibration.score_calibration import Calibration
 from encoder.errors import StoreError
 
@@ -39,14 +39,14 @@ def hear(gallery, voices, *, seconds=10.0, source="meeting", people=None):
     rows = np.stack(voices)
     labels, speech_s = np.arange(len(rows)), np.full(len(rows), seconds)
     deciding = np.ones(len(rows), bool)
-    known = gallery.people("f") if people is None else people
+    known = gallery.speakers("f") if people is None else people
     naming = name_speakers(rows, labels, speech_s, deciding, known, CALIBRATION)
-    return link_strangers(
+    return link_unknown_speakers(
         gallery, naming, rows, speech_s, source, calibration=CALIBRATION, **MADE_BY
     )
 
 
-def test_the_same_stranger_has_the_same_name_in_the_next_recording(gallery):
+def test_the_same_unknown_speaker_has_the_same_name_in_the_next_recording(gallery):
     first = hear(gallery, [axis(0), axis(1)])
     assert first.names == ["VOICE_0001", "VOICE_0002"] and first.reasons == [None, None]
     second = hear(gallery, [axis(2), axis(1, turned=0.3), axis(0)])
@@ -58,58 +58,60 @@ def test_an_exemplar_is_added_only_where_it_adds_something(gallery):
     hear(gallery, [axis(0)])
     hear(gallery, [axis(0)])
     hear(gallery, [axis(0, turned=0.3)])
-    assert gallery.people()[0].sounds == 1
+    assert gallery.speakers()[0].enrollments == 1
     hear(gallery, [axis(0, turned=0.6)])  # cosine 0.83
-    assert gallery.people()[0].sounds == 2
+    assert gallery.speakers()[0].enrollments == 2
     assert hear(gallery, [axis(0, turned=1.2)]).names == ["VOICE_0001"]  # 0.36 to the first alone
 
 
 def test_named_people_are_named_and_not_changed(gallery):
-    sound = Sound("a.wav", "h", 9.0, axis(0)[None], np.array([9.0]))
+    sound = Enrollment("a.wav", "h", 9.0, axis(0)[None], np.array([9.0]))
     gallery.enroll("Anna", [sound], **MADE_BY)
     assert hear(gallery, [axis(0, turned=0.6), axis(1)]).names == ["Anna", "VOICE_0001"]
-    assert gallery.people()[0].sounds == 1
+    assert gallery.speakers()[0].enrollments == 1
 
 
 def test_short_ambiguous_and_torn_voices_are_not_remembered(gallery):
     assert hear(gallery, [axis(0)], seconds=4.0).names == [None]
     for number, name in enumerate(["Anna", "Bob"]):
-        sound = Sound("a.wav", name, 9.0, axis(number)[None], np.array([9.0]))
+        sound = Enrollment("a.wav", name, 9.0, axis(number)[None], np.array([9.0]))
         gallery.enroll(name, [sound], **MADE_BY)
     between = (axis(0) + axis(1)) / np.sqrt(2)
     rule = NamingConfig(min_similarity=0.6)
-    ((_, reason),) = judge_voices(between[None], np.array([9.0]), gallery.people(), None, rule=rule)
+    ((_, reason),) = match_speakers(
+        between[None], np.array([9.0]), gallery.speakers(), None, rule=rule
+    )
     assert reason == "ambiguous between Anna and Bob"
     rows, speech_s = between[None], np.array([9.0])
     naming = name_speakers(
-        rows, np.array([0]), speech_s, np.array([True]), gallery.people(), None, rule
+        rows, np.array([0]), speech_s, np.array([True]), gallery.speakers(), None, rule
     )
-    linked = link_strangers(
+    linked = link_unknown_speakers(
         gallery, naming, rows, speech_s, "m", calibration=None, rule=rule, **MADE_BY
     )
     assert linked.names == [None] and linked.reasons == naming.reasons
-    assert len(gallery.people()) == 2
+    assert len(gallery.speakers()) == 2
 
 
 def test_who_was_remembered_meanwhile_is_not_remembered_twice(gallery):
-    before = gallery.people("f")  # what this process saw before the other one wrote
+    before = gallery.speakers("f")  # what this process saw before the other one wrote
     assert hear(gallery, [axis(0)]).names == ["VOICE_0001"]
     assert hear(gallery, [axis(1), axis(0)], people=before).names == ["VOICE_0002", "VOICE_0001"]
     # Two voices of one recording that the clusterer told apart do not become one behind its back.
     both = hear(gallery, [axis(0), axis(0, turned=0.2)], people=before)
     assert both.names == ["VOICE_0001", None]
-    assert len(gallery.people()) == 2
+    assert len(gallery.speakers()) == 2
 
 
 def test_a_gallery_of_another_encoder_is_not_written(gallery):
-    sound = Sound("a.wav", "h", 9.0, axis(0)[None], np.array([9.0]))
+    sound = Enrollment("a.wav", "h", 9.0, axis(0)[None], np.array([9.0]))
     gallery.enroll("Anna", [sound], fingerprint="other", embedder="large")
     with pytest.raises(StoreError, match="large"):
         hear(gallery, [axis(1)], people=[])
-    assert len(gallery.people()) == 1
+    assert len(gallery.speakers()) == 1
 
 
-def test_two_processes_remember_one_stranger_once(tmp_path):
+def test_two_processes_remember_one_unknown_speaker_once(tmp_path):
     script = f"""
 import sys
 sys.path.insert(0, {str(ROOT)!r})

@@ -42,7 +42,7 @@ def test_by_hand():
     assert (perfect.f, perfect.ari, perfect.v_measure, perfect.purity) == (1, 1, 1, 1)
 
 
-def test_nobodys_clips_stand_alone():
+def test_unlabelled_clips_stand_alone():
     score = score_clusters(list("xxxx"), ["a", None, "", -1])
     assert (score.precision, score.recall, score.unlabelled) == (1, 0, 3)
     assert (score.speakers_found, score.speakers_true) == (1, 1)
@@ -152,7 +152,7 @@ def test_the_command_says_what_is_wrong(score, tmp_path):
     assert score(labels, other, "--missing", "alone")[0] == 2  # the paths are wrong
 
 
-def test_when_nobody_speaks(score, tmp_path):
+def test_when_no_clip_has_a_speaker(score, tmp_path):
     labels, found = tmp_path / "who.csv", tmp_path / "found.csv"
     labels.write_text("path,speaker\n1.wav,x\n2.wav,x\n3.wav,y\n")
     found.write_text("path,speaker,note\n1.wav,,no speech\n2.wav,,no speech\n3.wav,,no speech\n")

@@ -77,12 +77,12 @@ def test_files_that_cannot_be_read_and_headed_lists(folder):
     (folder / "s0/3.wav").write_bytes(b"")
     head = "role\tspeaker\tpath\n"
     rows = [
-        f"{'enrol' if n < 2 else 'test'}\tN{s}\ts{s}/{n}.wav" for s in (0, 1, 2) for n in range(4)
+        f"{'enroll' if n < 2 else 'test'}\tN{s}\ts{s}/{n}.wav" for s in (0, 1, 2) for n in range(4)
     ]
     listed = folder / "list.tsv"
     listed.write_text(head + "\n".join(rows) + "\n")
     table = read_identification(listed)
-    assert table.speakers[:4] == ["N0"] * 4 and len(table.enrol) == len(table.test) == 6
+    assert table.speakers[:4] == ["N0"] * 4 and len(table.enroll) == len(table.test) == 6
     score, left_out = identify_list(table, folder, Levels())
     assert (score.tests, score.left_out, score.speakers) == (5, 1, 3) and "s0/3.wav" in left_out[0]
     assert score.top5 is None  # five of three is no result
@@ -100,7 +100,7 @@ def test_files_that_cannot_be_read_and_headed_lists(folder):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("enrol\tA\ta.wav\ntest\tA\t./a.wav\n", "line 3 .* both enrols and is tested"),
+        ("enrol\tA\ta.wav\ntest\tA\t./a.wav\n", "line 3 .* both enrolls and is tested"),
         ("enrol\tA\ta.wav\nenrol\tB\ta.wav\n", "line 3 .* is of 'A' and of 'B'"),
     ],
 )
@@ -110,7 +110,7 @@ def test_a_file_has_one_speaker_and_one_role(tmp_path, text, words):
         read_identification(tmp_path / "list.tsv")
 
 
-def test_one_enrolled_speaker_is_nobody_to_tell_apart(folder):
+def test_one_enrolled_speaker_is_too_few(folder):
     (folder / "list.txt").write_text("1 s0/0.wav\n1 s0/1.wav\n3 s0/2.wav\n")
     with pytest.raises(CorpusError, match=r"1 enrolled speaker and 1 test: .* two speakers"):
         identify_list(read_identification(folder / "list.txt"), folder, Levels())
@@ -159,9 +159,9 @@ def test_a_folder_against_loops(folder):
             angle = level(utterances[row].path)
             likes[name] = np.array([np.cos(angle), np.sin(angle)]) @ mean / np.linalg.norm(mean)
         right += max(likes, key=likes.get) == names[row]
-    told = measures["voices"].closed_set
-    assert told.top1 == pytest.approx(right / len(test)) and 0.3 < told.top1 < 1
-    assert (told.speakers, told.tests) == (SPEAKERS, len(test))
+    ranks = measures["voices"].closed_set
+    assert ranks.top1 == pytest.approx(right / len(test)) and 0.3 < ranks.top1 < 1
+    assert (ranks.speakers, ranks.tests) == (SPEAKERS, len(test))
     assert 0 < measures["voices"].accuracy[1] <= 1
 
 
@@ -189,7 +189,7 @@ def command(capsys, monkeypatch, weights):
 
 def test_the_command(command, folder, tmp_path):
     (folder / "s3/1.wav").write_bytes(b"no sound")
-    code, out, err = command(folder, "--enrol", 1, "-o", tmp_path / "o.json")
+    code, out, err = command(folder, "--enroll", 1, "-o", tmp_path / "o.json")
     assert code == 0 and "all, K=1" in out and "s3/1.wav" in err
     stored = json.loads((tmp_path / "o.json").read_text())["voices"]
     assert "EER" in out and f" {100 * stored['eer']:.1f} " in out

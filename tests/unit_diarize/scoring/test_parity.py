@@ -11,7 +11,8 @@ from pyannote.metrics.diarization import DiarizationErrorRate, JaccardErrorRate
 from diarize.core.turns import Turn, merge_touching, to_annotation
 from diarize.formats.rttm import read_rttm
 from diarize.formats.uem import read_uem
-from diarize.scoring import PROTOCOLS, Protocol, score_diarization, score_jaccard
+from diarize.scoring import PROTOCOLS, score_diarization, score_jaccard
+from diarize.scoring.protocols import Protocol
 
 CORPUS = Path(__file__).parents[4] / "shared" / "corpus" / "conversations"
 CASES = 150

@@ -38,15 +38,16 @@ def test_voxceleb_and_headed_lists_say_the_same(trial_list):
         "label\ttest\tenrolment\r\ntarget\tid1/b/2.wav\tid1/a/1.wav\r\n"
         "nontarget\tid2/c/3.wav\tid1/a/1.wav\r\n"
     )
-    for name in ("enrolment", "test", "speakers", "speakers_from"):
+    for name in ("enrollment", "test", "speakers", "speakers_from"):
         assert getattr(bare, name) == getattr(headed, name)
     scored = trial_list("1 a b 0.5\n0 a c -2\n")
     assert scored.scores.tolist() == [0.5, -2] and scored.speakers is None
-    named = trial_list(
-        "target\tenrolment\ttest\tscore\tenrolment_speaker\ttest_speaker\n1\ta b.wav\tb\t.5\tX\tX\n"
-    )
-    assert named.speakers == (["X"], ["X"]) and named.speakers_from == "columns"
-    assert named.enrolment == ["a b.wav"]
+    for word in ("enrollment", "enrolment"):
+        named = trial_list(
+            f"target\t{word}\ttest\tscore\t{word}_speaker\ttest_speaker\n1\ta b.wav\tb\t.5\tX\tX\n"
+        )
+        assert named.speakers == (["X"], ["X"]) and named.speakers_from == "columns"
+        assert named.enrollment == ["a b.wav"]
 
 
 def test_folders_that_disagree_with_the_labels_are_no_speakers(trial_list):
@@ -57,9 +58,12 @@ def test_folders_that_disagree_with_the_labels_are_no_speakers(trial_list):
 
 def test_what_is_written_is_read_again(trial_list):
     first = trial_list("1 s/a s/b\n0 s/a t/c\n")
-    again = trial_list(format_trials(first, [0.25, -1.5]))
+    text = format_trials(first, [0.25, -1.5])
+    titles = "target enrollment test score enrollment_speaker test_speaker"
+    assert text.splitlines()[0].split("\t") == titles.split()
+    again = trial_list(text)
     assert again.scores.tolist() == [0.25, -1.5] and again.speakers_from == "columns"
-    assert (again.enrolment, again.speakers) == (first.enrolment, first.speakers)
+    assert (again.enrollment, again.speakers) == (first.enrollment, first.speakers)
 
 
 def test_all_digits_of_a_score_are_written_and_those_without_one_are_not(trial_list):
@@ -90,7 +94,7 @@ def test_a_name_that_would_break_its_line_is_refused(trial_list, name):
     ("text", "words"),
     [
         ("", "lists no trial"),
-        ("1 a\n", "line 1 .* is '1 a': write target enrolment test"),
+        ("1 a\n", "line 1 .* is '1 a': write target enrollment test"),
         ("1 a b\n2 a b\n", "line 2 .* has the label '2': write 1 for one speaker"),
         ("1 a b 0.1\n0 a b\n", "only some trials .* have a score"),
         ("1 a b x\n", "line 1 .* has the score 'x'"),
@@ -184,7 +188,7 @@ def test_files_are_embedded_once_and_compared(sounds, monkeypatch):
     assert found.probabilities is None and found.notes == []
     for number in (0, 7, 40):
         a, b = (
-            soundfile.read(sounds / side[number])[0] for side in (trials.enrolment, trials.test)
+            soundfile.read(sounds / side[number])[0] for side in (trials.enrollment, trials.test)
         )
         u, v = (np.array([w.mean(), np.abs(w).mean()]) for w in (a, b))
         cosine = u @ v / np.linalg.norm(u) / np.linalg.norm(v)
@@ -193,7 +197,7 @@ def test_files_are_embedded_once_and_compared(sounds, monkeypatch):
     write_calibration(calibration, sounds / "home/weights")
     again = embed_trials(trials, sounds, Tone())
     lengths = [
-        [(4000 + 1600 * int(p[3])) / 16_000 for p in s] for s in (trials.enrolment, trials.test)
+        [(4000 + 1600 * int(p[3])) / 16_000 for p in s] for s in (trials.enrollment, trials.test)
     ]
     expected = calibration.probability(found.scores, *lengths)
     np.testing.assert_allclose(again.probabilities, expected)
@@ -208,7 +212,7 @@ def test_files_that_cannot_be_read_take_their_trials_with_them(sounds):
     found = embed_trials(trials, sounds, Tone())
     assert len(found.notes) == 2 and "s1/1.wav" in found.notes[0]
     gone = {"s1/1.wav", "s2/0.wav"}
-    lost = [bool(gone & {a, b}) for a, b in zip(trials.enrolment, trials.test, strict=True)]
+    lost = [bool(gone & {a, b}) for a, b in zip(trials.enrollment, trials.test, strict=True)]
     assert np.isnan(found.scores).tolist() == lost
 
 
@@ -306,7 +310,7 @@ def tiny_weights(folder):
     return save_weights(model, FeatureConfig(), folder, name="tiny")
 
 
-def test_of_a_long_file_the_beginning_is_heard(tmp_path, monkeypatch):
+def test_of_a_long_file_the_beginning_is_read(tmp_path, monkeypatch):
     monkeypatch.setenv("DIARIZE_HOME", str(tmp_path / "home"))
     write_calibration(Calibration("tone", 8.0, -6.0, 0.1), tmp_path / "home/weights")
     rng = np.random.default_rng(0)
@@ -316,7 +320,7 @@ def test_of_a_long_file_the_beginning_is_heard(tmp_path, monkeypatch):
     soundfile.write(tmp_path / "other.wav", start[:8000] + 0.2, 16_000)
     (tmp_path / "list.txt").write_text("1 long.wav start.wav\n0 long.wav other.wav\n")
     found = embed_trials(read_trials(tmp_path / "list.txt"), tmp_path, Tone())
-    assert found.notes == ["heard only the first 300 s of 'long.wav'"]
+    assert found.notes == ["only the first 300 s were read of 'long.wav'"]
     assert found.scores[0] == pytest.approx(1, abs=1e-6) and found.scores[1] < 0.99
 
 

@@ -172,7 +172,7 @@ def home(monkeypatch, tmp_path):
 
 
 def test_the_model_is_found_by_its_name(home):
-    with pytest.raises(CheckpointError, match="make pyannote"):
+    with pytest.raises(CheckpointError, match=r"recipes\.prepare\.pyannote"):
         PyannoteSegmenter()
     write(home / "pyannote.onnx")
     assert PyannoteSegmenter()(swinging(20_000)).activity.shape == (1, 63, 3)
@@ -182,7 +182,7 @@ def test_the_model_is_found_by_its_name(home):
 
 def test_without_its_description_the_model_is_not_used(home):
     write(home / "pyannote.onnx").with_suffix(".toml").unlink()
-    with pytest.raises(ConfigError, match=r"pyannote\.toml.*make pyannote"):
+    with pytest.raises(ConfigError, match=r"pyannote\.toml.*recipes\.prepare\.pyannote"):
         PyannoteSegmenter()
 
 

@@ -50,5 +50,5 @@ def test_settings_that_cannot_be():
 
 def test_a_weight_needs_vectors(tmp_path):
     plan = SegmentationTrainConfig(speaker_loss=SpeakerLossConfig(weight=0.2))
-    with pytest.raises(ConfigError, match=r"speaker_loss\.weight is 0\.2.*name a file"):
+    with pytest.raises(ConfigError, match=r"speaker_loss\.weight is 0\.2.*teacher_vectors"):
         train_segmentation(plan, None, [], tmp_path, report=None)

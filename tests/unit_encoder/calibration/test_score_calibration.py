@@ -63,7 +63,7 @@ def test_a_file_that_is_none_is_refused_with_the_next_step(tmp_path):
     texts = [json.dumps({**good, **change}) for change in [*wrong, {"strange": 1}]]
     for text in [*texts, "", "[]", "{}", "\xff"]:
         path.write_bytes(text.encode("latin-1"))
-        with pytest.raises(CheckpointError, match=r"not a calibration .* `make calibrate`"):
+        with pytest.raises(CheckpointError, match=r"not a calibration .* fit it again"):
             read_calibration(path)
     with pytest.raises(CheckpointError, match="cannot read"):
         read_calibration(tmp_path / "none.json")

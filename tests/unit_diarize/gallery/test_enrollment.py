@@ -7,16 +7,16 @@ import pytest
 import torch
 
 from diarize.embedding.clip_embedding import ClipEmbedder
-from diarize.gallery.enrolment import (
+from diarize.gallery.enrollment import (
     EnrollmentConfig,
+    clip_enrollment,
     clip_exemplars,
-    clip_sound,
     enroll,
+    is_mixed,
     reembed,
-    sounds_mixed,
 )
 from diarize.gallery.gallery import Gallery
-from diarize.gallery.schema import Sound
+from diarize.gallery.schema import Enrollment
 from diarize.segmentation.energy import EnergySegmenter
 from encoder.audio.flac import from_flac
 from encoder.calibration.score_calibration import Calibration
@@ -56,8 +56,8 @@ def voices(embedder=None):
     return ClipEmbedder(EnergySegmenter(EnergySegmenter.Config()), embedder or PitchEmbedder())
 
 
-def heard(hertz, seconds, *, seed=0, keep=False):
-    return clip_sound(voices().of_wave(speaker(hertz, seconds, seed=seed)), "a.wav", keep=keep)
+def enrollment_of(hertz, seconds, *, seed=0, keep=False):
+    return clip_enrollment(voices().of_wave(speaker(hertz, seconds, seed=seed)), "a.wav", keep=keep)
 
 
 @pytest.fixture
@@ -87,96 +87,98 @@ def test_a_short_file_is_one_exemplar_and_a_long_one_has_stretches():
 
 def test_the_kept_sound_is_the_speech_itself_up_to_a_minute():
     voice = voices().of_wave(speaker(400, 80))
-    kept = from_flac(clip_sound(voice, "a.wav", keep=True).kept)
+    kept = from_flac(clip_enrollment(voice, "a.wav", keep=True).kept)
     assert len(kept) == 60 * 16_000 < len(voice.wave)
     again = voices().of_wave(torch.from_numpy(kept / np.float32(32_768)))
     assert float(again.vector @ voice.vector) > 0.999
-    assert clip_sound(voice, "a.wav", keep=False).kept is None
+    assert clip_enrollment(voice, "a.wav", keep=False).kept is None
 
 
 def test_two_voices_in_one_file_are_noticed():
     one = voices().of_wave(speaker(400, 24))
     two = voices().of_wave(torch.cat([speaker(400, 12), speaker(3000, 12)]))
-    assert not sounds_mixed(one.pieces, 4.0, CALIBRATION)
-    assert sounds_mixed(two.pieces, 4.0, CALIBRATION)
-    assert not sounds_mixed(two.pieces, 4.0, None)
-    assert not sounds_mixed(two.pieces[:3], 4.0, CALIBRATION)
+    assert not is_mixed(one.pieces, 4.0, CALIBRATION)
+    assert is_mixed(two.pieces, 4.0, CALIBRATION)
+    assert not is_mixed(two.pieces, 4.0, None)
+    assert not is_mixed(two.pieces[:3], 4.0, CALIBRATION)
 
 
 def test_five_seconds_of_speech_are_needed_in_all(gallery):
     with pytest.raises(
         CorpusError, match=r"there are \d\.\d s of speech of 'Anna'.* 5 s are needed"
     ):
-        put(gallery, "Anna", heard(400, 4), heard(400, 4))  # one sound, given twice
-    assert gallery.people() == []
-    assert put(gallery, "Anna", heard(400, 4), heard(400, 4.2, seed=1)) == (2, [])
-    assert put(gallery, "Anna", heard(400, 2, seed=2)) == (1, [])
+        put(gallery, "Anna", enrollment_of(400, 4), enrollment_of(400, 4))  # one sound, given twice
+    assert gallery.speakers() == []
+    assert put(gallery, "Anna", enrollment_of(400, 4), enrollment_of(400, 4.2, seed=1)) == (2, [])
+    assert put(gallery, "Anna", enrollment_of(400, 2, seed=2)) == (1, [])
     low = EnrollmentConfig(min_speech_s=1.0)
-    assert put(gallery, "Bob", heard(3000, 2), config=low) == (1, [])
+    assert put(gallery, "Bob", enrollment_of(3000, 2), config=low) == (1, [])
     with pytest.raises(ConfigError, match="min_speech_s"):
         EnrollmentConfig(min_speech_s=float("nan"))
 
 
-def test_two_names_for_one_voice_are_refused_unless_told(gallery):
-    put(gallery, "Anna", heard(400, 10))
-    with pytest.raises(ConfigError, match=r"'Bob' sounds like 'Anna'.*--anyway"):
-        put(gallery, "Bob", heard(400, 10, seed=1))
-    assert [p.name for p in gallery.people()] == ["Anna"]
-    put(gallery, "Bob", heard(400, 10, seed=1), anyway=True)
-    put(gallery, "Anna", heard(400, 10), heard(3000, 10))  # a voice only she has now, and one known
-    put(gallery, "Anna", heard(3000, 9, seed=3))
+def test_two_names_for_one_speaker_are_refused_unless_wanted(gallery):
+    put(gallery, "Anna", enrollment_of(400, 10))
+    with pytest.raises(ConfigError, match=r"'Bob' sounds like 'Anna'.*anyway"):
+        put(gallery, "Bob", enrollment_of(400, 10, seed=1))
+    assert [p.name for p in gallery.speakers()] == ["Anna"]
+    put(gallery, "Bob", enrollment_of(400, 10, seed=1), anyway=True)
+    put(
+        gallery, "Anna", enrollment_of(400, 10), enrollment_of(3000, 10)
+    )  # a voice only she has now, and one known
+    put(gallery, "Anna", enrollment_of(3000, 9, seed=3))
     with pytest.raises(ConfigError, match="'Eve' sounds like 'Anna'"):
-        put(gallery, "Eve", heard(3000, 10, seed=2))
-    assert put(gallery, "Eve", heard(6000, 10))[0] == 1
+        put(gallery, "Eve", enrollment_of(3000, 10, seed=2))
+    assert put(gallery, "Eve", enrollment_of(6000, 10))[0] == 1
 
 
-def test_without_a_calibration_nobody_can_tell(gallery):
-    put(gallery, "Anna", heard(400, 10))
-    sounds = [heard(400, 10, seed=1)]
+def test_without_a_calibration_nothing_is_refused(gallery):
+    put(gallery, "Anna", enrollment_of(400, 10))
+    sounds = [enrollment_of(400, 10, seed=1)]
     assert enroll(gallery, "Bob", sounds, calibration=None, **MADE_BY)[0] == 1
 
 
-def test_a_stranger_with_the_voice_is_mentioned(gallery):
-    gallery.remember_stranger([heard(400, 10)], **MADE_BY)
-    added, (note,) = put(gallery, "Anna Berg", heard(400, 10, seed=1))
-    assert added == 1 and "diarize rename VOICE_0001 'Anna Berg' --merge" in note
+def test_an_unknown_speaker_with_the_voice_is_mentioned(gallery):
+    gallery.remember_unknown([enrollment_of(400, 10)], **MADE_BY)
+    added, (note,) = put(gallery, "Anna Berg", enrollment_of(400, 10, seed=1))
+    assert added == 1 and "rename VOICE_0001 to 'Anna Berg'" in note
     assert gallery.rename("VOICE_0001", "Anna Berg", merge=True) == "Anna Berg"
 
 
 @pytest.mark.parametrize("name", ["VOICE_0001", "a/b", "x" * 300])
-def test_a_bad_name_enrols_nobody(gallery, name):
+def test_a_bad_name_enrolls_no_speaker(gallery, name):
     with pytest.raises(ConfigError, match="the name"):
-        put(gallery, name, heard(400, 10))
-    assert gallery.people() == []
+        put(gallery, name, enrollment_of(400, 10))
+    assert gallery.speakers() == []
 
 
 def test_making_vectors_anew_for_another_embedder(gallery):
-    put(gallery, "Anna", heard(400, 10, keep=True))
-    put(gallery, "Bob", heard(3000, 10))
+    put(gallery, "Anna", enrollment_of(400, 10, keep=True))
+    put(gallery, "Bob", enrollment_of(3000, 10))
     other = PitchEmbedder("g", turn=5)
     seen = []
     found = reembed(gallery, voices(other), "large", on_done=lambda *at: seen.append(at))
     assert (found.done, found.lost, found.left) == (["Anna"], {}, ["Bob"])
     assert seen == [(0, 1)]
     gallery.forget("Bob")
-    (anna,) = gallery.people("g", embedder="large")
+    (anna,) = gallery.speakers("g", embedder="large")
     expected = voices(other).of_wave(speaker(400, 10)).vector
     assert float(anna.exemplars[0] @ expected) > 0.999
     assert gallery.fingerprints() == {"g": "large"}
 
 
 def test_making_vectors_anew_for_the_same_embedder_loses_nothing(gallery):
-    put(gallery, "Anna", heard(400, 10, keep=True), heard(500, 10, seed=1))
-    (before,) = gallery.people()
+    put(gallery, "Anna", enrollment_of(400, 10, keep=True), enrollment_of(500, 10, seed=1))
+    (before,) = gallery.speakers()
     found = reembed(gallery, voices(), "small")
     assert (found.done, found.lost, found.left) == ([], {}, [])
-    (after,) = gallery.people()
+    (after,) = gallery.speakers()
     np.testing.assert_array_equal(before.exemplars, after.exemplars)
-    assert after.sounds == 2
+    assert after.enrollments == 2
 
 
 def test_a_kept_sound_in_which_no_speech_is_found_changes_nothing(gallery):
-    put(gallery, "Anna", heard(400, 10, keep=True))
+    put(gallery, "Anna", enrollment_of(400, 10, keep=True))
 
     class Deaf(EnergySegmenter):
         def segment(self, blocks):
@@ -190,8 +192,10 @@ def test_a_kept_sound_in_which_no_speech_is_found_changes_nothing(gallery):
 
 
 def test_an_error_while_writing_leaves_nothing(gallery):
-    good = heard(400, 10)
-    torn = Sound("b.wav", "h", 9.0, good.vectors, np.zeros(7))  # seconds do not fit the vectors
+    good = enrollment_of(400, 10)
+    torn = Enrollment(
+        "b.wav", "h", 9.0, good.vectors, np.zeros(7)
+    )  # seconds do not fit the vectors
     with pytest.raises(ValueError, match="zip"):
         put(gallery, "Anna", good, torn)
-    assert gallery.people() == []
+    assert gallery.speakers() == []

@@ -1,0 +1,24 @@
+"""Plurals, shortened lists and labels of speakers."""
+
+from __future__ import annotations
+
+import pytest
+
+from diarize.core.text import and_more, plural, speaker_label
+
+
+def test_one_and_several():
+    assert [plural(n, "clip") for n in (0, 1, 2)] == ["0 clips", "1 clip", "2 clips"]
+
+
+@pytest.mark.parametrize(
+    ("names", "shown"),
+    [([], ""), (["a"], "a"), (["a", "b", "c"], "a, b, c"), (list("abcde"), "a, b, c and 2 more")],
+)
+def test_a_list_is_cut_after_the_third(names, shown):
+    assert and_more(iter(names)) == shown
+
+
+def test_labels_sort_as_their_numbers():
+    assert [speaker_label(n) for n in (0, 12)] == ["SPEAKER_00", "SPEAKER_12"]
+    assert speaker_label(7, digits=4) == "SPEAKER_0007"
