@@ -50,7 +50,7 @@ class ConversationStyle:
     )
 
     level_db: float = _knob(3.0, "deviation of the speakers' levels, in dB")
-    one_set: float = _knob(0.6, "probability that all voices come from one data set")
+    one_set: float = _knob(0.6, "probability that all speakers come from one data set")
     room: float = _knob(0.75, "probability that they sit in a reverberant room")
     t60_s: tuple[float, float] = _knob((0.2, 1.0), "reverberation time of that room, in seconds")
     late_db: tuple[float, float] = _knob(
@@ -139,7 +139,8 @@ STYLES: dict[str, ConversationStyle] = {
     ),
 }
 
-# For training alone: no conversation is like this, but frames of two voices are rare in the others.
+# For training alone: no conversation is like this, but frames of two speakers are rare in the
+# others.
 CROWD = replace(
     STYLES["meeting"], speakers=(2, 5), early_switch=0.85, inside_a_minute=14.0, third=0.1
 )

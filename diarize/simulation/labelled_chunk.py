@@ -12,15 +12,15 @@ __all__ = ["ChunkSource", "LabelledChunk"]
 
 class LabelledChunk(NamedTuple):
     """`wave` (T,) float32; `activity` (T // 160, K) bool, whether each of K speaks in 10 ms;
-    `voices` (K,) int64, the number by which each is known."""
+    `speakers` (K,) int64, the number by which each is known."""
 
     wave: NDArray[np.float32]
     activity: NDArray[np.bool_]
-    voices: NDArray[np.int64]
+    speakers: NDArray[np.int64]
 
 
 class ChunkSource(Protocol):
-    """Labelled chunks without end, for instance `render.Simulator`."""
+    """Labelled chunks without end, for instance `mixing.Simulator`."""
 
     def chunk(self, rng: np.random.Generator) -> LabelledChunk:
         """The next one; it depends on `rng` alone."""

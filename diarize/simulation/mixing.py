@@ -1,9 +1,9 @@
-"""From a script to sound: voices in a room or on the line, with noise behind them, and the truth.
+"""From a script to sound: speech in a room or on the line, with noise behind them, and the truth.
 
     turn -> its speaker's level -> first reflections -> | the room's tail, shared |  -> + noise
                                                         | each one's own line     |  -> level
 
-The labels follow the dry voices: what a room adds behind a turn is no speech. Nothing is ever
+The labels follow the dry speech: what a room adds behind a turn is no speech. Nothing is ever
 clipped: too loud a mix is turned down.
 """
 
@@ -64,18 +64,18 @@ class Conversation(NamedTuple):
 
 def render(
     script: Script,
-    voices: SpeakerBank,
+    bank: SpeakerBank,
     speaker_indices: Sequence[int] | NDArray[np.int64],
     *,
     acoustics: Acoustics,
     style: ConversationStyle,
     rng: np.random.Generator,
 ) -> Conversation:
-    """Let the speakers of that number in `voices` say the script; one index a speaker, K in all."""
+    """Let the speakers of that number in `bank` say the script; one index a speaker, K in all."""
     wave, activity = _sound(
-        script.turns, script.length, voices, speaker_indices, acoustics, style, rng
+        script.turns, script.length, bank, speaker_indices, acoustics, style, rng
     )
-    names = [voices.speakers[int(index)] for index in speaker_indices]
+    names = [bank.speakers[int(index)] for index in speaker_indices]
     return Conversation(wave, activity, _turns(activity, names))
 
 
@@ -88,14 +88,14 @@ class Simulator:
 
     def __init__(
         self,
-        voices: SpeakerBank,
+        bank: SpeakerBank,
         acoustics: Acoustics,
         styles: Sequence[ConversationStyle],
         *,
         chunk_s: float = 10.0,
         channel_augmentation: ChannelAugmentationConfig | None = None,
     ) -> None:
-        self.voices, self.acoustics, self.styles = voices, acoustics, list(styles)
+        self.bank, self.acoustics, self.styles = bank, acoustics, list(styles)
         self.channel_augmentation = channel_augmentation or ChannelAugmentationConfig()
         self.samples = seconds_to_samples(chunk_s) // FRAME * FRAME
         if not self.styles:
@@ -109,12 +109,12 @@ class Simulator:
         turns = self._turns(style, rng)
         names, speaker = np.unique(turns[:, 0], return_inverse=True)
         turns = np.column_stack([speaker, turns[:, 1:]])
-        members = self.voices.company(len(names), rng, one_set=rng.random() < style.one_set)
-        turns = turns[turns[:, 0] < len(members)]  # a small bank has no more voices
+        members = self.bank.company(len(names), rng, one_set=rng.random() < style.one_set)
+        turns = turns[turns[:, 0] < len(members)]  # a small bank has no more speakers
         wave, activity = _sound(
             turns,
             self.samples,
-            self.voices,
+            self.bank,
             members,
             self.acoustics,
             style,
@@ -143,7 +143,7 @@ class Simulator:
 def _sound(
     turns: NDArray[np.int64],
     length: int,
-    voices: SpeakerBank,
+    bank: SpeakerBank,
     members: Sequence[int] | NDArray[np.int64],
     acoustics: Acoustics,
     style: ConversationStyle,
@@ -168,7 +168,7 @@ def _sound(
     lines = []
     for k, member in enumerate(members):
         own = turns[turns[:, 0] == k, 1:]
-        dry, activity[:, k] = _track(own, length, voices, int(member), style, rng, channel)
+        dry, activity[:, k] = _track(own, length, bank, int(member), style, rng, channel)
         energy += float(np.dot(dry, dry))
         near = _reflected(dry, rng) if in_room else dry
         if on_lines:
@@ -201,7 +201,7 @@ def _sound(
 def _track(
     turns: NDArray[np.int64],
     length: int,
-    voices: SpeakerBank,
+    bank: SpeakerBank,
     member: int,
     style: ConversationStyle,
     rng: np.random.Generator,
@@ -211,7 +211,7 @@ def _track(
     dry, activity = np.zeros(length, np.float32), np.zeros(length // FRAME, bool)
     level_db = style.level_db * float(np.clip(rng.normal(), -_FARTHEST_DB, _FARTHEST_DB))
     for start, end in turns.tolist():
-        wave, active = _said(end - start, voices, member, style, rng)
+        wave, active = _said(end - start, bank, member, style, rng)
         if rng.random() < channel.equaliser:
             wave = equalised(wave, channel.equaliser_db, rng)
         at, to = max(0, start), min(end, length)
@@ -224,7 +224,7 @@ def _track(
 
 def _said(
     samples: int,
-    voices: SpeakerBank,
+    bank: SpeakerBank,
     member: int,
     style: ConversationStyle,
     rng: np.random.Generator,
@@ -237,11 +237,11 @@ def _said(
     ends = np.sort(rng.integers(0, max(spoken, 1), count)) // FRAME * FRAME
     parts = np.diff(np.concatenate([[0], ends, [spoken]]))
     if count == 0 or parts.min() < _LEAST_PART:
-        return voices.draw(member, samples, rng)
+        return bank.draw(member, samples, rng)
     wave, active = np.zeros(samples, np.float32), np.ones(samples // FRAME, bool)
     at = 0
     for part, pause in zip(parts.tolist(), [*pauses.tolist(), 0], strict=True):
-        wave[at : at + part], said = voices.draw(member, part, rng)
+        wave[at : at + part], said = bank.draw(member, part, rng)
         at += part + pause
     active[len(active) - len(said) :] = said
     return wave, active

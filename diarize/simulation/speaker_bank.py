@@ -171,8 +171,8 @@ class SpeakerBank:
 
     def _save(self, path: Path) -> None:
         names = np.array(json.dumps([self.speakers, self.sets]))
-        step = "make room, or keep the voices elsewhere"
-        with replacing(path, what="the voices ", step=step) as part, part.open("wb") as handle:
+        step = "make room, or keep the speech elsewhere"
+        with replacing(path, what="the speech ", step=step) as part, part.open("wb") as handle:
             np.savez(handle, wave=self.wave, pieces=self.pieces, first=self.first, names=names)
 
 

@@ -1,6 +1,6 @@
 """The spoken parts of an utterance, tightly cut: what turns of a made-up conversation consist of.
 
-Silero tells voices from noise but is vague about the instant; the energy of 10 ms frames is exact
+Silero tells speech from noise but is vague about the instant; the energy of 10 ms frames is exact
 but finds noise. So a piece is where Silero finds speech, trimmed to its loud frames. Pauses are
 shortened: a longer one would not be called speech in a reference.
 """
@@ -49,7 +49,7 @@ class TrimmedSpeech(NamedTuple):
 def trim_speech(
     wave: NDArray[np.float32], voiced: NDArray[np.float32], *, hop: int
 ) -> TrimmedSpeech | None:
-    """Wave (T,) and the probability of a voice in each `hop` samples -> its spoken pieces.
+    """Wave (T,) and the probability of speech in each `hop` samples -> its spoken pieces.
 
     None where there is no speech.
     """
