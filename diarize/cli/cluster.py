@@ -87,7 +87,7 @@ def cluster(
     from diarize.core.output import check_target, output_format
     from diarize.core.speaker_count import SpeakerCount
 
-    # Whatever can be wrong with the flags is said before anything slow is imported or read.
+    # Flags are checked before anything slow is imported or read.
     outputs = [(path, output_format(path, "csv", "json")) for path in output or ["-"]]
     for path, _ in outputs:
         check_target(path)

@@ -117,7 +117,7 @@ def run(
     from diarize.core.speaker_count import SpeakerCount
     from diarize.pipeline.config import load_config
 
-    # Whatever can be wrong with the flags is said before anything slow is imported or read.
+    # Flags are checked before anything slow is imported or read.
     outputs = [(path, output_format(path, "rttm", "json")) for path in output or ["-"]]
     for path, _ in outputs:
         check_target(path)
@@ -149,7 +149,7 @@ def run(
 
         diarizer = Diarizer.from_config(plan)
         enrolled: list[EnrolledSpeaker] = []
-        if known:  # what speaks against names is said before the recording is read
+        if known:  # a rule that cannot be used is refused before the recording is read
             from diarize.gallery.identification import check_rule
 
             check_rule(plan.naming, diarizer.calibration)
