@@ -125,7 +125,7 @@ def run(
     outputs = [(path, output_format(path, "rttm", "json")) for path in output or ["-"]]
     for path, _ in outputs:
         check_target(path)
-    SpeakerCount.of(speakers, min_speakers, max_speakers)
+    count = SpeakerCount.of(speakers, min_speakers, max_speakers)
     named = link or gallery is not None
     flags = {
         "segmenter": segmenter, "clusterer": clusterer, "embedder": embedder, "device": device,
@@ -158,14 +158,7 @@ def run(
 
             check_rule(plan.naming, diarizer.calibration)
             people = known.people(diarizer.embedder.fingerprint, embedder=plan.embedder)
-        result = diarizer(
-            audio,
-            speakers=speakers,
-            min_speakers=min_speakers,
-            max_speakers=max_speakers,
-            channel=channel,
-            on_stage=on_stage,
-        )
+        result = diarizer(audio, count=count, channel=channel, on_stage=on_stage)
         if known:
             from diarize.pipeline.speaker_naming import recognise
 

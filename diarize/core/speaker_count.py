@@ -1,4 +1,5 @@
-"""What the caller knows of the number of speakers. Light, so that flags are checked at once."""
+"""What the caller knows of the number of speakers. Imports nothing heavy, so that options are
+checked at once."""
 
 from __future__ import annotations
 
@@ -11,7 +12,10 @@ __all__ = ["SpeakerCount"]
 
 @dataclass(frozen=True)
 class SpeakerCount:
-    """What is known about the number of speakers; `minimum == maximum` when it is told."""
+    """Bounds on the number of speakers; `minimum == maximum` where it is known.
+
+    ConfigError for bounds that no number meets.
+    """
 
     minimum: int = 1
     maximum: int | None = None
@@ -29,20 +33,28 @@ class SpeakerCount:
     def of(
         cls, speakers: int | None = None, minimum: int | None = None, maximum: int | None = None
     ) -> SpeakerCount:
-        """From the three flags of the command line; `speakers` excludes the other two."""
+        """From three options; `speakers` excludes the other two (ConfigError)."""
         if speakers is not None:
             if minimum is not None or maximum is not None:
                 raise ConfigError(
-                    f"--speakers {speakers} is exact: leave out --min-speakers and --max-speakers"
+                    f"speakers is {speakers}, an exact number: leave out min_speakers and "
+                    "max_speakers"
                 )
             return cls(speakers, speakers)
         return cls(1 if minimum is None else minimum, maximum)
 
     @property
     def exact(self) -> int | None:
-        """The number of speakers if it is told, else None."""
+        """The number of speakers where it is known, else None."""
         return self.minimum if self.minimum == self.maximum else None
 
     def clip(self, k: int) -> int:
         """The allowed number nearest to k."""
         return max(self.minimum, k if self.maximum is None else min(k, self.maximum))
+
+    def to_mapping(self) -> dict[str, int | None]:
+        """`speakers`, `min_speakers` and `max_speakers` as `of` takes them; None is not given."""
+        if self.exact is not None:
+            return {"speakers": self.exact, "min_speakers": None, "max_speakers": None}
+        minimum = self.minimum if self.minimum > 1 else None
+        return {"speakers": None, "min_speakers": minimum, "max_speakers": self.maximum}

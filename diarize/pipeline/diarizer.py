@@ -19,8 +19,9 @@ from torch import Tensor
 
 from diarize.audio.recording import Recording, open_recording
 from diarize.clustering import CLUSTERERS
-from diarize.clustering.api import SpeakerCount, cluster
+from diarize.clustering.api import cluster
 from diarize.clustering.base import Clusterer
+from diarize.core.speaker_count import SpeakerCount
 from diarize.embedding.embedders import Embedder, load_embedder
 from diarize.embedding.extraction import embed_recording
 from diarize.embedding.windows import Windows, cut_windows
@@ -105,23 +106,35 @@ class Diarizer:
         speakers: int | None = None,
         min_speakers: int | None = None,
         max_speakers: int | None = None,
+        count: SpeakerCount | None = None,
         channel: int | None = None,
         uri: str | None = None,
         on_stage: OnStage | None = None,
     ) -> DiarizationResult:
-        """Diarize a media file, "-" for standard input, a wave (T,) at 16 kHz, or a `Recording`.
+        """Diarize a recording. No speech gives no turns.
 
-        The counts bound the number of speakers. No speech gives no turns. Raises AudioError for
-        sound that cannot be read and ConfigError for counts that contradict each other.
+        Args:
+            audio: a media file, "-" for standard input, a wave (T,) at 16 kHz, or a `Recording`.
+            speakers: the number of speakers, where it is known.
+            min_speakers: the least number of speakers.
+            max_speakers: the largest number of speakers.
+            count: the same three as one value, in their place.
+            channel: read this channel, counted from 0, instead of the mean of all.
+            uri: name of the recording in results; the file's name without suffix if None.
+            on_stage: called as stages begin and go on, see `OnStage`.
+
+        Returns:
+            Turns in seconds, and the embeddings, windows and labels that they are made of.
+
+        Raises:
+            AudioError: the sound cannot be read.
+            ConfigError: the bounds on the number of speakers contradict each other.
         """
-        SpeakerCount.of(speakers, min_speakers, max_speakers)  # refused before the sound is read
-        return self.decide(
-            self.prepare(audio, channel=channel, uri=uri, on_stage=on_stage),
-            speakers=speakers,
-            min_speakers=min_speakers,
-            max_speakers=max_speakers,
-            on_stage=on_stage,
-        )
+        bounds = SpeakerCount.of(speakers, min_speakers, max_speakers)  # before the sound is read
+        if count is not None and bounds != SpeakerCount():
+            raise ConfigError("count is given: leave out speakers, min_speakers and max_speakers")
+        prepared = self.prepare(audio, channel=channel, uri=uri, on_stage=on_stage)
+        return self.decide(prepared, count or bounds, on_stage=on_stage)
 
     def prepare(
         self,
@@ -164,10 +177,8 @@ class Diarizer:
     def decide(
         self,
         prepared: Prepared,
+        count: SpeakerCount | None = None,
         *,
-        speakers: int | None = None,
-        min_speakers: int | None = None,
-        max_speakers: int | None = None,
         on_stage: OnStage | None = None,
     ) -> DiarizationResult:
         """The second half: who is who. `prepared` stays as it is and serves other settings of
@@ -175,7 +186,7 @@ class Diarizer:
         if prepared.fingerprint != self.embedder.fingerprint:
             other, own = prepared.fingerprint, self.embedder.fingerprint
             raise ValueError(f"prepared with the embedder {other}, not with {own}")
-        count = SpeakerCount.of(speakers, min_speakers, max_speakers)
+        count = count or SpeakerCount()
         windows, embeddings = prepared.windows, prepared.embeddings
         warnings = [*prepared.warnings]
         clock = _Clock()
@@ -188,9 +199,7 @@ class Diarizer:
             decides=windows.lengths_s >= self.config.window.min_clustering_window_s,
         )
         if self.config.resegment:
-            labels = resegment(
-                embeddings, windows, labels, self.config.resegmentation, minimum=count.minimum
-            )
+            labels = resegment(embeddings, windows, labels, count, self.config.resegmentation)
         heard = heard_regions(
             prepared.segmentation,
             windows,
@@ -218,12 +227,8 @@ class Diarizer:
             config=self.config,
             fingerprint=prepared.fingerprint,
             seconds_by_stage={**prepared.seconds_by_stage, **clock.seconds},
-            asked={
-                "speakers": speakers,
-                "min_speakers": min_speakers,
-                "max_speakers": max_speakers,
-                "channel": prepared.channel,
-            },
+            count=count,
+            channel=prepared.channel,
             warnings=warnings,
         )
 

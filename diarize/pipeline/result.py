@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from diarize.core.files import write_atomic
 from diarize.core.regions import united
+from diarize.core.speaker_count import SpeakerCount
 from diarize.core.turns import UNKNOWN, Turn, speaking_time, to_annotation
 from diarize.core.version import package_version
 from diarize.embedding.windows import Windows
@@ -45,8 +46,8 @@ class DiarizationResult:
     embeddings (N, D) unit vectors and labels (N,) belong to the N windows; names: what the speakers
     0..K-1 are called; naming: how they came by names of a gallery. heard: for each label the
     regions (n, 2) in samples where that speaker is heard, which may overlap; None where only the
-    territories of windows are known. `asked` holds what the caller said of speakers and channel,
-    `warnings` a sentence for everything odd.
+    territories of windows are known. count, channel: what the caller gave. warnings: a
+    sentence for everything odd.
     """
 
     uri: str
@@ -61,7 +62,8 @@ class DiarizationResult:
     names: Sequence[str] | None = None
     naming: Naming | None = None
     heard: Sequence[NDArray[np.int64]] | None = None
-    asked: dict[str, int | None] = field(default_factory=dict)
+    count: SpeakerCount = field(default_factory=SpeakerCount)
+    channel: int | None = None
     warnings: list[str] = field(default_factory=list)
 
     @cached_property
@@ -164,7 +166,7 @@ class DiarizationResult:
                 for t, sure in zip(self.turns, self.confidence, strict=True)
             ],
             "warnings": self.warnings,
-            "asked": self.asked,
+            "asked": {**self.count.to_mapping(), "channel": self.channel},
             "encoder_fingerprint": self.fingerprint,
             "version": package_version(),
             "config": to_mapping(self.config),

@@ -36,7 +36,6 @@ def recognise(
     windows = result.windows
     seconds = (windows.territory[:, 1] - windows.territory[:, 0]) / SAMPLE_RATE
     deciding = windows.lengths_s >= result.config.window.min_clustering_window_s
-    asked = [result.asked.get(key) for key in ("speakers", "min_speakers")]
     naming = name_speakers(
         result.embeddings,
         result.labels,
@@ -45,7 +44,7 @@ def recognise(
         people,
         result.calibration,
         rule,
-        minimum_speakers=max(1, *(count or 1 for count in asked)),
+        minimum_speakers=result.count.minimum,
     )
     if link is not None:
         vectors, speech_s = speaker_vectors(result.embeddings, result.labels, seconds, deciding)

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diarize.core.labels import by_first_appearance
+from diarize.core.speaker_count import SpeakerCount
 from diarize.core.vectors import Labels, Vectors
 from diarize.embedding.windows import Windows
 from diarize.postprocessing.config import ResegmentationConfig
@@ -36,18 +37,17 @@ def resegment(
     embeddings: Vectors,
     windows: Windows,
     labels: Labels,
+    count: SpeakerCount | None = None,
     config: ResegmentationConfig | None = None,
-    *,
-    minimum: int = 1,
 ) -> Labels:
     """Unit vectors (N, D) of N windows and labels (N,) -> labels 0..K-1 by first appearance.
 
     The windows follow each other in time, as `cut_windows` makes them: none is beside another.
     Windows labelled -1 keep that and say nothing. There are never more speakers than before, and
-    never fewer than `minimum` if there were so many: where some would go who must not, `prior_s` is
-    halved again and again, and at last everybody keeps the given label.
+    never fewer than `count.minimum` if there were so many: where some would go who must not,
+    `prior_s` is halved again and again, and at last every window keeps its given label.
     """
-    config = config or ResegmentationConfig()
+    config, count = config or ResegmentationConfig(), count or SpeakerCount()
     rows = np.flatnonzero(labels >= 0)
     given = np.unique(labels[rows], return_inverse=True)[1].astype(np.int64)
     K = int(given.max(initial=-1)) + 1
@@ -57,7 +57,7 @@ def resegment(
         lengths_s = (windows.territory[rows, 1] - windows.territory[rows, 0]) / SAMPLE_RATE
         for halvings in range(HALVINGS):
             better = _improved(unit, lengths_s, given, config, config.prior_s / 2**halvings)
-            if len(np.unique(better)) >= min(minimum, K):
+            if len(np.unique(better)) >= min(count.minimum, K):
                 found = better
                 break
     out = np.full(len(labels), -1, np.int64)

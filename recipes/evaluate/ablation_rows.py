@@ -11,6 +11,7 @@ from torch import Tensor
 
 from diarize.audio.recording import open_recording
 from diarize.clustering import CLUSTERERS
+from diarize.core.speaker_count import SpeakerCount
 from diarize.core.turns import Turn
 from diarize.embedding.embedders import Embedder
 from diarize.pipeline.config import load_config
@@ -122,7 +123,7 @@ def outcome(row: Row, diarizer: Diarizer, prepared: Prepared, talk: Conversation
     if row.regions:
         prepared = replace(prepared, segmentation=Segmentation(prepared.segmentation.regions))
     true = len({turn.speaker for turn in talk.reference})
-    result = diarizer.decide(prepared, speakers=(true or None) if row.told else None)
+    result = diarizer.decide(prepared, SpeakerCount.of((true or None) if row.told else None))
     scored = [(0.0, result.duration_s)] if talk.uem is None else talk.uem
     speech_s, beyond_s = one_and_more(result.turns)
     return Outcome(

@@ -270,3 +270,18 @@ def test_rows_that_do_not_decide_make_no_speaker():
 def test_counts_that_cannot_be_are_refused(arguments, says):
     with pytest.raises(ConfigError, match=says):
         SpeakerCount.of(**arguments)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        (None, None, None),
+        (3, None, None),
+        (None, 2, None),
+        (1, None, None),
+        (None, 2, 5),
+        (None, None, 4),
+    ],
+)
+def test_counts_are_written_as_they_were_given(given):
+    assert tuple(SpeakerCount.of(*given).to_mapping().values()) == given

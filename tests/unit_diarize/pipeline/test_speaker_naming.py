@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from diarize.core.speaker_count import SpeakerCount
 from diarize.embedding.windows import cut_windows
 from diarize.gallery.config import NamingConfig
 from diarize.gallery.gallery import Gallery
@@ -22,7 +23,7 @@ CALIBRATION = Calibration(FINGERPRINT, 20.0, -10.0)  # even odds at a cosine of 
 REGION, GAP = 6 * 16_000, 8_000
 
 
-def recording(*speakers, uri="meeting", labels=None, **asked):
+def recording(*speakers, uri="meeting", labels=None):
     """A region of 6 s each; speaker k's windows lie close to the k-th axis."""
     regions = np.array(
         [(k * (REGION + GAP), k * (REGION + GAP) + REGION) for k in range(len(speakers))]
@@ -43,7 +44,6 @@ def recording(*speakers, uri="meeting", labels=None, **asked):
         fingerprint=FINGERPRINT,
         seconds_by_stage={},
         calibration=CALIBRATION,
-        asked=asked,
     )
 
 
@@ -82,7 +82,7 @@ def test_one_voice_that_was_split_becomes_one_speaker_unless_two_were_asked_for(
     assert speakers(recognise(split, gallery.people())) == ["Anna", "SPEAKER_01", "Anna"]
     joined = recording(2, 2, labels=[0, 1])
     assert set(recognise(joined, gallery.people()).labels.tolist()) == {0}
-    told = recognise(replace(joined, asked={"speakers": 2}), gallery.people())
+    told = recognise(replace(joined, count=SpeakerCount(2, 2)), gallery.people())
     assert len(set(speakers(told))) == 2 and "Anna" in speakers(told)
 
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from diarize.clustering.agglomerative import Agglomerative
+from diarize.core.speaker_count import SpeakerCount
 from diarize.core.turns import UNKNOWN
 from diarize.formats.rttm import read_rttm
 from diarize.gallery.identification import Naming
@@ -16,6 +17,7 @@ from diarize.pipeline.diarizer import Diarizer
 from diarize.postprocessing.config import AggregationConfig
 from diarize.segmentation.base import Segmentation, Segmenter
 from encoder.calibration.score_calibration import Calibration
+from encoder.errors import ConfigError
 from tests.support.tones import BandEmbedder
 
 RATE, HOP = 16_000, 320
@@ -89,10 +91,19 @@ def test_what_one_prepared_another_of_the_same_embedder_decides():
 
     prepared = diarizer(BandEmbedder()).prepare(sound(), uri="talk")
     for exclusive in (False, True, False):
-        found = diarizer(BandEmbedder(), exclusive).decide(prepared, speakers=2)
+        found = diarizer(BandEmbedder(), exclusive).decide(prepared, SpeakerCount.of(2))
         assert spans(found) == spans(diarize(stitch=AggregationConfig(exclusive=exclusive)))
     with pytest.raises(ValueError, match="not with ffffffff"):
         diarizer(BandEmbedder("ffffffff")).decide(prepared)
+
+
+def test_a_count_is_the_three_bounds_in_one():
+    diarizer = Diarizer(DiarizeConfig(), Knows(), BandEmbedder(), Agglomerative())
+    by_count, by_number = diarizer(sound(), count=SpeakerCount.of(2)), diarizer(sound(), speakers=2)
+    assert by_count.to_json() == by_number.to_json()
+    assert by_count.to_mapping()["asked"]["speakers"] == 2
+    with pytest.raises(ConfigError, match="count is given"):
+        diarizer(sound(), count=SpeakerCount.of(2), speakers=2)
 
 
 def test_overlap_survives_the_formats(tmp_path):
