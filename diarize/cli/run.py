@@ -134,7 +134,7 @@ def run(
     chosen: dict[str, Any] = {name: value for name, value in flags.items() if value is not None}
     plan = replace(load_config(config, settings or []), **chosen)
     if exclusive:
-        plan = replace(plan, stitch=replace(plan.stitch, exclusive=True))
+        plan = replace(plan, aggregation=replace(plan.aggregation, exclusive=True))
     SEGMENTERS.check(plan.segmenter)
     CLUSTERERS.check(plan.clusterer)
 

@@ -20,6 +20,7 @@ from diarize.clips.embed import Clip
 from diarize.clustering import CLUSTERERS
 from diarize.clustering.api import SpeakerCount, cluster
 from diarize.clustering.base import Clusterer
+from diarize.core.labels import speaker_name
 from diarize.formats.clip_table import ClipRow
 from encoder.calibration.score_calibration import Calibration
 from encoder.common.config import from_mapping, to_mapping
@@ -133,7 +134,7 @@ def cluster_clips(
         rows.append(
             ClipRow(
                 path=name,
-                speaker=f"SPEAKER_{label:0{digits}d}" if label >= 0 else None,
+                speaker=speaker_name(label, digits=digits) if label >= 0 else None,
                 similarity=None if alone else near,
                 probability=probability,
                 seconds=clip.duration_s,

@@ -57,6 +57,15 @@ class Windows:
         """(N,) seconds of each window."""
         return (self.bounds[:, 1] - self.bounds[:, 0]) / SAMPLE_RATE
 
+    @property
+    def territory_s(self) -> NDArray[np.float64]:
+        """(N,) seconds of each window's territory."""
+        return (self.territory[:, 1] - self.territory[:, 0]) / SAMPLE_RATE
+
+    def is_long(self, config: WindowConfig | None = None) -> NDArray[np.bool_]:
+        """(N,) which windows are long enough to make a speaker (`min_clustering_window_s`)."""
+        return self.lengths_s >= (config or WindowConfig()).min_clustering_window_s
+
 
 def cut_windows(
     regions: NDArray[np.int64], *, length: int, config: WindowConfig | None = None

@@ -18,8 +18,8 @@ __all__ = ["DiarizeConfig", "load_config"]
 
 @dataclass(frozen=True)
 class DiarizeConfig:
-    """Every knob of `Diarizer`. Settings of a backend are a group under the backend's own name:
-    `--set clustering.agglomerative.count_by=eigengap`."""
+    """Every setting of `Diarizer`. Those of a backend are a group under the backend's own name:
+    `clustering.agglomerative.count_by`. ConfigError for values that cannot be."""
 
     segmenter: str = field(default="silero", metadata={"help": "finds the speech"})
     segmentation: dict[str, Any] = field(
@@ -28,7 +28,7 @@ class DiarizeConfig:
     window: WindowConfig = field(default_factory=WindowConfig)
     embedder: str = field(default="deepspeaker-small", metadata={"help": "name or path; onnx:..."})
     device: str = field(default="auto", metadata={"help": "cpu, cuda or auto"})
-    stitch: AggregationConfig = field(
+    aggregation: AggregationConfig = field(
         default_factory=AggregationConfig,
         metadata={"help": "how chunks become turns, where the segmenter tells speakers apart"},
     )
@@ -38,7 +38,7 @@ class DiarizeConfig:
     )
     resegment: bool = field(
         default=True,
-        metadata={"help": "put the clustering right with the order of the windows"},
+        metadata={"help": "correct the labels by the order of the windows"},
     )
     resegmentation: ResegmentationConfig = field(default_factory=ResegmentationConfig)
     naming: NamingConfig = field(default_factory=NamingConfig)

@@ -1,9 +1,9 @@
-"""The main path: sound -> regions -> windows -> vectors -> labels -> turns.
+"""The main path: wave -> regions -> windows -> embeddings -> labels -> turns.
 
-Where the segmenter tells speakers apart, the labels stitch its chunks together, so that turns begin
-and end where it says and may overlap. Nothing goes back, and no stage knows its neighbours, only
-the arrays between them. Sound goes by in blocks, so memory grows with the windows (about 1 KB each)
-and not with the samples.
+Where the segmenter tells speakers apart, the labels say which speaker of the recording each local
+speaker of a chunk is, so that turns begin and end where the segmenter has them and may overlap. No
+stage knows its neighbours, only the arrays between them. The wave goes by in blocks, so memory
+grows with the windows (about 1 KB each) and not with the samples.
 """
 
 from __future__ import annotations
@@ -27,10 +27,12 @@ from diarize.embedding.extraction import embed_recording
 from diarize.embedding.windows import Windows, cut_windows
 from diarize.pipeline.config import DiarizeConfig, load_config
 from diarize.pipeline.result import DiarizationResult
-from diarize.postprocessing.aggregation import by_first_heard, heard_regions
+from diarize.postprocessing.aggregation import aggregate
 from diarize.postprocessing.resegmentation import resegment
+from diarize.postprocessing.speaker_mapping import map_local_speakers, window_posteriors
+from diarize.postprocessing.turns import turn_regions
 from diarize.segmentation import SEGMENTERS
-from diarize.segmentation.base import Segmentation, Segmenter
+from diarize.segmentation.base import ChunkActivity, Segmentation, Segmenter
 from encoder.audio.load import probe_duration, samples_to_seconds, seconds_to_samples
 from encoder.calibration.score_calibration import Calibration, find_calibration
 from encoder.errors import ConfigError
@@ -44,7 +46,7 @@ OnStage = Callable[[str, float, float | None], None]
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """What was heard in a recording of `length` samples: all that is needed to say who spoke when.
+    """What deciding who spoke when needs to know of a recording of `length` samples.
 
     embeddings (N, D) unit vectors of the N windows, from the embedder of that fingerprint.
     """
@@ -160,7 +162,7 @@ class Diarizer:
             clock.start("segment")
             segmentation, windows = self._speech(recording, report, warnings.append)
             clock.start("embed")
-            embeddings = self._voices(recording, windows, report)
+            embeddings = self._embedded(recording, windows, report)
         clock.stop()
         return Prepared(
             uri=uri or _uri(audio),
@@ -181,8 +183,8 @@ class Diarizer:
         *,
         on_stage: OnStage | None = None,
     ) -> DiarizationResult:
-        """The second half: who is who. `prepared` stays as it is and serves other settings of
-        clustering, resegmentation and stitching as well; ValueError for another embedder's."""
+        """The second half: who spoke when. `prepared` stays as it is and serves other settings of
+        clustering, resegmentation and aggregation as well; ValueError for another embedder's."""
         if prepared.fingerprint != self.embedder.fingerprint:
             other, own = prepared.fingerprint, self.embedder.fingerprint
             raise ValueError(f"prepared with the embedder {other}, not with {own}")
@@ -196,20 +198,13 @@ class Diarizer:
             embeddings,
             self.clusterer,
             count,
-            decides=windows.lengths_s >= self.config.window.min_clustering_window_s,
+            decides=windows.is_long(self.config.window),
         )
         if self.config.resegment:
             labels = resegment(embeddings, windows, labels, count, self.config.resegmentation)
-        heard = heard_regions(
-            prepared.segmentation,
-            windows,
-            embeddings,
-            labels,
-            length=prepared.length,
-            config=self.config.stitch,
-        )
-        if heard is not None:
-            labels, heard = by_first_heard(labels, heard)
+        regions = None
+        if prepared.segmentation.chunks is not None:
+            labels, regions = self._aggregated(prepared, prepared.segmentation.chunks, labels)
         clock.stop()
         if 0 < (found := int(labels.max(initial=-1)) + 1) < count.minimum:
             warnings.append(
@@ -222,7 +217,7 @@ class Diarizer:
             embeddings=embeddings,
             windows=windows,
             labels=labels,
-            heard=heard,
+            speaker_regions=regions,
             calibration=self.calibration,
             config=self.config,
             fingerprint=prepared.fingerprint,
@@ -230,6 +225,23 @@ class Diarizer:
             count=count,
             channel=prepared.channel,
             warnings=warnings,
+        )
+
+    def _aggregated(
+        self, prepared: Prepared, chunks: ChunkActivity, labels: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], list[NDArray[np.int64]]]:
+        """Labels (N,) -> the same numbered anew, and the regions (n, 2) of each speaker."""
+        windows, embeddings = prepared.windows, prepared.embeddings
+        config, length = self.config.aggregation, prepared.length
+        speakers = map_local_speakers(chunks, windows, embeddings, labels)
+        posteriors = window_posteriors(
+            windows, embeddings, labels, softmax_scale=config.softmax_scale
+        )
+        active = aggregate(
+            prepared.segmentation, speakers, length=length, posteriors=posteriors, config=config
+        )
+        return turn_regions(
+            active, windows, labels, hop=chunks.frame_hop, length=length, config=config
         )
 
     def _speech(
@@ -242,11 +254,11 @@ class Diarizer:
         )
         regions = segmentation.regions
         if len(regions) and length < self.embedder.minimum_samples:
-            warn(f"{length_s:.3f} s are too short to tell who")
+            warn(f"{length_s:.3f} s are too short to tell who speaks")
             regions = regions[:0]
         return segmentation, cut_windows(regions, length=length, config=self.config.window)
 
-    def _voices(
+    def _embedded(
         self, recording: Recording, windows: Windows, report: OnStage
     ) -> NDArray[np.float32]:
         report("embed", 0, len(windows))
@@ -259,7 +271,7 @@ class Diarizer:
 
 
 def _unreported(stage: str, done: float, total: float | None) -> None:
-    """Where nobody wants to know."""
+    """Where no caller asks for progress."""
 
 
 class _Clock:

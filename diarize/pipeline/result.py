@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diarize.core.files import write_atomic
-from diarize.core.regions import united
+from diarize.core.labels import speaker_name
+from diarize.core.regions import merge_regions
 from diarize.core.speaker_count import SpeakerCount
 from diarize.core.turns import UNKNOWN, Turn, speaking_time, to_annotation
 from diarize.core.version import package_version
@@ -44,9 +45,9 @@ class DiarizationResult:
     """What was found in a recording, as turns and as what they are made of.
 
     embeddings (N, D) unit vectors and labels (N,) belong to the N windows; names: what the speakers
-    0..K-1 are called; naming: how they came by names of a gallery. heard: for each label the
-    regions (n, 2) in samples where that speaker is heard, which may overlap; None where only the
-    territories of windows are known. count, channel: what the caller gave. warnings: a
+    0..K-1 are called; naming: how they came by names of a gallery. speaker_regions: for each label
+    the regions (n, 2) in samples in which that speaker speaks, which may overlap; None where only
+    the territories of windows are known. count, channel: what the caller gave. warnings: a
     sentence for everything odd.
     """
 
@@ -61,7 +62,7 @@ class DiarizationResult:
     calibration: Calibration | None = None
     names: Sequence[str] | None = None
     naming: Naming | None = None
-    heard: Sequence[NDArray[np.int64]] | None = None
+    speaker_regions: Sequence[NDArray[np.int64]] | None = None
     count: SpeakerCount = field(default_factory=SpeakerCount)
     channel: int | None = None
     warnings: list[str] = field(default_factory=list)
@@ -73,14 +74,14 @@ class DiarizationResult:
 
     @cached_property
     def _turns(self) -> list[Turn]:
-        if self.heard is None:
+        if self.speaker_regions is None:
             return assemble(self.windows, self.labels, names=self.names)
         names = speaker_names(self.labels) if self.names is None else self.names
-        return assemble_regions(self.heard, names=names)
+        return assemble_regions(self.speaker_regions, names=names)
 
     @cached_property
     def confidence(self) -> NDArray[np.float64]:
-        """P(right speaker) of each turn, (len(turns),); NaN where nobody has measured it."""
+        """P(right speaker) of each turn, (len(turns),); NaN without a calibration for turns."""
         return turn_confidence(
             self.windows,
             self.embeddings,
@@ -93,9 +94,9 @@ class DiarizationResult:
     @cached_property
     def window_turns(self) -> NDArray[np.int64]:
         """The number of the turn that each window (N,) is in; -1 for windows in none."""
-        if self.heard is None:
+        if self.speaker_regions is None:
             return turn_numbers(self.windows, self.labels)
-        return turn_numbers_of_regions(self.windows, self.labels, self.heard)
+        return turn_numbers_of_regions(self.windows, self.labels, self.speaker_regions)
 
     @cached_property
     def annotation(self) -> Annotation:
@@ -116,13 +117,23 @@ class DiarizationResult:
         by_label = [name or own[label] for label, name in enumerate(naming.names)]
         names = list(dict.fromkeys(by_label))
         joined = np.array([*(names.index(name) for name in by_label), -1], np.int64)
-        heard = self.heard
-        if heard is not None:
-            heard = [
-                united([own for own, to in zip(heard, joined, strict=False) if to == number])
+        regions = self.speaker_regions
+        if regions is not None:
+            regions = [
+                merge_regions(
+                    np.concatenate(
+                        [own for own, to in zip(regions, joined, strict=False) if to == number]
+                    )
+                )
                 for number in range(len(names))
             ]
-        return replace(self, labels=joined[self.labels], names=names, naming=naming, heard=heard)
+        return replace(
+            self,
+            labels=joined[self.labels],
+            names=names,
+            naming=naming,
+            speaker_regions=regions,
+        )
 
     def to_rttm(self) -> str:
         """The turns as RTTM text."""
@@ -133,11 +144,11 @@ class DiarizationResult:
         return format_json(self.to_mapping())
 
     def write_rttm(self, path: str | Path) -> None:
-        """Write RTTM, whole or not at all; "-" is standard output."""
+        """Write RTTM, the complete file or none; "-" is standard output."""
         write_atomic(path, self.to_rttm())
 
     def write_json(self, path: str | Path) -> None:
-        """Write JSON, whole or not at all; "-" is standard output."""
+        """Write JSON, the complete file or none; "-" is standard output."""
         write_atomic(path, self.to_json())
 
     def to_mapping(self) -> dict[str, Any]:
@@ -178,7 +189,7 @@ def _voices(naming: Naming) -> list[dict[str, Any]]:
     rows = []
     for label, name in enumerate(naming.names):
         match = naming.matches[label]
-        row: dict[str, Any] = {"voice": f"SPEAKER_{label:02d}", "name": name}
+        row: dict[str, Any] = {"voice": speaker_name(label), "name": name}
         if match is not None:
             row |= {
                 "nearest": match.name,

@@ -12,7 +12,6 @@ from diarize.gallery.identification import name_speakers, speaker_vectors
 from diarize.gallery.schema import Person
 from diarize.gallery.unknown_speakers import LinkConfig, link_strangers
 from diarize.pipeline.result import DiarizationResult
-from encoder.common.units import SAMPLE_RATE
 
 __all__ = ["recognise"]
 
@@ -34,8 +33,7 @@ def recognise(
     """
     rule = rule or result.config.naming
     windows = result.windows
-    seconds = (windows.territory[:, 1] - windows.territory[:, 0]) / SAMPLE_RATE
-    deciding = windows.lengths_s >= result.config.window.min_clustering_window_s
+    seconds, deciding = windows.territory_s, windows.is_long(result.config.window)
     naming = name_speakers(
         result.embeddings,
         result.labels,

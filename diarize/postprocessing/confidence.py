@@ -17,7 +17,6 @@ from diarize.core.turns import UNKNOWN, Turn
 from diarize.core.vectors import unit_rows
 from diarize.embedding.windows import Windows
 from encoder.calibration.score_calibration import LONGEST_S, SHORTEST_S, Calibration
-from encoder.common.units import SAMPLE_RATE
 from encoder.errors import CorpusError
 
 __all__ = ["fit_turns", "leave_doubtful", "turn_confidence", "turn_margins"]
@@ -78,7 +77,7 @@ def turn_margins(
     """
     count, K = int(turns.max(initial=-1)) + 1, int(labels.max(initial=-1)) + 1
     inside = np.flatnonzero(turns >= 0)
-    seconds = (windows.territory[:, 1] - windows.territory[:, 0]) / SAMPLE_RATE
+    seconds = windows.territory_s
     of_turn, of_speaker = (np.zeros((n, np.shape(embeddings)[1])) for n in (count, K))
     for start in range(0, len(inside), BLOCK):
         some = inside[start : start + BLOCK]

@@ -20,7 +20,6 @@ from diarize.core.speaker_count import SpeakerCount
 from diarize.core.vectors import Labels, Vectors
 from diarize.embedding.windows import Windows
 from diarize.postprocessing.config import ResegmentationConfig
-from encoder.common.units import SAMPLE_RATE
 
 __all__ = ["resegment"]
 
@@ -54,7 +53,7 @@ def resegment(
     found = given
     if K > 1:
         unit = embeddings if len(rows) == len(labels) else embeddings[rows]
-        lengths_s = (windows.territory[rows, 1] - windows.territory[rows, 0]) / SAMPLE_RATE
+        lengths_s = windows.territory_s[rows]
         for halvings in range(HALVINGS):
             better = _improved(unit, lengths_s, given, config, config.prior_s / 2**halvings)
             if len(np.unique(better)) >= min(count.minimum, K):

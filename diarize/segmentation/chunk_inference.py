@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from diarize.segmentation.base import Segmentation
+from diarize.segmentation.base import ChunkActivity, Segmentation
 from diarize.segmentation.chunk_stream import Chunk, mean_over_chunks
 from diarize.segmentation.hysteresis import HysteresisConfig, binarize
 from encoder.common.parallel import in_threads
@@ -92,7 +92,7 @@ def segment_chunks(
     at = np.array(starts, np.int64)
     speech = mean_over_chunks(activity[:, :, S], at // hop, -(-length // hop))
     regions = binarize(speech, hop=hop, length=length, config=hysteresis)
-    return Segmentation(regions, activity[:, :, :S], at, hop)
+    return Segmentation(regions, ChunkActivity(activity[:, :, :S], at, hop))
 
 
 def _batches(chunks: Iterator[Chunk], at_once: int) -> Iterator[list[Chunk]]:

@@ -2,7 +2,7 @@
 
     python -m recipes.calibrate.turns --data ../shared/corpus [--embedder NAME|FILE|onnx:NAME ...]
 
-Every conversation is diarized with the default settings, once with the number of speakers told and
+Every conversation is diarized with the default settings, once with the number of speakers known and
 once without. A turn counts as right for the share of its time that its own speaker speaks, and it
 weighs as much as that time. All measures are of each recording with a calibration fitted on the
 others. The numbers go on from the calibration of similarities that `make calibrate` made, or the
@@ -45,7 +45,7 @@ from recipes.shared.embedders import (
 )
 
 LEAST = (0.5, 0.6, 0.7, 0.8, 0.9)  # confidences at which the results show what is left
-PROTOCOL = "development conversations, count told and not, each with a fit on the others"
+PROTOCOL = "development conversations, count known and not, each with a fit on the others"
 
 
 class Seen(NamedTuple):
@@ -116,11 +116,11 @@ def _calibrate(name: str, recordings: list[Conversation], out: Path) -> dict[str
 
 
 def _watch(diarizer: Diarizer, recordings: list[Conversation], calibration: Calibration) -> Seen:
-    """The turns of all recordings, with the number of speakers told and not."""
+    """The turns of all recordings, with known and unknown number of speakers."""
     parts = []
     for number, recording in enumerate(recordings):
-        for told in (None, len({turn.speaker for turn in recording.reference})):
-            result = diarizer(recording.path, speakers=told)
+        for known in (None, len({turn.speaker for turn in recording.reference})):
+            result = diarizer(recording.path, speakers=known)
             margins, seconds = turn_margins(
                 result.windows,
                 result.embeddings,

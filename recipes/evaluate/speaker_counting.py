@@ -6,8 +6,8 @@
 The vectors of a recording are cut out once and kept, so that rules are compared in seconds. A rule
 is tried with several values of its one knob. `left out`: counts right where each recording gets the
 value that is best for the others. `alone`: of the single voices, cut out of the recordings by the
-reference, how many are found to be one speaker. Two rows are no rules: `told` gives the number, and
-shows the confusion that counting can at best leave; `windows` is the number of speakers who have
+reference, how many are found to be one speaker. Two rows are no rules: `oracle speaker count`
+is given the number, and shows the confusion that counting can at best leave; `windows` is the number of speakers who have
 at least so many windows almost to themselves, which is about all that any rule could find in these
 windows. Writes recipes/results/counting.json; with --embedder only into the folder of --results.
 """
@@ -196,8 +196,10 @@ def _compare(
         for value, row in zip(rule.values, tried, strict=True):
             rows.append({"rule": rule.name, "knob": rule.knob, "value": value, **row})
         rows[-1]["left_out"] = _left_out(np.array([row["found"] for row in tried]), np.array(true))
-    told = _measured(seen, [], _agglomerative(), told=True)
-    rows.append({"rule": "told", "knob": "", "value": None, **told, "alone": None})
+    oracle = _measured(seen, [], _agglomerative(), oracle=True)
+    rows.append(
+        {"rule": "oracle speaker count", "knob": "", "value": None, **oracle, "alone": None}
+    )
     for least in (2, 4, 8):
         there = [_there(one, least) for one in seen]
         rows.append({"rule": "windows", "knob": "at least", "value": least, "found": there,
@@ -261,11 +263,11 @@ def _there(seen: Seen, least: int) -> int:
 
 
 def _measured(
-    seen: list[Seen], voices: list[NDArray[np.float32]], clusterer: Clusterer, told: bool = False
+    seen: list[Seen], voices: list[NDArray[np.float32]], clusterer: Clusterer, oracle: bool = False
 ) -> dict[str, Any]:
     found, confusion_s, reference_s = [], 0.0, 0.0
     for one in seen:
-        count = SpeakerCount.of(one.shares.shape[1] if told else None)
+        count = SpeakerCount.of(one.shares.shape[1] if oracle else None)
         labels = cluster(one.vectors, clusterer, count, decides=one.decides)
         found.append(int(labels.max(initial=-1)) + 1)
         talk = one.conversation

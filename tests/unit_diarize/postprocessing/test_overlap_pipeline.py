@@ -15,7 +15,7 @@ from diarize.gallery.identification import Naming
 from diarize.pipeline.config import DiarizeConfig
 from diarize.pipeline.diarizer import Diarizer
 from diarize.postprocessing.config import AggregationConfig
-from diarize.segmentation.base import Segmentation, Segmenter
+from diarize.segmentation.base import ChunkActivity, Segmentation, Segmenter
 from encoder.calibration.score_calibration import Calibration
 from encoder.errors import ConfigError
 from tests.support.tones import BandEmbedder
@@ -54,7 +54,7 @@ class Knows(Segmenter):
         for c, start in enumerate(starts):
             activity[c][:, [c % 3, (c + 1) % 3]] = who[start : start + 500]
         edges = np.flatnonzero(np.diff(np.concatenate([[0], who.any(axis=1), [0]])))
-        return Segmentation(edges.reshape(-1, 2) * HOP, activity, starts * HOP, HOP)
+        return Segmentation(edges.reshape(-1, 2) * HOP, ChunkActivity(activity, starts * HOP, HOP))
 
 
 def diarize(calibration=CALIBRATION, **settings):
@@ -78,7 +78,7 @@ def test_both_speak_where_both_speak():
 
 
 def test_exclusive_turns_never_overlap():
-    found = spans(diarize(stitch=AggregationConfig(exclusive=True)))
+    found = spans(diarize(aggregation=AggregationConfig(exclusive=True)))
     assert all(a[1] <= b[0] for a, b in pairwise(found))
     assert found[0][0] == 1 and found[-1] == (21, 23, "SPEAKER_01")
     assert sum(end - start for start, end, _ in found) == pytest.approx(21)
@@ -86,13 +86,13 @@ def test_exclusive_turns_never_overlap():
 
 def test_what_one_prepared_another_of_the_same_embedder_decides():
     def diarizer(embedder, exclusive=False):
-        config = DiarizeConfig(stitch=AggregationConfig(exclusive=exclusive))
+        config = DiarizeConfig(aggregation=AggregationConfig(exclusive=exclusive))
         return Diarizer(config, Knows(), embedder, Agglomerative())
 
     prepared = diarizer(BandEmbedder()).prepare(sound(), uri="talk")
     for exclusive in (False, True, False):
         found = diarizer(BandEmbedder(), exclusive).decide(prepared, SpeakerCount.of(2))
-        assert spans(found) == spans(diarize(stitch=AggregationConfig(exclusive=exclusive)))
+        assert spans(found) == spans(diarize(aggregation=AggregationConfig(exclusive=exclusive)))
     with pytest.raises(ValueError, match="not with ffffffff"):
         diarizer(BandEmbedder("ffffffff")).decide(prepared)
 
@@ -130,10 +130,11 @@ def test_each_turn_has_its_own_confidence():
 def test_a_turn_without_a_window_is_unsure():
     """The second speaker's only windows are elsewhere."""
     result = diarize()
-    heard = [result.heard[0], np.concatenate([result.heard[1], [[18 * RATE, 19 * RATE]]])]
+    first, second = result.speaker_regions
+    regions = [first, np.concatenate([second, [[18 * RATE, 19 * RATE]]])]
     from dataclasses import replace
 
-    more = replace(result, heard=heard)
+    more = replace(result, speaker_regions=regions)
     assert spans(more)[3] == (18, 19, "SPEAKER_01")
     assert more.confidence[3] == pytest.approx(1 / (1 + np.exp(-0.5)))  # the offset alone
     assert more.confidence[[0, 1, 2, 4]] == pytest.approx(result.confidence)
@@ -154,7 +155,8 @@ def test_silence_has_no_turns():
         def segment(self, blocks):
             list(blocks)
             activity = np.zeros((1, 50, 3), np.float32)
-            return Segmentation(np.zeros((0, 2), np.int64), activity, np.zeros(1, np.int64), HOP)
+            chunks = ChunkActivity(activity, np.zeros(1, np.int64), HOP)
+            return Segmentation(np.zeros((0, 2), np.int64), chunks)
 
     result = Diarizer(DiarizeConfig(), Silent(), BandEmbedder(), Agglomerative())(sound())
     assert result.turns == [] and result.confidence.shape == (0,)
