@@ -28,6 +28,7 @@ from diarize.embedding.windows import Windows, cut_windows
 from diarize.pipeline.config import DiarizeConfig, load_config
 from diarize.pipeline.result import DiarizationResult
 from diarize.postprocessing.aggregation import aggregate
+from diarize.postprocessing.confidence import TurnCalibration
 from diarize.postprocessing.resegmentation import resegment
 from diarize.postprocessing.speaker_mapping import map_local_speakers, window_posteriors
 from diarize.postprocessing.turns import turn_regions
@@ -78,11 +79,11 @@ class Diarizer:
         self.embedder = embedder
         self.clusterer = clusterer
         self.calibration = calibration
-        if config.min_confidence > 0 and (calibration is None or calibration.turns is None):
+        if TurnCalibration.of(calibration) is None and config.min_confidence > 0:
             raise ConfigError(
-                f"min_confidence is {config.min_confidence}, but nobody has measured how sure the "
-                f"embedder {config.embedder!r} is: run `make calibrate` and `make calibrate-turns` "
-                "for it, or leave min_confidence out"
+                f"min_confidence is {config.min_confidence}, but the embedder {config.embedder!r} "
+                "has no calibration of turns: fit one with recipes.calibrate.scores and "
+                "recipes.calibrate.turns, or leave min_confidence out"
             )
         if seconds_to_samples(config.window.min_window_s) < embedder.minimum_samples:
             raise ConfigError(

@@ -14,6 +14,7 @@ from diarize.formats.rttm import read_rttm
 from diarize.gallery.identification import Naming
 from diarize.pipeline.config import DiarizeConfig
 from diarize.pipeline.diarizer import Diarizer
+from diarize.postprocessing.confidence import TurnCalibration
 from diarize.postprocessing.config import AggregationConfig
 from diarize.segmentation.base import ChunkActivity, Segmentation, Segmenter
 from encoder.calibration.score_calibration import Calibration
@@ -23,7 +24,7 @@ from tests.support.tones import BandEmbedder
 RATE, HOP = 16_000, 320
 LENGTH_S = 24.0
 TRUTH = {450.0: [(1, 8), (14, 20)], 950.0: [(6, 15), (21, 23)]}  # who (in Hz) speaks when
-CALIBRATION = Calibration("bands", slope=10.0, offset=-5.0, shortness=0.0, turns=(8.0, 0.5, 0.5))
+CALIBRATION = TurnCalibration(8.0, 0.5, 0.5).stored_in(Calibration("bands", 10.0, -5.0))
 
 
 def sound():
