@@ -1,8 +1,8 @@
-"""`cluster`: the one door to every clusterer, which owns the corner cases.
+"""`cluster`: what every clusterer is called through, and where corner cases are handled.
 
-Behind it a backend sees only finite unit vectors, N >= 2. The door makes them so, puts very many
-windows into groups first, enforces the speaker count whatever the backend thinks, gives noise a
-label if asked to, and numbers speakers by first appearance.
+A backend gets only finite unit vectors, N >= 2. `cluster` makes them so, puts very many rows into
+groups first, enforces the bounds on the number of speakers whatever the backend finds, gives noise
+a label if asked to, and numbers speakers by first appearance.
 """
 
 from __future__ import annotations

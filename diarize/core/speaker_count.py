@@ -12,9 +12,14 @@ __all__ = ["SpeakerCount"]
 
 @dataclass(frozen=True)
 class SpeakerCount:
-    """Bounds on the number of speakers; `minimum == maximum` where it is known.
+    """Bounds on the number of speakers; they are equal where the number is known.
 
-    ConfigError for bounds that no number meets.
+    Args:
+        minimum: the least number, 1 or more.
+        maximum: the largest number; None is no bound.
+
+    Raises:
+        ConfigError: no number lies within the bounds.
     """
 
     minimum: int = 1
@@ -33,7 +38,16 @@ class SpeakerCount:
     def of(
         cls, speakers: int | None = None, minimum: int | None = None, maximum: int | None = None
     ) -> SpeakerCount:
-        """From three options; `speakers` excludes the other two (ConfigError)."""
+        """From the three numbers that a user may give.
+
+        Args:
+            speakers: the number, where it is known; excludes the other two.
+            minimum: the least number; 1 if None.
+            maximum: the largest number; None is no bound.
+
+        Raises:
+            ConfigError: the numbers contradict each other.
+        """
         if speakers is not None:
             if minimum is not None or maximum is not None:
                 raise ConfigError(

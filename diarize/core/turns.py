@@ -1,9 +1,8 @@
 """Turns: who speaks from when to when.
 
-A turn is the currency between the pipeline, the formats and the scorer. Its times are seconds,
-half open [start_s, end_s); the pipeline counts in samples inside and converts once, on its way
-out. Nothing here needs numpy; pyannote.core is imported only by the two functions that make or
-read its `Annotation`, because that import is slow.
+A turn is what the pipeline, the formats and the scorer exchange. Its times are seconds, half open
+[start_s, end_s); the pipeline counts in samples and converts once, at its end. Nothing here needs
+numpy; pyannote.core is imported only where its `Annotation` is made, because that import is slow.
 """
 
 from __future__ import annotations
@@ -24,12 +23,18 @@ __all__ = [
     "to_annotation",
 ]
 
-UNKNOWN = "UNKNOWN"  # the speaker of a turn that nobody is sure of
+UNKNOWN = "UNKNOWN"  # the speaker of a turn whose confidence is too low
 SAME_INSTANT_S = 1e-9  # times closer than this are one instant, but for floating point noise
 
 
 class Turn(NamedTuple):
-    """One stretch of one speaker; sorts by start, then end, then speaker."""
+    """What one speaker says without a pause; sorts by start, then end, then speaker.
+
+    Args:
+        start_s: seconds from the beginning of the recording, 0 or more.
+        end_s: seconds from the beginning of the recording; the turn ends before it.
+        speaker: name of the speaker, `UNKNOWN` if the confidence is too low.
+    """
 
     start_s: float
     end_s: float

@@ -64,7 +64,19 @@ class Prepared:
 
 
 class Diarizer:
-    """Ready-made stages; call it with one recording after another."""
+    """Finds who spoke when; call it with one recording after another.
+
+    Args:
+        config: settings; those of the stages that are given here are not read again.
+        segmenter: finds the regions with speech.
+        embedder: embeds windows.
+        clusterer: groups windows by speaker.
+        calibration: the embedder's, for the confidence of turns and the names of a gallery.
+
+    Raises:
+        ConfigError: `min_confidence` without a calibration of turns, or windows that are too short
+            for the embedder.
+    """
 
     def __init__(
         self,
@@ -93,7 +105,16 @@ class Diarizer:
 
     @classmethod
     def from_config(cls, config: DiarizeConfig | str | Path | None = None) -> Diarizer:
-        """From a config, the path of a TOML file, or nothing for the defaults."""
+        """Build every stage that the settings name.
+
+        Args:
+            config: settings, the path of a TOML file, or None for the defaults.
+
+        Raises:
+            ConfigError: a name or a value that cannot be used.
+            CheckpointError: weights that are missing or damaged.
+            BackendUnavailable: a backend whose package is not installed.
+        """
         if not isinstance(config, DiarizeConfig):
             config = load_config(config)
         segmenter = SEGMENTERS.build(config.segmenter, config.segmentation, where="segmentation")

@@ -42,13 +42,25 @@ __all__ = ["DiarizationResult"]
 
 @dataclass(frozen=True, eq=False)
 class DiarizationResult:
-    """What was found in a recording, as turns and as what they are made of.
+    """What was found in a recording: `turns`, and what they are made of.
 
-    embeddings (N, D) unit vectors and labels (N,) belong to the N windows; names: what the speakers
-    0..K-1 are called; naming: how they came by names of a gallery. speaker_regions: for each label
-    the regions (n, 2) in samples in which that speaker speaks, which may overlap; None where only
-    the territories of windows are known. count, channel: what the caller gave. warnings: a
-    sentence for everything odd.
+    Args:
+        uri: name of the recording.
+        duration_s: seconds of the recording.
+        embeddings: (N, D) unit vectors of the N windows.
+        windows: N windows.
+        labels: (N,) speakers 0..K-1 of the windows; -1 is none.
+        config: the settings of the `Diarizer`.
+        fingerprint: that of the embedder.
+        seconds_by_stage: wall seconds of each stage.
+        calibration: the embedder's; None if there is none.
+        names: what the speakers 0..K-1 are called; SPEAKER_00, SPEAKER_01, ... if None.
+        naming: how the speakers got names of a gallery; None if none was asked for.
+        speaker_regions: for each label the regions (n, 2) in samples in which that speaker speaks,
+            which may overlap; None where only the territories of windows are known.
+        count: bounds on the number of speakers that the caller gave.
+        channel: the channel that the caller chose; None is the mean of all.
+        warnings: a sentence for everything odd.
     """
 
     uri: str

@@ -48,10 +48,15 @@ def turn_numbers(windows: Windows, labels: NDArray[np.int64]) -> NDArray[np.int6
 def assemble(
     windows: Windows, labels: NDArray[np.int64], *, names: Sequence[str] | None = None
 ) -> list[Turn]:
-    """Windows and their labels (N,) -> turns in time order; label -1 stays silent.
+    """Make turns of labelled windows: touching territories of one speaker are one turn.
 
-    Each window's territory goes to its speaker; touching territories of one speaker are one turn.
-    names: what the speakers 0..K-1 are called; `speaker_names` if not given.
+    Args:
+        windows: N windows.
+        labels: (N,) speakers 0..K-1; windows labelled -1 are in no turn.
+        names: what the speakers are called; SPEAKER_00, SPEAKER_01, ... if None.
+
+    Returns:
+        Turns in time order, in seconds, which do not overlap.
     """
     names = speaker_names(labels) if names is None else names
     turns = turn_numbers(windows, labels)

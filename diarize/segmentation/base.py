@@ -33,10 +33,11 @@ class ChunkActivity:
 
 @dataclass(frozen=True)
 class Segmentation:
-    """What a segmenter found.
+    """Where someone speaks and, from some segmenters, which local speakers of overlapping chunks.
 
-    regions (R, 2) int64: sample offsets, half open, sorted, not touching, within the wave. chunks:
-    who speaks in them; None from a segmenter that does not tell speakers apart.
+    Args:
+        regions: (R, 2) int64 sample offsets, half open, sorted, not touching, within the wave.
+        chunks: local speakers; None from a segmenter that does not tell speakers apart.
     """
 
     regions: npt.NDArray[np.int64]

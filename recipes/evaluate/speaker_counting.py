@@ -9,7 +9,8 @@ value that is best for the others. `alone`: of the single voices, cut out of the
 reference, how many are found to be one speaker. Two rows are no rules: `oracle speaker count` is
 given the number, and shows the confusion that counting can at best leave; `windows` is the number
 of speakers who have at least so many windows almost to themselves, which is about all that any rule
-could find in these windows. Writes recipes/results/counting.json; with --embedder only into the folder of --results.
+could find in these windows. Writes recipes/results/counting.json; with --embedder only into the
+folder of --results.
 """
 
 from __future__ import annotations
