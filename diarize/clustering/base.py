@@ -16,7 +16,6 @@ class Clusterer(Protocol):
     A class attribute `scales = True` says that it takes any number of rows: none are merged first.
     With `groups = True` it takes any number too, with a third argument where there are very many:
     group (N,), 0..M-1, of rows that are surely one speaker. Others get the groups' means, unit.
-    With `parts = True` it takes the keyword `pairs` (P, 2), rows that are different speakers.
     """
 
     @classmethod
