@@ -82,21 +82,20 @@ def pick_clusterer(
                 f"'clustering.{group}' is a group of settings, not {values!r}: "
                 f"write clustering.{group}.NAME=value"
             )
-    backend = CLUSTERERS.load(name)
-    if number > MOST_EXACT and not getattr(backend, "scales", False):
+    backend: type[Clusterer] = CLUSTERERS.load(name)
+    if number > MOST_EXACT and not backend.scales:
         gigabytes = number * (number - 1) / 2 * 16 / 1e9  # distances, and a copy to work on
         raise ConfigError(
             f"--clusterer {name} compares all pairs, which takes {gigabytes:.0f} GB for {number} "
             f"clips: choose {LARGE}"
         )
-    if check_rows := getattr(backend, "check_rows", None):
-        check_rows(number)
+    backend.check_rows(number)
     chosen = backend.for_clips(min_similarity)
     own = (settings or {}).get(name, {})
     if not own:
-        return chosen  # type: ignore[no-any-return]
+        return chosen
     values = {**to_mapping(chosen.config), **own}
-    return backend(from_mapping(backend.Config, values, where=f"clustering.{name}."))  # type: ignore[no-any-return]
+    return backend(from_mapping(backend.Config, values, where=f"clustering.{name}."))
 
 
 def cluster_clips(

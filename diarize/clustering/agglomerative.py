@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from diarize.clustering.base import Clusterer
 from diarize.clustering.count_enforcement import dissolve, merge_alike
 from diarize.clustering.count_estimation import (
     count_by_eigengap,
@@ -25,14 +26,17 @@ from diarize.core.vectors import group_means
 from encoder.errors import ConfigError
 
 if TYPE_CHECKING:
-    from diarize.clustering.api import SpeakerCount
+    from diarize.core.speaker_count import SpeakerCount
 
 __all__ = ["Agglomerative", "AgglomerativeConfig"]
 
 
 @dataclass(frozen=True)
 class AgglomerativeConfig:
-    """How the number of speakers is found when it is not told."""
+    """How the number of speakers is found where it is unknown.
+
+    ConfigError for values that cannot be.
+    """
 
     count_by: Literal["pairs", "silhouette", "eigengap", "distance"] = field(
         default="pairs", metadata={"help": "the rule that finds the number of speakers"}
@@ -40,8 +44,8 @@ class AgglomerativeConfig:
     merge_ratio: float = field(
         default=0.7,
         metadata={
-            "help": "count_by pairs: groups whose likeness to each other is this share of the "
-            "likeness inside them are one speaker, which keeps a single voice in one piece"
+            "help": "count_by pairs: groups whose similarity to each other is this share of the "
+            "similarity inside them are one speaker"
         },
     )
     max_distance: float = field(
@@ -66,11 +70,11 @@ class AgglomerativeConfig:
             )
 
 
-class Agglomerative:
+class Agglomerative(Clusterer):
     """Average linkage on cosine distance."""
 
     Config = AgglomerativeConfig
-    groups = True  # the door gives it all rows, and which of them belong together
+    takes_groups = True
 
     def __init__(self, config: AgglomerativeConfig | None = None) -> None:
         self.config = config or AgglomerativeConfig()

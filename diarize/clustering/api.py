@@ -36,16 +36,28 @@ def cluster(
     noise: Noise = "nearest",
     max_exact: int = MAX_EXACT,
 ) -> Labels:
-    """Embeddings (N, D) of any norm -> (N,) int64 labels 0..K-1 by first appearance.
+    """Group embeddings by speaker.
 
-    Rows with NaN, infinities or zero norm cannot be compared: they get -1. `decides` (N,) marks the
-    rows that speakers are made of (windows of full length); the others join the nearest speaker,
-    unless too few decide. `noise` says what happens to rows the backend left out: they join the
-    nearest speaker, keep -1, or are speakers of their own (as a clip may be). K obeys `count`,
-    except that there are never more speakers than rows with a label.
+    Rows with NaN, infinities or zero norm cannot be compared and get -1. Beyond `max_exact` rows
+    the vectors are kept as float32, once.
 
-    A backend without `scales` gets at most `max_exact` rows or groups of rows; more are merged to
-    so many first. Beyond `max_exact` rows the vectors are kept as float32, once.
+    Args:
+        embeddings: (N, D) of any norm, N may be 0.
+        clusterer: a backend of `diarize.clustering.CLUSTERERS`.
+        count: bounds on the number of speakers, which are met, except that there are never more
+            speakers than rows with a label.
+        decides: (N,) marks the rows that speakers are made of (windows of full length); the others
+            join the nearest speaker. All decide if None, or if too few would.
+        noise: what becomes of rows that the backend leaves out: they join the "nearest" speaker,
+            "keep" -1, or are speakers of their "own" (as a clip may be).
+        max_exact: a backend without `scales` gets at most so many rows or groups of rows; more
+            are merged to so many first.
+
+    Returns:
+        (N,) int64 labels 0..K-1 by first appearance, -1 for none.
+
+    Raises:
+        BackendUnavailable: the backend needs a package that is not installed.
     """
     embeddings = np.asarray(embeddings)
     count = count or SpeakerCount()
@@ -108,11 +120,11 @@ def _cluster_unit(
 
 
 def _fitted(unit: Vectors, clusterer: Clusterer, count: SpeakerCount, max_exact: int) -> Labels:
-    if len(unit) <= max_exact or getattr(clusterer, "scales", False):
+    if len(unit) <= max_exact or clusterer.scales:
         return clusterer.fit_predict(unit, count)
     group = reduce_rows(unit, max_exact)
-    if getattr(clusterer, "groups", False):
-        return clusterer.fit_predict(unit, count, group)  # type: ignore[call-arg]
+    if clusterer.takes_groups:
+        return clusterer.fit_predict(unit, count, group)
     means = group_means(unit, group, int(group.max()) + 1)
     means /= np.linalg.norm(means, axis=1, keepdims=True) + 1e-12
     return np.asarray(clusterer.fit_predict(means, count), np.int64)[group]

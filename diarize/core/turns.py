@@ -17,7 +17,6 @@ __all__ = [
     "SAME_INSTANT_S",
     "UNKNOWN",
     "Turn",
-    "from_annotation",
     "merge_touching",
     "speaking_time",
     "to_annotation",
@@ -91,11 +90,3 @@ def to_annotation(turns: Iterable[Turn], uri: str | None = None) -> Annotation:
         # A track of its own: two speakers on one segment would replace each other.
         annotation[Segment(turn.start_s, turn.end_s), track] = turn.speaker
     return annotation
-
-
-def from_annotation(annotation: Annotation) -> list[Turn]:
-    """The turns of a pyannote `Annotation`, sorted; labels become text."""
-    return sorted(
-        Turn(float(segment.start), float(segment.end), str(label))
-        for segment, _, label in annotation.itertracks(yield_label=True)
-    )

@@ -82,7 +82,7 @@ class Rule(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Joined:
+class Joined(Clusterer):
     """A cut where two windows are of one speaker with a calibrated probability; what is left of it
     is joined: twins by `merge_alike`, or clusters that are one voice with `probability`."""
 
@@ -92,7 +92,9 @@ class Joined:
     probability: float = 0.5
     smallest: int = 8
 
-    def fit_predict(self, unit: NDArray[np.floating], count: SpeakerCount) -> Labels:
+    def fit_predict(
+        self, unit: NDArray[np.floating], count: SpeakerCount, group: Labels | None = None
+    ) -> Labels:
         tree = average_tree(unit)
         highest = 1 - self.calibration.similarity(self.cut_at, WINDOW_S, WINDOW_S)
         labels = cut_tree(tree, int((tree[:, 2] > highest).sum()) + 1)
@@ -107,8 +109,8 @@ class Joined:
             K = int(labels.max()) + 1
             means = group_means(unit, labels, K)
             means /= np.linalg.norm(means, axis=1, keepdims=True)
-            heard_s = STEP_S * np.bincount(labels) + WINDOW_S - STEP_S
-            same = self.calibration.probability(means @ means.T, heard_s[:, None], heard_s)
+            speech_s = STEP_S * np.bincount(labels) + WINDOW_S - STEP_S
+            same = self.calibration.probability(means @ means.T, speech_s[:, None], speech_s)
             np.fill_diagonal(same, -1.0)
             a, b = divmod(int(same.argmax()), K)
             if K == 1 or same[a, b] < self.probability:
