@@ -160,13 +160,13 @@ def run(
             people = known.people(diarizer.embedder.fingerprint, embedder=plan.embedder)
         result = diarizer(audio, count=count, channel=channel, on_stage=on_stage)
         if known:
-            from diarize.pipeline.speaker_naming import recognise
+            from diarize.pipeline.speaker_naming import name_result
 
             try:
-                result = recognise(result, people, link=known if link else None)
+                result = name_result(result, people, link=known if link else None)
             except StoreError as error:
                 unlinked = error
-                result = recognise(result, people)
+                result = name_result(result, people)
     texts = {kind: getattr(result, f"to_{kind}")() for _, kind in outputs}
     for path, kind in outputs:
         write_atomic(path, texts[kind])

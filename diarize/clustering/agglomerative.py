@@ -2,7 +2,7 @@
 
 A fixed distance does not carry from one recording to the next, so the number of speakers comes from
 a rule that looks at the recording (`diarize.clustering.count_estimation`). Whatever the rule, a
-handful of odd windows (laughter, two at once) is no speaker: groups below a smallest size are
+few odd windows (laughter, two speakers at once) are no speaker: groups below a smallest size are
 dissolved.
 """
 
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diarize.clustering.base import Clusterer
-from diarize.clustering.count_enforcement import dissolve, merge_alike
+from diarize.clustering.count_enforcement import dissolve, merge_similar
 from diarize.clustering.count_estimation import (
     count_by_eigengap,
     count_by_silhouette,
@@ -122,7 +122,7 @@ class Agglomerative(Clusterer):
         if self.config.count_by == "distance":
             return dissolve(unit, tree.cut_at(self.config.max_distance), smallest)
         labels = dissolve(unit, tree.cut_at(1 - pair_threshold(unit)), smallest)
-        return merge_alike(unit, labels, self.config.merge_ratio)
+        return merge_similar(unit, labels, self.config.merge_ratio)
 
 
 class _Tree(NamedTuple):

@@ -8,7 +8,7 @@ from diarize.clustering.linkage.sparse_linkage import merge_groups
 from diarize.clustering.splitting import split_clusters
 from diarize.core.vectors import Labels, Vectors, group_means
 
-__all__ = ["dissolve", "enforce_count", "join_nearest", "merge_alike"]
+__all__ = ["dissolve", "enforce_count", "join_nearest", "merge_similar"]
 
 
 MAX_COMPARED = 2_000  # clusters that are all compared with one another
@@ -20,7 +20,7 @@ def enforce_count(unit: Vectors, labels: Labels, minimum: int, maximum: int | No
     """Merge or split the clusters of unit vectors (N, D) until minimum <= K <= maximum.
 
     Too many: the two clusters with the most similar members on average become one, again and again.
-    Too few: the cluster whose members are least alike is split in two by average linkage.
+    Too few: the cluster whose members are least similar is split in two by average linkage.
     Rows labelled -1 stay out. K never exceeds the number of labelled rows.
     """
     known, compact = np.unique(labels, return_inverse=True)
@@ -44,10 +44,10 @@ def dissolve(unit: Vectors, labels: Labels, smallest: int, *, keep: int | None =
     return join_nearest(unit, np.where(np.isin(labels, stays), labels, -1))
 
 
-def merge_alike(unit: Vectors, labels: Labels, ratio: float) -> Labels:
-    """Join clusters that are hardly less alike than their own members are among themselves.
+def merge_similar(unit: Vectors, labels: Labels, ratio: float) -> Labels:
+    """Join clusters that are hardly less similar than their own members are among themselves.
 
-    Two clusters are joined, the most alike first, while the mean cosine between them is at least
+    Two clusters are joined, the most similar first, while the mean cosine between them is at least
     `ratio` times the mean of the two mean cosines inside them (pairs of a row with itself aside).
     """
     labels = np.unique(labels, return_inverse=True)[1].astype(np.int64)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diarize.clustering.base import Clusterer
-from diarize.clustering.count_enforcement import dissolve, merge_alike
+from diarize.clustering.count_enforcement import dissolve, merge_similar
 from diarize.clustering.count_estimation import pair_threshold
 from diarize.clustering.linkage.nearest_neighbours import check_neighbours
 from diarize.clustering.linkage.sparse_linkage import merge_graph
@@ -102,4 +102,4 @@ class Graph(Clusterer):
         )
         if smallest > 1:
             labels = dissolve(unit, labels, smallest)
-        return merge_alike(unit, labels, self.config.merge_ratio) if given is None else labels
+        return merge_similar(unit, labels, self.config.merge_ratio) if given is None else labels

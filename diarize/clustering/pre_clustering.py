@@ -1,11 +1,11 @@
-"""Fewer rows for clusterers that need O(N^2) memory: what is surely one voice is one group.
+"""Fewer rows for clusterers that need O(N^2) memory: what is surely one speaker is one group.
 
-Neighbours in time are mostly one voice. So long recordings are cut into blocks of neighbouring
+Neighbours in time are mostly one speaker. So long recordings are cut into blocks of neighbouring
 rows, and every block gets a tree of average linkage; of all merges in all blocks, the most similar
-half is made, as far as it is surely one voice (more alike than Otsu's threshold parts the pairs of
-this recording). Again and again, with blocks that hold the groups of an ever longer time, until the
-whole fits. Where nothing sure is left, odd windows (noise, two at once) are what fills the room:
-those that change least by it join what is most like them in their block.
+half is made, as far as it is surely one speaker (more similar than Otsu's threshold for the pairs
+of this recording). This is repeated, with blocks that hold the groups of an ever longer time, until
+few enough are left. Where nothing sure remains, most groups are odd windows (noise, two speakers at
+once): those that change least by it join the most similar group of their block.
 """
 
 from __future__ import annotations

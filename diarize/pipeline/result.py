@@ -197,7 +197,7 @@ class DiarizationResult:
 
 
 def _voices(naming: Naming) -> list[dict[str, Any]]:
-    """A row for every voice that the clusterer found: its name, or who was nearest and why not."""
+    """A row for every label of the clusterer: its name, or the nearest one and why not that."""
     rows = []
     for label, name in enumerate(naming.names):
         match = naming.matches[label]

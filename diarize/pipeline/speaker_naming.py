@@ -13,10 +13,10 @@ from diarize.gallery.schema import Person
 from diarize.gallery.unknown_speakers import LinkConfig, link_strangers
 from diarize.pipeline.result import DiarizationResult
 
-__all__ = ["recognise"]
+__all__ = ["name_result"]
 
 
-def recognise(
+def name_result(
     result: DiarizationResult,
     people: Sequence[Person],
     *,
@@ -24,11 +24,11 @@ def recognise(
     rule: NamingConfig | None = None,
     link_rule: LinkConfig | None = None,
 ) -> DiarizationResult:
-    """The result with the names of those `people` who speak in it; the others stay SPEAKER_NN.
+    """The result with the names of those enrolled `people` who speak in it; others stay SPEAKER_NN.
 
     Vectors of the people must be of the result's embedder (`Gallery.people` checks it). Labels that
-    are one person become one speaker, unless a number of speakers was asked for. link: a gallery in
-    which the voices without a name are remembered. ConfigError without a calibration, unless the
+    are one person become one speaker, but never fewer than `result.count.minimum`. link: a gallery
+    in which speakers without a name are remembered. ConfigError without a calibration, unless the
     rule gives a similarity; StoreError if the gallery cannot be written.
     """
     rule = rule or result.config.naming

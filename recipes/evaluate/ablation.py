@@ -230,8 +230,8 @@ def _show(run: dict[str, Any]) -> None:
         table.add_row(row["row"], *cells)
     Console(width=150).print(table)
     stages = run["rows"][0]["sets"][DEVELOPMENT]["per_hour_of_sound"]["stages"]
-    told = ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in stages.items())
-    print(f"seconds an hour of sound, {DEFAULT}: {told}; {run['cores']} cores")
+    by_stage = ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in stages.items())
+    print(f"seconds an hour of sound, {DEFAULT}: {by_stage}; {run['cores']} cores")
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ from rich.table import Table
 from diarize.clustering.agglomerative import Agglomerative, AgglomerativeConfig
 from diarize.clustering.api import SpeakerCount, cluster
 from diarize.clustering.base import Clusterer
-from diarize.clustering.count_enforcement import dissolve, merge_alike
+from diarize.clustering.count_enforcement import dissolve, merge_similar
 from diarize.clustering.hdbscan import Hdbscan, HdbscanConfig
 from diarize.clustering.linkage.average_linkage import average_tree, cut_tree
 from diarize.core.files import write_atomic
@@ -84,7 +84,7 @@ class Rule(NamedTuple):
 @dataclass(frozen=True)
 class Joined(Clusterer):
     """A cut where two windows are of one speaker with a calibrated probability; what is left of it
-    is joined: twins by `merge_alike`, or clusters that are one voice with `probability`."""
+    is joined: twins by `merge_similar`, or clusters that are one voice with `probability`."""
 
     calibration: Calibration
     cut_at: float
@@ -100,7 +100,7 @@ class Joined(Clusterer):
         labels = cut_tree(tree, int((tree[:, 2] > highest).sum()) + 1)
         labels = dissolve(unit, labels, max(self.smallest, round(0.01 * len(unit))))
         if self.merge_ratio is not None:
-            return merge_alike(unit, labels, self.merge_ratio)
+            return merge_similar(unit, labels, self.merge_ratio)
         return self._one_voice(unit, labels)
 
     def _one_voice(self, unit: NDArray[np.floating], labels: Labels) -> Labels:

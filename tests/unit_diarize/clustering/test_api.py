@@ -14,7 +14,7 @@ from diarize.clustering import splitting
 from diarize.clustering.agglomerative import Agglomerative
 from diarize.clustering.api import SpeakerCount, cluster
 from diarize.clustering.base import Clusterer
-from diarize.clustering.count_enforcement import enforce_count, join_nearest, merge_alike
+from diarize.clustering.count_enforcement import enforce_count, join_nearest, merge_similar
 from diarize.clustering.count_estimation import count_by_eigengap, silhouettes
 from diarize.clustering.linkage.average_linkage import cut_tree
 from encoder.errors import ConfigError
@@ -138,7 +138,7 @@ def test_groups_are_joined_while_they_are_alike_by_definition(ratio):
     labels = truth * 2 + np.arange(len(truth)) % 2
     expected = joined_while_alike(unit, labels, ratio)
     assert 1 <= len(set(expected)) < len(set(labels))
-    assert same_partition(merge_alike(unit, labels, ratio), expected)
+    assert same_partition(merge_similar(unit, labels, ratio), expected)
 
 
 def test_joining_the_nearest_speaker_is_the_definition():

@@ -14,7 +14,7 @@ from diarize.gallery.gallery import Gallery
 from diarize.gallery.schema import Sound
 from diarize.pipeline.config import DiarizeConfig
 from diarize.pipeline.result import DiarizationResult
-from diarize.pipeline.speaker_naming import recognise
+from diarize.pipeline.speaker_naming import name_result
 from encoder.calibration.score_calibration import Calibration
 from encoder.errors import ConfigError
 
@@ -68,7 +68,7 @@ def speakers(result):
 
 def test_known_voices_are_named_and_others_keep_their_number(gallery):
     enrol(gallery, Anna=2, Ben=5)
-    named = recognise(recording(7, 2, 7, 5), gallery.people())
+    named = name_result(recording(7, 2, 7, 5), gallery.people())
     assert speakers(named) == ["SPEAKER_00", "Anna", "SPEAKER_00", "Ben"]
     assert list(named.speakers) == ["SPEAKER_00", "Anna", "Ben"]
     voices = named.to_mapping()["voices"]
@@ -79,26 +79,26 @@ def test_known_voices_are_named_and_others_keep_their_number(gallery):
 def test_one_voice_that_was_split_becomes_one_speaker_unless_two_were_asked_for(gallery):
     enrol(gallery, Anna=2)
     split = recording(2, 3, 2, labels=[0, 1, 2])
-    assert speakers(recognise(split, gallery.people())) == ["Anna", "SPEAKER_01", "Anna"]
+    assert speakers(name_result(split, gallery.people())) == ["Anna", "SPEAKER_01", "Anna"]
     joined = recording(2, 2, labels=[0, 1])
-    assert set(recognise(joined, gallery.people()).labels.tolist()) == {0}
-    told = recognise(replace(joined, count=SpeakerCount(2, 2)), gallery.people())
+    assert set(name_result(joined, gallery.people()).labels.tolist()) == {0}
+    told = name_result(replace(joined, count=SpeakerCount(2, 2)), gallery.people())
     assert len(set(speakers(told))) == 2 and "Anna" in speakers(told)
 
 
 def test_the_same_stranger_has_the_same_name_in_the_next_recording(gallery):
     enrol(gallery, Anna=2)
-    first = recognise(recording(4, 2, 6), gallery.people(), link=gallery)
+    first = name_result(recording(4, 2, 6), gallery.people(), link=gallery)
     assert speakers(first) == ["VOICE_0001", "Anna", "VOICE_0002"]
-    second = recognise(recording(6, 1, 4, uri="next"), gallery.people(), link=gallery)
+    second = name_result(recording(6, 1, 4, uri="next"), gallery.people(), link=gallery)
     assert speakers(second) == ["VOICE_0002", "VOICE_0003", "VOICE_0001"]
     assert {p.name for p in gallery.people()} == {"Anna", "VOICE_0001", "VOICE_0002", "VOICE_0003"}
 
 
 def test_who_is_renamed_is_known_by_the_new_name(gallery):
-    recognise(recording(4, 2), gallery.people(), link=gallery)
+    name_result(recording(4, 2), gallery.people(), link=gallery)
     gallery.rename("VOICE_0002", "Anna")
-    assert speakers(recognise(recording(2, 4, uri="next"), gallery.people())) == [
+    assert speakers(name_result(recording(2, 4, uri="next"), gallery.people())) == [
         "Anna",
         "VOICE_0001",
     ]
@@ -109,7 +109,7 @@ def test_nobody_is_named_by_halves_of_a_chance(gallery):
     between = recording(2)
     mixed = np.eye(8)[2] + 1.6 * np.eye(8)[3]
     mixed = np.tile(mixed / np.linalg.norm(mixed), (len(between.labels), 1)).astype(np.float32)
-    unsure = recognise(replace(between, embeddings=mixed), gallery.people())
+    unsure = name_result(replace(between, embeddings=mixed), gallery.people())
     assert speakers(unsure) == ["SPEAKER_00"]  # a cosine of 0.53: hardly better than even
 
 
@@ -117,9 +117,9 @@ def test_without_a_calibration_a_similarity_must_be_given(gallery):
     enrol(gallery, Anna=2)
     bare = replace(recording(2, 3), calibration=None)
     with pytest.raises(ConfigError, match="calibration"):
-        recognise(bare, gallery.people())
+        name_result(bare, gallery.people())
     rule = NamingConfig(min_similarity=0.6)
-    assert speakers(recognise(bare, gallery.people(), rule=rule)) == ["Anna", "SPEAKER_01"]
+    assert speakers(name_result(bare, gallery.people(), rule=rule)) == ["Anna", "SPEAKER_01"]
 
 
 def test_silence_names_nobody_and_remembers_nobody(gallery):
@@ -129,5 +129,5 @@ def test_silence_names_nobody_and_remembers_nobody(gallery):
         embeddings=np.zeros((0, 8), np.float32),
         labels=np.zeros(0, np.int64),
     )
-    assert recognise(silent, gallery.people(), link=gallery).turns == []
+    assert name_result(silent, gallery.people(), link=gallery).turns == []
     assert gallery.people() == []

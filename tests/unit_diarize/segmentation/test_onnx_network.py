@@ -41,7 +41,7 @@ def segmenter(model):
 
 
 def test_frames_are_the_nearest_of_the_models():
-    nearest = MODEL.heard_by(589)
+    nearest = MODEL.nearest_frames(589)
     assert nearest.shape == (500,)
     assert nearest[:5].tolist() == [0, 0, 1, 2, 3]  # middles at 160, 480, 800, 1120, 1440
     assert nearest[-3:].tolist() == [588, 588, 588]  # at 159,200 and on; the last is at 159,255.5
