@@ -1,7 +1,7 @@
-"""Bringing every recording to one level, so that who spoke does not depend on the volume knob.
+"""Bringing every recording to one level, so that turns do not depend on its volume.
 
-Silero hears absolute loudness and log-mel features have a floor, so without this a copy at another
-volume gets other turns.
+Silero depends on absolute loudness and log-mel features have a floor, so without this a copy at
+another volume gets other turns.
 """
 
 from __future__ import annotations
@@ -15,27 +15,25 @@ from encoder.common.units import seconds_to_samples
 
 __all__ = ["LevelMeter", "level_out"]
 
-TARGET = 10 ** (
-    -23 / 20
-)  # RMS of the loudest blocks: close-talking speech as it is mostly recorded
+TARGET = 10 ** (-23 / 20)  # RMS of the loudest blocks, as of most close-talking speech
 LARGEST_GAIN = 1000.0  # 60 dB: more would make speech of the last bit of a 16-bit file
 BLOCK = seconds_to_samples(0.4)
 SKIPPED = 5  # loudest blocks that may be knocks; fewer in a recording under 40 s
 
 
 class LevelMeter:
-    """Hears a recording piece by piece, however it is cut, and tells the gain that it needs.
+    """Measures the gain that a recording needs, piece by piece, however it is cut.
 
-    The level is the RMS of the 6th loudest block of 0.4 s: a knock on the table counts for nothing,
-    and ten minutes of silence around one sentence do not make it quiet.
+    The level is the RMS of the 6th loudest block of 0.4 s: a knock on the table does not count, and
+    ten minutes of silence around one sentence do not make it quiet.
     """
 
     def __init__(self) -> None:
         self._levels = [np.zeros(0)]
         self._rest = np.zeros(0, np.float32)
 
-    def hear(self, wave: Tensor) -> None:
-        """The next piece (T,)."""
+    def add(self, wave: Tensor) -> None:
+        """Measure the next piece (T,)."""
         samples = np.concatenate([self._rest, wave.numpy()])
         whole = len(samples) // BLOCK * BLOCK
         if whole:
@@ -44,24 +42,28 @@ class LevelMeter:
 
     @property
     def gain(self) -> float:
-        """What brings the loud blocks of all that was heard to -23 dBFS RMS; 1 for silence."""
+        """What brings the loud blocks of all pieces so far to -23 dBFS RMS; 1 for silence."""
         levels = np.concatenate(self._levels)
         if not len(levels):
             levels = _rms(self._rest[None, :])
         rank = min(SKIPPED, len(levels) // 20)
         level = float(np.sort(levels)[-1 - rank])
-        if not 0 < level < float("inf"):  # silence, or no numbers: the next to read it will say so
+        if not 0 < level < float("inf"):  # silence, or no numbers, which the segmenter refuses
             return 1.0
         return min(TARGET / level, LARGEST_GAIN)
 
 
 def level_out(wave: Tensor) -> Tensor:
-    """Wave (T,) -> the same times the gain that `LevelMeter` tells.
+    """Bring a wave to the level of all recordings, -23 dBFS RMS in its loud parts.
 
-    Peaks may pass 1; nothing is clipped.
+    Args:
+        wave: (T,) float32 at 16 kHz.
+
+    Returns:
+        (T,) the wave times one gain. Peaks may pass 1; nothing is clipped.
     """
     meter = LevelMeter()
-    meter.hear(wave)
+    meter.add(wave)
     return torch.mul(wave, meter.gain)
 
 

@@ -1,8 +1,8 @@
 """A recording at one level, read in blocks as often as needed, in bounded memory.
 
-The level of a recording is known only at its end, and what follows reads it twice more: once for
-speech, once for voices. It is decoded once. Its samples wait in memory if they are few, else in a
-temporary file, 230 MB for an hour; where there is no room for that, it is decoded again.
+The level of a recording is known only at its end, and what follows reads it twice more: once to
+segment it, once to embed it. It is decoded once. Its samples wait in memory if they are few, else
+in a temporary file, 230 MB for an hour; where there is no room for that, it is decoded again.
 """
 
 from __future__ import annotations
@@ -27,9 +27,12 @@ IN_MEMORY = 64 << 20  # bytes: 17 minutes
 
 
 class Recording:
-    """`length` samples that `blocks` gives at the level of all recordings.
+    """A wave of any length that is read in blocks, as often as needed, at one level.
 
-    read: gives the wave anew in blocks (T,) each time; gain: what they are multiplied by.
+    Args:
+        length: samples at 16 kHz.
+        gain: what the blocks are multiplied by.
+        read: gives the wave anew in blocks (T,) at each call.
     """
 
     def __init__(self, length: int, gain: float, read: Callable[[], Iterator[Tensor]]) -> None:
@@ -38,8 +41,11 @@ class Recording:
         self._read = read
 
     def blocks(self, on_progress: Callable[[int], None] | None = None) -> Iterator[Tensor]:
-        """The wave in blocks (T,), from its beginning; `on_progress` is given the samples of those
-        that whoever takes them is done with."""
+        """The wave in blocks (T,), from its beginning.
+
+        Args:
+            on_progress: is given the number of samples that the caller has done with.
+        """
         done = 0
         for block in self._read():
             yield block * self.gain
@@ -58,7 +64,7 @@ def open_recording(
 ) -> Iterator[Recording]:
     """Decode a media file, "-" for standard input, or take a wave (T,), which stays where it is.
 
-    A `Recording` is taken as it is: its `read` may make the sound up or fetch it from anywhere.
+    A `Recording` stays as it is: its `read` may make the sound up or fetch it from anywhere.
     on_progress: is given the seconds read so far. AudioError for sound that cannot be read.
     """
     if isinstance(audio, Recording):
@@ -70,7 +76,7 @@ def open_recording(
             raise ValueError(f"a recording must be a wave (T,), not of shape {tuple(wave.shape)}")
         meter = LevelMeter()
         for piece in _pieces(wave):
-            meter.hear(piece)
+            meter.add(piece)
         yield Recording(len(wave), meter.gain, partial(_pieces, wave))
         return
     with ExitStack() as stack:
@@ -81,11 +87,11 @@ def open_recording(
         spool: IO[bytes] | None = file
         meter, length = LevelMeter(), 0
         for block in decode(on_warning=on_warning):
-            meter.hear(block)
+            meter.add(block)
             length += len(block)
             spool = _kept(spool, block.numpy().data)
             on_progress(samples_to_seconds(length))
-        again = partial(decode, on_warning=lambda sentence: None)  # they were told
+        again = partial(decode, on_warning=lambda sentence: None)  # given already
         yield Recording(length, meter.gain, again if spool is None else partial(_spooled, spool))
 
 

@@ -121,7 +121,7 @@ def run(
     outputs = [(path, output_format(path, "rttm", "json")) for path in output or ["-"]]
     for path, _ in outputs:
         check_target(path)
-    SpeakerCount.of(speakers, min_speakers, max_speakers)
+    count = SpeakerCount.of(speakers, min_speakers, max_speakers)
     named = link or gallery is not None
     flags = {
         "segmenter": segmenter, "clusterer": clusterer, "embedder": embedder, "device": device,
@@ -130,7 +130,7 @@ def run(
     chosen: dict[str, Any] = {name: value for name, value in flags.items() if value is not None}
     plan = replace(load_config(config, settings or []), **chosen)
     if exclusive:
-        plan = replace(plan, stitch=replace(plan.stitch, exclusive=True))
+        plan = replace(plan, aggregation=replace(plan.aggregation, exclusive=True))
     SEGMENTERS.check(plan.segmenter)
     CLUSTERERS.check(plan.clusterer)
 
@@ -154,22 +154,15 @@ def run(
 
             check_rule(plan.naming, diarizer.calibration)
             enrolled = known.speakers(diarizer.embedder.fingerprint, embedder=plan.embedder)
-        result = diarizer(
-            audio,
-            speakers=speakers,
-            min_speakers=min_speakers,
-            max_speakers=max_speakers,
-            channel=channel,
-            on_stage=on_stage,
-        )
+        result = diarizer(audio, count=count, channel=channel, on_stage=on_stage)
         if known:
-            from diarize.pipeline.speaker_naming import recognise
+            from diarize.pipeline.speaker_naming import name_result
 
             try:
-                result = recognise(result, enrolled, link=known if link else None)
+                result = name_result(result, enrolled, link=known if link else None)
             except StoreError as error:
                 unlinked = error
-                result = recognise(result, enrolled)
+                result = name_result(result, enrolled)
     texts = {kind: getattr(result, f"to_{kind}")() for _, kind in outputs}
     for path, kind in outputs:
         write_atomic(path, texts[kind])

@@ -20,7 +20,7 @@ from diarize.clips.embed import Clip
 from diarize.clustering import CLUSTERERS
 from diarize.clustering.api import SpeakerCount, cluster
 from diarize.clustering.base import Clusterer
-from diarize.core.text import speaker_label
+from diarize.core.labels import speaker_name
 from diarize.formats.clip_table import ClipRow
 from encoder.calibration.score_calibration import Calibration
 from encoder.common.config import from_mapping, to_mapping
@@ -83,22 +83,21 @@ def pick_clusterer(
                 f"'clustering.{group}' is a group of settings, not {values!r}: "
                 f"write clustering.{group}.NAME=value"
             )
-    backend = CLUSTERERS.load(name)
-    if number > MOST_EXACT and not getattr(backend, "scales", False):
+    backend: type[Clusterer] = CLUSTERERS.load(name)
+    if number > MOST_EXACT and not backend.scales:
         gigabytes = number * (number - 1) / 2 * 16 / 1e9  # distances, and a copy to work on
         raise ConfigError(
             f"the clusterer {name!r} compares all pairs, which takes {gigabytes:.0f} GB for "
             f"{number} clips: choose {LARGE!r}",
             setting="clusterer",
         )
-    if check_rows := getattr(backend, "check_rows", None):
-        check_rows(number)
+    backend.check_rows(number)
     chosen = backend.for_clips(min_similarity)
     own = (settings or {}).get(name, {})
     if not own:
-        return chosen  # type: ignore[no-any-return]
+        return chosen
     values = {**to_mapping(chosen.config), **own}
-    return backend(from_mapping(backend.Config, values, where=f"clustering.{name}."))  # type: ignore[no-any-return]
+    return backend(from_mapping(backend.Config, values, where=f"clustering.{name}."))
 
 
 def cluster_clips(
@@ -136,7 +135,7 @@ def cluster_clips(
         rows.append(
             ClipRow(
                 path=name,
-                speaker=speaker_label(label, digits) if label >= 0 else None,
+                speaker=speaker_name(label, digits=digits) if label >= 0 else None,
                 similarity=None if alone else near,
                 probability=probability,
                 seconds=clip.duration_s,

@@ -1,4 +1,5 @@
-"""Grouping unit vectors by speaker: one door, `cluster`, and its backends."""
+"""Grouping embeddings by speaker. In: vectors (N, D) and bounds on the number of speakers. Out:
+labels (N,), -1 for none. `diarize.clustering.api.cluster` calls one of the backends below."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 A fixed distance does not carry from one recording to the next, so the number of speakers comes from
 a rule that looks at the recording (`diarize.clustering.count_estimation`). Whatever the rule, a
-handful of odd windows (laughter, two at once) is no speaker: groups below a smallest size are
+few odd windows (laughter, two speakers at once) are no speaker: groups below a smallest size are
 dissolved.
 """
 
@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from diarize.clustering.cannot_link import Pairs, as_matrix, between_groups
-from diarize.clustering.count_enforcement import dissolve, merge_alike
+from diarize.clustering.base import Clusterer
+from diarize.clustering.count_enforcement import dissolve, merge_similar
 from diarize.clustering.count_estimation import (
     count_by_eigengap,
     count_by_silhouette,
@@ -26,14 +26,17 @@ from diarize.core.vectors import group_means
 from encoder.errors import ConfigError
 
 if TYPE_CHECKING:
-    from diarize.clustering.api import SpeakerCount
+    from diarize.core.speaker_count import SpeakerCount
 
 __all__ = ["Agglomerative", "AgglomerativeConfig"]
 
 
 @dataclass(frozen=True)
 class AgglomerativeConfig:
-    """How the number of speakers is found when it is not told."""
+    """How the number of speakers is found where it is unknown.
+
+    ConfigError for values that cannot be.
+    """
 
     count_by: Literal["pairs", "silhouette", "eigengap", "distance"] = field(
         default="pairs", metadata={"help": "the rule that finds the number of speakers"}
@@ -41,8 +44,8 @@ class AgglomerativeConfig:
     merge_ratio: float = field(
         default=0.7,
         metadata={
-            "help": "count_by pairs: groups whose likeness to each other is this share of the "
-            "likeness inside them are one speaker, which keeps a single voice in one piece"
+            "help": "count_by pairs: groups whose similarity to each other is this share of the "
+            "similarity inside them are one speaker"
         },
     )
     max_distance: float = field(
@@ -58,14 +61,6 @@ class AgglomerativeConfig:
         default=0.01, metadata={"help": "nor is a group of a smaller share of all windows"}
     )
 
-    apart_in_tree: bool = field(
-        default=True,
-        metadata={
-            "help": "rows known to be different speakers hinder the merges of their groups; else "
-            "only labels are mended afterwards, which forgives wrong pairs more"
-        },
-    )
-
     def __post_init__(self) -> None:
         if self.max_speakers_tried < 1:
             raise ConfigError(f"max_speakers_tried is {self.max_speakers_tried}: give 1 or more")
@@ -75,12 +70,11 @@ class AgglomerativeConfig:
             )
 
 
-class Agglomerative:
+class Agglomerative(Clusterer):
     """Average linkage on cosine distance."""
 
     Config = AgglomerativeConfig
-    groups = True  # the door gives it all rows, and which of them belong together
-    parts = True  # and pairs of rows that do not
+    takes_groups = True
 
     def __init__(self, config: AgglomerativeConfig | None = None) -> None:
         self.config = config or AgglomerativeConfig()
@@ -104,12 +98,10 @@ class Agglomerative:
         unit: NDArray[np.floating],
         count: SpeakerCount,
         group: NDArray[np.int64] | None = None,
-        pairs: Pairs | None = None,
     ) -> NDArray[np.int64]:
         """Unit vectors (N, D) -> (N,) labels. Rows of one group (N,) stay together; everything that
-        is counted or measured is so in rows all the same. Clusters with the two rows of one of the
-        pairs (P, 2) are not merged, but for a count that is told."""
-        tree = _Tree.grown(unit, group, pairs if self.config.apart_in_tree else None)
+        is counted or measured is so in rows all the same."""
+        tree = _Tree.grown(unit, group)
         smallest = max(
             self.config.min_cluster_size, round(self.config.min_cluster_share * len(unit))
         )
@@ -129,39 +121,27 @@ class Agglomerative:
             return _cut_into(tree, count_by_eigengap(unit, most), smallest)
         if self.config.count_by == "distance":
             return dissolve(unit, tree.cut_at(self.config.max_distance), smallest)
-        cut = tree.cut_at(1 - pair_threshold(unit))
-        labels = dissolve(unit, cut, smallest)
-        if tree.pairs is None:
-            return merge_alike(unit, labels, self.config.merge_ratio)
-        stayed = labels == cut  # what is dissolved says nothing of where it went
-        known = tree.pairs[stayed[tree.pairs].all(axis=1)]
-        return merge_alike(unit, labels, self.config.merge_ratio, known)
+        labels = dissolve(unit, tree.cut_at(1 - pair_threshold(unit)), smallest)
+        return merge_similar(unit, labels, self.config.merge_ratio)
 
 
 class _Tree(NamedTuple):
-    """Rows (N, D), the tree of their groups (M - 1, 4), the groups they are in (N,), and the pairs
-    of rows (P, 2) that were kept apart."""
+    """Rows (N, D), the tree of their groups (M - 1, 4), and the groups they are in (N,)."""
 
     unit: NDArray[np.floating]
     links: NDArray[np.floating]
     group: NDArray[np.int64] | None
-    pairs: Pairs | None
 
     @classmethod
     def grown(
         cls,
         unit: NDArray[np.floating],
         group: NDArray[np.int64] | None,
-        pairs: Pairs | None,
     ) -> _Tree:
         if group is None:
-            forbidden = None if pairs is None else as_matrix(pairs, len(unit))
-            return cls(unit, average_tree(unit, None, forbidden), None, pairs)
+            return cls(unit, average_tree(unit), None)
         sizes = np.bincount(group)
-        M = len(sizes)
-        forbidden = None if pairs is None else as_matrix(between_groups(pairs, group), M)
-        tree = average_tree(group_means(unit, group, M), sizes, forbidden)
-        return cls(unit, tree, group, pairs)
+        return cls(unit, average_tree(group_means(unit, group, len(sizes)), sizes), group)
 
     def cut(self, k: int) -> NDArray[np.int64]:
         """Labels (N,) of k clusters, or of as many as there are groups."""

@@ -1,8 +1,8 @@
-"""`cluster`: the one door to every clusterer, which owns the corner cases.
+"""`cluster`: what every clusterer is called through, and where corner cases are handled.
 
-Behind it a backend sees only finite unit vectors, N >= 2. The door makes them so, puts very many
-windows into groups first, enforces the speaker count whatever the backend thinks, gives noise a
-label if asked to, and numbers speakers by first appearance.
+A backend gets only finite unit vectors, N >= 2. `cluster` makes them so, puts very many rows into
+groups first, enforces the bounds on the number of speakers whatever the backend finds, gives noise
+a label if asked to, and numbers speakers by first appearance.
 """
 
 from __future__ import annotations
@@ -10,10 +10,9 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from diarize.clustering.base import Clusterer
-from diarize.clustering.cannot_link import Pairs, among, checked_pairs, keep_apart
 from diarize.clustering.count_enforcement import enforce_count, join_nearest
 from diarize.clustering.pre_clustering import reduce_rows
 from diarize.core.labels import by_first_appearance
@@ -36,43 +35,44 @@ def cluster(
     decides: NDArray[np.bool_] | None = None,
     noise: Noise = "nearest",
     max_exact: int = MAX_EXACT,
-    cannot_link: ArrayLike | None = None,
 ) -> Labels:
-    """Embeddings (N, D) of any norm -> (N,) int64 labels 0..K-1 by first appearance.
+    """Group embeddings by speaker.
 
-    Rows with NaN, infinities or zero norm cannot be compared: they get -1. `decides` (N,) marks the
-    rows that speakers are made of (windows of full length); the others join the nearest speaker,
-    unless too few decide. `noise` says what happens to rows the backend left out: they join the
-    nearest speaker, keep -1, or are speakers of their own (as a clip may be). K obeys `count`,
-    except that there are never more speakers than rows with a label.
+    Rows with NaN, infinities or zero norm cannot be compared and get -1. Beyond `max_exact` rows
+    the vectors are kept as float32, once.
 
-    cannot_link (P, 2): pairs of rows that are different speakers. Wherever K allows it no such pair
-    shares a label (surely so where pairs link no more than K rows together). They say nothing of K
-    by themselves. ValueError for pairs that are none.
+    Args:
+        embeddings: (N, D) of any norm, N may be 0.
+        clusterer: a backend of `diarize.clustering.CLUSTERERS`.
+        count: bounds on the number of speakers, which are met, except that there are never more
+            speakers than rows with a label.
+        decides: (N,) marks the rows that speakers are made of (windows of full length); the others
+            join the nearest speaker. All decide if None, or if too few would.
+        noise: what becomes of rows that the backend leaves out: they join the "nearest" speaker,
+            "keep" -1, or are speakers of their "own" (as a clip may be).
+        max_exact: a backend without `scales` gets at most so many rows or groups of rows; more
+            are merged to so many first.
 
-    A backend without `scales` gets at most `max_exact` rows or groups of rows; more are merged to
-    so many first. Beyond `max_exact` rows the vectors are kept as float32, once.
+    Returns:
+        (N,) int64 labels 0..K-1 by first appearance, -1 for none.
+
+    Raises:
+        BackendUnavailable: the backend needs a package that is not installed.
     """
     embeddings = np.asarray(embeddings)
     count = count or SpeakerCount()
     labels = np.full(len(embeddings), -1, np.int64)
-    pairs = checked_pairs(cannot_link, len(labels))
     unit, usable = _unit_rows(embeddings, np.float64 if len(labels) <= max_exact else np.float32)
     if len(unit):
-        pairs = among(pairs, usable)
         chosen = np.ones(len(unit), bool) if decides is None else np.asarray(decides, bool)[usable]
         if chosen.sum() < max(MIN_DECIDING, count.minimum):
             chosen[:] = True
         if chosen.all():
-            found = _cluster_unit(unit, clusterer, count, noise, max_exact, pairs)
+            found = _cluster_unit(unit, clusterer, count, noise, max_exact)
         else:
             found = np.full(len(unit), -1, np.int64)
-            own = among(pairs, chosen)
-            found[chosen] = _cluster_unit(unit[chosen], clusterer, count, noise, max_exact, own)
+            found[chosen] = _cluster_unit(unit[chosen], clusterer, count, noise, max_exact)
             found = np.where(chosen, found, join_nearest(unit, found))
-        if len(pairs):
-            # Who is moved may have been the last one there; a split brings no pair together.
-            found = enforce_count(unit, keep_apart(unit, found, pairs), count.minimum, None)
         labels[usable] = found
     return by_first_appearance(labels)
 
@@ -105,11 +105,10 @@ def _cluster_unit(
     count: SpeakerCount,
     noise: Noise,
     max_exact: int,
-    pairs: Pairs,
 ) -> Labels:
     if len(unit) == 1 or count.maximum == 1:
         return np.zeros(len(unit), np.int64)
-    labels = np.asarray(_fitted(unit, clusterer, count, max_exact, pairs), np.int64)
+    labels = np.asarray(_fitted(unit, clusterer, count, max_exact), np.int64)
     if noise == "own":
         alone = np.flatnonzero(labels < 0)
         labels[alone] = labels.max() + 1 + np.arange(len(alone))
@@ -120,15 +119,12 @@ def _cluster_unit(
     return enforce_count(unit, labels, count.minimum, count.maximum)
 
 
-def _fitted(
-    unit: Vectors, clusterer: Clusterer, count: SpeakerCount, max_exact: int, pairs: Pairs
-) -> Labels:
-    more = {"pairs": pairs} if len(pairs) and getattr(clusterer, "parts", False) else {}
-    if len(unit) <= max_exact or getattr(clusterer, "scales", False):
-        return clusterer.fit_predict(unit, count, **more)
-    group = reduce_rows(unit, max_exact, pairs)
-    if getattr(clusterer, "groups", False):
-        return clusterer.fit_predict(unit, count, group, **more)  # type: ignore[call-arg]
+def _fitted(unit: Vectors, clusterer: Clusterer, count: SpeakerCount, max_exact: int) -> Labels:
+    if len(unit) <= max_exact or clusterer.scales:
+        return clusterer.fit_predict(unit, count)
+    group = reduce_rows(unit, max_exact)
+    if clusterer.takes_groups:
+        return clusterer.fit_predict(unit, count, group)
     means = group_means(unit, group, int(group.max()) + 1)
     means /= np.linalg.norm(means, axis=1, keepdims=True) + 1e-12
     return np.asarray(clusterer.fit_predict(means, count), np.int64)[group]

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from diarize.clustering.cannot_link import Pairs, as_matrix, between_groups
 from diarize.clustering.linkage.sparse_linkage import merge_groups
 from diarize.clustering.splitting import split_clusters
 from diarize.core.vectors import Labels, Vectors, group_means
 
-__all__ = ["dissolve", "enforce_count", "join_nearest", "merge_alike"]
+__all__ = ["dissolve", "enforce_count", "join_nearest", "merge_similar"]
 
 
 MAX_COMPARED = 2_000  # clusters that are all compared with one another
@@ -21,7 +20,7 @@ def enforce_count(unit: Vectors, labels: Labels, minimum: int, maximum: int | No
     """Merge or split the clusters of unit vectors (N, D) until minimum <= K <= maximum.
 
     Too many: the two clusters with the most similar members on average become one, again and again.
-    Too few: the cluster whose members are least alike is split in two by average linkage.
+    Too few: the cluster whose members are least similar is split in two by average linkage.
     Rows labelled -1 stay out. K never exceeds the number of labelled rows.
     """
     known, compact = np.unique(labels, return_inverse=True)
@@ -45,25 +44,20 @@ def dissolve(unit: Vectors, labels: Labels, smallest: int, *, keep: int | None =
     return join_nearest(unit, np.where(np.isin(labels, stays), labels, -1))
 
 
-def merge_alike(unit: Vectors, labels: Labels, ratio: float, pairs: Pairs | None = None) -> Labels:
-    """Join clusters that are hardly less alike than their own members are among themselves.
+def merge_similar(unit: Vectors, labels: Labels, ratio: float) -> Labels:
+    """Join clusters that are hardly less similar than their own members are among themselves.
 
-    Two clusters are joined, the most alike first, while the mean cosine between them is at least
+    Two clusters are joined, the most similar first, while the mean cosine between them is at least
     `ratio` times the mean of the two mean cosines inside them (pairs of a row with itself aside).
-    Clusters with the two rows of one of the pairs (P, 2) are not joined.
     """
     labels = np.unique(labels, return_inverse=True)[1].astype(np.int64)
     sizes = np.bincount(labels)
     means = group_means(unit, labels, len(sizes))
-    apart = np.zeros((len(sizes), len(sizes)), bool)
-    if pairs is not None:
-        apart = as_matrix(between_groups(pairs, labels), len(sizes))
     while (K := len(sizes)) > 1:
         between = means @ means.T
         inside = (np.diag(between) * sizes**2 - sizes) / np.maximum(sizes * (sizes - 1), 1)
         excess = between - ratio * (inside[:, None] + inside[None, :]) / 2
         np.fill_diagonal(excess, -np.inf)
-        excess[apart] = -np.inf
         a, b = sorted(divmod(int(excess.argmax()), K))
         if excess[a, b] < 0:
             break
@@ -72,9 +66,6 @@ def merge_alike(unit: Vectors, labels: Labels, ratio: float, pairs: Pairs | None
         means[a] = (means[a] * int(sizes[a]) + means[b] * int(sizes[b])) / int(sizes[a] + sizes[b])
         sizes[a] += sizes[b]
         means, sizes = np.delete(means, b, axis=0), np.delete(sizes, b)
-        apart[a] |= apart[b]
-        apart[:, a] |= apart[:, b]
-        apart = np.delete(np.delete(apart, b, axis=0), b, axis=1)
     return labels
 
 

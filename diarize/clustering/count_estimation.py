@@ -1,8 +1,8 @@
-"""How many speakers there are, read off the recording itself.
+"""How many speakers there are, estimated from the recording itself.
 
 `pair_threshold`: the cosines of all pairs of windows are a mixture of two kinds, one speaker and
 two. Otsu's threshold (Otsu 1979) parts the kinds wherever they lie in this recording, which a fixed
-threshold cannot: on a telephone line everybody sounds alike, across a room nobody does.
+threshold cannot: on a telephone line all similarities are large, across a room none are.
 
 `count_by_silhouette`: cuts the dendrogram at every k and takes the one whose clusters are tightest
 against their nearest neighbour (Rousseeuw 1987); one speaker unless the best cut is clear enough.
@@ -42,7 +42,7 @@ def pair_threshold(unit: NDArray[np.floating]) -> float:
     between = (sums[-1] * below / P - sums[:-1]) ** 2 / (below * (P - below) / P)
     between = np.where(np.diff(cosines) > 1e-12, between, -1.0)
     if P < 2 or between.max() < 0:
-        return float(cosines[0]) - 1e-9  # all alike: nothing to part
+        return float(cosines[0]) - 1e-9  # all equal: nothing to part
     at = int(between.argmax())
     return float((cosines[at] + cosines[at + 1]) / 2)
 

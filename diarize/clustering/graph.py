@@ -14,21 +14,22 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from diarize.clustering.count_enforcement import dissolve, merge_alike
+from diarize.clustering.base import Clusterer
+from diarize.clustering.count_enforcement import dissolve, merge_similar
 from diarize.clustering.count_estimation import pair_threshold
 from diarize.clustering.linkage.nearest_neighbours import check_neighbours
 from diarize.clustering.linkage.sparse_linkage import merge_graph
 from encoder.errors import ConfigError
 
 if TYPE_CHECKING:
-    from diarize.clustering.api import SpeakerCount
+    from diarize.core.speaker_count import SpeakerCount
 
 __all__ = ["Graph", "GraphConfig"]
 
 
 @dataclass(frozen=True)
 class GraphConfig:
-    """What is compared, and what one speaker is."""
+    """What is compared, and what one speaker is. ConfigError for values that cannot be."""
 
     neighbours: int = field(
         default=24, metadata={"help": "most similar rows that each row is compared with"}
@@ -37,12 +38,12 @@ class GraphConfig:
         default=None,
         metadata={
             "help": "no merge below this mean cosine; left out, it is read off the recording, and "
-            "groups that are hardly less alike than their own members are one speaker"
+            "groups that are hardly less similar than their own members are one speaker"
         },
     )
     merge_ratio: float = field(
         default=0.7,
-        metadata={"help": "how much less alike, as a share, where min_similarity is left out"},
+        metadata={"help": "how much less similar, as a share, where min_similarity is left out"},
     )
     min_cluster_size: int = field(
         default=8, metadata={"help": "a group of fewer rows is no speaker by itself"}
@@ -62,11 +63,11 @@ class GraphConfig:
             )
 
 
-class Graph:
+class Graph(Clusterer):
     """Average linkage on the graph of nearest neighbours; takes any number of rows."""
 
     Config = GraphConfig
-    scales = True  # the door gives it all rows, not a reduction
+    scales = True
 
     def __init__(self, config: GraphConfig | None = None) -> None:
         self.config = config or GraphConfig()
@@ -78,22 +79,27 @@ class Graph:
             GraphConfig(min_similarity=min_similarity, min_cluster_size=1, min_cluster_share=0.0)
         )
 
-    @staticmethod
-    def check_rows(number: int) -> None:
+    @classmethod
+    def check_rows(cls, number: int) -> None:
         """BackendUnavailable, now, where so many rows need faiss and it is not installed."""
         check_neighbours(number)
 
-    def fit_predict(self, unit: NDArray[np.floating], count: SpeakerCount) -> NDArray[np.int64]:
-        """Unit vectors (N, D) -> (N,) labels. `count` is enforced by the door.
+    def fit_predict(
+        self,
+        unit: NDArray[np.floating],
+        count: SpeakerCount,
+        group: NDArray[np.int64] | None = None,
+    ) -> NDArray[np.int64]:
+        """Unit vectors (N, D) -> (N,) labels. `count` is left to `cluster`.
 
         BackendUnavailable where N is large and faiss is not installed.
         """
-        told = self.config.min_similarity
-        limit = pair_threshold(unit) if told is None else told
+        given = self.config.min_similarity
+        limit = pair_threshold(unit) if given is None else given
         labels = merge_graph(unit, neighbours=self.config.neighbours, min_similarity=limit)
         smallest = max(
             self.config.min_cluster_size, round(self.config.min_cluster_share * len(unit))
         )
         if smallest > 1:
             labels = dissolve(unit, labels, smallest)
-        return merge_alike(unit, labels, self.config.merge_ratio) if told is None else labels
+        return merge_similar(unit, labels, self.config.merge_ratio) if given is None else labels

@@ -2,10 +2,10 @@
 
 On unit vectors the euclidean distance is sqrt(2 - 2 cos): it orders pairs as the cosine does.
 
-A folder of clips needs a scale: density alone makes a speaker of any two clips that are lonely
-together, and several of one voice. HDBSCAN's own scale (`cluster_selection_epsilon`) is one of
-single linkage, which chains strangers: at a cosine of 0.45 all of 310 real voices became nine. So
-with `min_similarity` dense groups are taken apart where no chain of such pairs holds them together,
+A folder of clips needs a scale: density alone makes a speaker of any two clips that are far from
+all others, and several of one speaker. HDBSCAN's own scale (`cluster_selection_epsilon`) is one of
+single linkage, which chains different speakers: at a cosine of 0.45 all of 310 real speakers became
+nine. So with `min_similarity` dense groups are split where no chain of such pairs connects them,
 and joined, with the clips left out, while their mean cosine is that high.
 """
 
@@ -18,19 +18,20 @@ import numpy as np
 from hdbscan import HDBSCAN
 from numpy.typing import NDArray
 
+from diarize.clustering.base import Clusterer
 from diarize.clustering.linkage.sparse_linkage import merge_groups
 from diarize.core.vectors import group_means
 from encoder.errors import ConfigError
 
 if TYPE_CHECKING:
-    from diarize.clustering.api import SpeakerCount
+    from diarize.core.speaker_count import SpeakerCount
 
 __all__ = ["Hdbscan", "HdbscanConfig"]
 
 
 @dataclass(frozen=True)
 class HdbscanConfig:
-    """How dense a speaker must be."""
+    """How dense a speaker must be. ConfigError for values that cannot be."""
 
     min_cluster_share: float = field(
         default=0.04, metadata={"help": "smallest speaker, as a share of all windows"}
@@ -52,7 +53,7 @@ class HdbscanConfig:
             raise ConfigError(f"min_similarity is {self.min_similarity}: give a cosine, -1 to 1")
 
 
-class Hdbscan:
+class Hdbscan(Clusterer):
     """Finds the number of speakers by itself; rows in no dense place get -1."""
 
     Config = HdbscanConfig
@@ -72,8 +73,13 @@ class Hdbscan:
             )
         )
 
-    def fit_predict(self, unit: NDArray[np.floating], count: SpeakerCount) -> NDArray[np.int64]:
-        """Unit vectors (N, D) -> (N,) labels, -1 for noise. `count` is enforced by the door."""
+    def fit_predict(
+        self,
+        unit: NDArray[np.floating],
+        count: SpeakerCount,
+        group: NDArray[np.int64] | None = None,
+    ) -> NDArray[np.int64]:
+        """Unit vectors (N, D) -> (N,) labels, -1 for noise. `count` is left to `cluster`."""
         smallest = max(
             self.config.min_cluster_size, round(self.config.min_cluster_share * len(unit))
         )
@@ -99,7 +105,7 @@ def _scaled(
     chained: NDArray[np.int64],
     min_similarity: float,
 ) -> NDArray[np.int64]:
-    """Groups (N,) of the rows that both labellings put together, joined while alike enough."""
+    """Groups (N,) of the rows that both labellings put together, joined while similar enough."""
     N = len(unit)
     alone = np.arange(N) + N
     both = np.where((labels < 0) | (chained < 0), alone, labels) * 2 * N + chained

@@ -30,7 +30,7 @@ class _Branch(NamedTuple):
 def split_clusters(unit: Vectors, labels: Labels, minimum: int) -> Labels:
     """Unit vectors (N, D), labels (N,) 0..K-1 or -1 -> labels with at least `minimum` clusters.
 
-    The cluster whose members are least alike is split in two by average linkage, again and again,
+    The cluster whose members are least similar is split in two by average linkage, again and again,
     until there are enough or every labelled row is alone.
     """
     labels = labels.copy()
@@ -70,7 +70,7 @@ def _halves(unit: Vectors, branch: _Branch) -> tuple[_Branch, _Branch]:
 
 
 def _grown(unit: Vectors, rows: Labels) -> _Branch:
-    """The whole tree of some rows, whose leaves are groups of rows where there are very many."""
+    """The tree of some rows, whose leaves are groups of rows where there are very many."""
     own = unit[rows]
     group = reduce_rows(own, MAX_ROWS)
     sizes = np.bincount(group)

@@ -1,11 +1,11 @@
-"""The one way in which speakers and groups are numbered."""
+"""How speakers and groups are numbered, and what a number is called."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["by_first_appearance"]
+__all__ = ["by_first_appearance", "speaker_name"]
 
 
 def by_first_appearance(labels: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -15,3 +15,8 @@ def by_first_appearance(labels: NDArray[np.int64]) -> NDArray[np.int64]:
     number = np.full(len(known), -1, np.int64)
     number[noise + np.argsort(first[noise:])] = np.arange(len(known) - noise)
     return number[compact]
+
+
+def speaker_name(label: int, *, digits: int = 2) -> str:
+    """What the speaker of a label from 0 on is called without a better name: SPEAKER_00."""
+    return f"SPEAKER_{label:0{digits}d}"

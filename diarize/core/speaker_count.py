@@ -1,4 +1,5 @@
-"""What the caller knows of the number of speakers. Light, so that flags are checked at once."""
+"""What the caller knows of the number of speakers. Imports nothing heavy, so that options are
+checked at once."""
 
 from __future__ import annotations
 
@@ -11,7 +12,15 @@ __all__ = ["SpeakerCount"]
 
 @dataclass(frozen=True)
 class SpeakerCount:
-    """What is known about the number of speakers; `minimum == maximum` when it is told."""
+    """Bounds on the number of speakers; they are equal where the number is known.
+
+    Args:
+        minimum: the least number, 1 or more.
+        maximum: the largest number; None is no bound.
+
+    Raises:
+        ConfigError: no number lies within the bounds.
+    """
 
     minimum: int = 1
     maximum: int | None = None
@@ -29,12 +38,21 @@ class SpeakerCount:
     def of(
         cls, speakers: int | None = None, minimum: int | None = None, maximum: int | None = None
     ) -> SpeakerCount:
-        """From three numbers of which `speakers`, the exact one, excludes the other two."""
+        """From the three numbers that a user may give.
+
+        Args:
+            speakers: the number, where it is known; excludes the other two.
+            minimum: the least number; 1 if None.
+            maximum: the largest number; None is no bound.
+
+        Raises:
+            ConfigError: the numbers contradict each other.
+        """
         if speakers is not None:
             if minimum is not None or maximum is not None:
                 raise ConfigError(
-                    f"the number of speakers is given as {speakers}: leave out its minimum and "
-                    "maximum",
+                    f"speakers is {speakers}, an exact number: leave out min_speakers and "
+                    "max_speakers",
                     setting="speakers",
                 )
             return cls(speakers, speakers)
@@ -42,9 +60,16 @@ class SpeakerCount:
 
     @property
     def exact(self) -> int | None:
-        """The number of speakers if it is told, else None."""
+        """The number of speakers where it is known, else None."""
         return self.minimum if self.minimum == self.maximum else None
 
     def clip(self, k: int) -> int:
         """The allowed number nearest to k."""
         return max(self.minimum, k if self.maximum is None else min(k, self.maximum))
+
+    def to_mapping(self) -> dict[str, int | None]:
+        """`speakers`, `min_speakers` and `max_speakers` as `of` takes them; None is not given."""
+        if self.exact is not None:
+            return {"speakers": self.exact, "min_speakers": None, "max_speakers": None}
+        minimum = self.minimum if self.minimum > 1 else None
+        return {"speakers": None, "min_speakers": minimum, "max_speakers": self.maximum}

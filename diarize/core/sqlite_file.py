@@ -56,7 +56,7 @@ class Database:
         """All that is done in the block, or nothing of it. StoreError where it cannot be;
         sqlite3.IntegrityError passes, for the caller knows which rule was broken."""
         with self._transaction("BEGIN IMMEDIATE", "COMMIT") as connection:
-            if _file_number(self.path) != self._file:  # it would be written where nobody looks
+            if _file_number(self.path) != self._file:  # it would be written to a file that is gone
                 raise StoreError(
                     f"the {self.what} {str(self.path)!r} was moved or removed by another program "
                     "meanwhile: try again"

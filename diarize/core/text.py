@@ -1,10 +1,10 @@
-"""Pieces of sentences and labels that several rooms write in the same way."""
+"""Pieces of sentences that several rooms write in the same way."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-__all__ = ["and_more", "plural", "speaker_label"]
+__all__ = ["and_more", "plural"]
 
 
 def plural(count: int, noun: str) -> str:
@@ -17,8 +17,3 @@ def and_more(names: Iterable[str], most: int = 3) -> str:
     names = list(names)
     more = len(names) - most
     return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
-
-
-def speaker_label(number: int, digits: int = 2) -> str:
-    """What the speaker with that number, from 0, is called: SPEAKER_07."""
-    return f"SPEAKER_{number:0{digits}d}"

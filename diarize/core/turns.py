@@ -1,9 +1,8 @@
 """Turns: who speaks from when to when.
 
-A turn is the currency between the pipeline, the formats and the scorer. Its times are seconds,
-half open [start_s, end_s); the pipeline counts in samples inside and converts once, on its way
-out. Nothing here needs numpy; pyannote.core is imported only by the two functions that make or
-read its `Annotation`, because that import is slow.
+A turn is what the pipeline, the formats and the scorer exchange. Its times are seconds, half open
+[start_s, end_s); the pipeline counts in samples and converts once, at its end. Nothing here needs
+numpy; pyannote.core is imported only where its `Annotation` is made, because that import is slow.
 """
 
 from __future__ import annotations
@@ -18,18 +17,23 @@ __all__ = [
     "SAME_INSTANT_S",
     "UNKNOWN",
     "Turn",
-    "from_annotation",
     "merge_touching",
     "speaking_time",
     "to_annotation",
 ]
 
-UNKNOWN = "UNKNOWN"  # the speaker of a turn that nobody is sure of
+UNKNOWN = "UNKNOWN"  # the speaker of a turn whose confidence is too low
 SAME_INSTANT_S = 1e-9  # times closer than this are one instant, but for floating point noise
 
 
 class Turn(NamedTuple):
-    """One stretch of one speaker; sorts by start, then end, then speaker."""
+    """What one speaker says without a pause; sorts by start, then end, then speaker.
+
+    Args:
+        start_s: seconds from the beginning of the recording, 0 or more.
+        end_s: seconds from the beginning of the recording; the turn ends before it.
+        speaker: name of the speaker, `UNKNOWN` if the confidence is too low.
+    """
 
     start_s: float
     end_s: float
@@ -86,11 +90,3 @@ def to_annotation(turns: Iterable[Turn], uri: str | None = None) -> Annotation:
         # A track of its own: two speakers on one segment would replace each other.
         annotation[Segment(turn.start_s, turn.end_s), track] = turn.speaker
     return annotation
-
-
-def from_annotation(annotation: Annotation) -> list[Turn]:
-    """The turns of a pyannote `Annotation`, sorted; labels become text."""
-    return sorted(
-        Turn(float(segment.start), float(segment.end), str(label))
-        for segment, _, label in annotation.itertracks(yield_label=True)
-    )

@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from diarize.audio.level import level_out
+from diarize.core.regions import merge_regions
 from diarize.core.vectors import unit_rows
 from diarize.segmentation.base import Segmenter
 from encoder.audio.load import load_audio
@@ -143,13 +144,8 @@ def _around(
 ) -> torch.Tensor:
     """The regions with `around_s` on each side, joined; pauses up to `pause_s` stay."""
     around, pause = seconds_to_samples(config.around_s), seconds_to_samples(config.pause_s)
-    spans: list[list[int]] = []
-    for start, end in regions.tolist():
-        start, end = max(0, start - around), min(len(wave), end + around)
-        if spans and start - spans[-1][1] <= pause:
-            spans[-1][1] = end
-        else:
-            spans.append([start, end])
+    grown = np.clip(regions + np.array([-around, around]), 0, len(wave))
+    spans = merge_regions(grown, closer_than=pause + 1).tolist()
     return torch.cat([wave[start:end] for start, end in spans]) if spans else wave[:0]
 
 

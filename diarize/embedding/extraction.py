@@ -1,4 +1,4 @@
-"""The windows of a recording, embedded stretch by stretch while its sound goes by."""
+"""The windows of a recording, embedded while its wave goes by in blocks."""
 
 from __future__ import annotations
 
@@ -25,10 +25,16 @@ def embed_recording(
     *,
     on_done: Callable[[int, int], None] | None = None,
 ) -> NDArray[np.float32]:
-    """The recording that `blocks` (T,) make up and its N windows -> (N, D) unit vectors.
+    """Embed the windows of a recording, holding only a few seconds of it at a time.
 
-    Only the sound of a few stretches is held at a time. How it is cut into blocks changes nothing.
-    on_done: is given the number of windows that are done, and of all.
+    Args:
+        blocks: (T,) each, in order; how the recording is cut into blocks changes nothing.
+        windows: N windows.
+        embedder: an `Encoder`, or anything with its `embed_windows` and `embed_stretches`.
+        on_done: is given the number of windows that are embedded, and of all.
+
+    Returns:
+        (N, D) unit vectors.
     """
     embedder = as_window_embedder(embedder)
     none = embedder.embed_windows(torch.zeros(0), windows.bounds[:0])  # (0, D)

@@ -27,7 +27,8 @@ class WindowConfig:
         default=0.6, metadata={"help": "windows of shorter regions are widened to this"}
     )
     min_clustering_window_s: float = field(
-        default=1.0, metadata={"help": "shorter windows get a speaker but do not make one"}
+        default=1.0,
+        metadata={"help": "shorter windows get a speaker but do not make one"},
     )
 
     def __post_init__(self) -> None:
@@ -42,7 +43,7 @@ class Windows:
     """N windows in time order, all arrays int64 in samples.
 
     bounds (N, 2): what is embedded; territory (N, 2): what the label is for; region (N,): the
-    number of the region each belongs to.
+    number of the region that each belongs to.
     """
 
     bounds: NDArray[np.int64]
@@ -57,15 +58,32 @@ class Windows:
         """(N,) seconds of each window."""
         return (self.bounds[:, 1] - self.bounds[:, 0]) / SAMPLE_RATE
 
+    @property
+    def territory_s(self) -> NDArray[np.float64]:
+        """(N,) seconds of each window's territory."""
+        return (self.territory[:, 1] - self.territory[:, 0]) / SAMPLE_RATE
+
+    def is_long(self, config: WindowConfig | None = None) -> NDArray[np.bool_]:
+        """(N,) which windows are long enough to make a speaker (`min_clustering_window_s`)."""
+        return self.lengths_s >= (config or WindowConfig()).min_clustering_window_s
+
 
 def cut_windows(
     regions: NDArray[np.int64], *, length: int, config: WindowConfig | None = None
 ) -> Windows:
-    """Regions (R, 2), sorted and disjoint, of a recording of `length` samples -> Windows.
+    """Cut regions into overlapping windows, each with the territory that its label is for.
 
     A region shorter than a window gets one window, widened to `min_window_s` (within the recording)
     if it is very short. In a longer region windows start every `step_s`, the last one ends with the
     region, and borders of territories lie midway between the centres of neighbours.
+
+    Args:
+        regions: (R, 2) in samples, sorted and disjoint.
+        length: samples of the recording.
+        config: lengths of windows and steps.
+
+    Returns:
+        N windows in time order.
     """
     config = config or WindowConfig()
     bounds: list[NDArray[np.int64]] = []

@@ -1,3 +1,4 @@
-"""The whole way of a recording from sound to named turns."""
+"""All stages in order. In: a recording and a `DiarizeConfig`. Out: a `DiarizationResult` with turns
+in seconds and the arrays they are made of, whose speakers a gallery may name."""
 
 __all__: list[str] = []

@@ -18,8 +18,25 @@ __all__ = ["DiarizeConfig", "load_config"]
 
 @dataclass(frozen=True)
 class DiarizeConfig:
-    """Every knob of `Diarizer`. Settings of a backend are a group under the backend's own name:
-    `clustering.agglomerative.count_by`."""
+    """Every setting of `Diarizer`.
+
+    Args:
+        segmenter: name of what finds the regions with speech: silero, energy, neural or pyannote.
+        segmentation: settings by segmenter name, as {"silero": {"hysteresis": {"onset": 0.4}}}.
+        window: lengths of windows in seconds.
+        embedder: name of packaged or fetched weights, a path, or `onnx:` and one of both.
+        device: cpu, cuda or auto.
+        aggregation: how chunks become turns, where the segmenter tells speakers apart.
+        clusterer: name of what groups windows by speaker: agglomerative, hdbscan or graph.
+        clustering: settings by clusterer name, as {"agglomerative": {"count_by": "eigengap"}}.
+        resegment: whether labels are corrected by the order of the windows.
+        resegmentation: what is expected of speakers there.
+        naming: when a speaker gets a name of a gallery.
+        min_confidence: 0 to 1; turns with a smaller probability have the speaker UNKNOWN.
+
+    Raises:
+        ConfigError: a value that cannot be.
+    """
 
     segmenter: str = field(default="silero", metadata={"help": "finds the speech"})
     segmentation: dict[str, Any] = field(
@@ -28,7 +45,7 @@ class DiarizeConfig:
     window: WindowConfig = field(default_factory=WindowConfig)
     embedder: str = field(default="deepspeaker-small", metadata={"help": "name or path; onnx:..."})
     device: str = field(default="auto", metadata={"help": "cpu, cuda or auto"})
-    stitch: AggregationConfig = field(
+    aggregation: AggregationConfig = field(
         default_factory=AggregationConfig,
         metadata={"help": "how chunks become turns, where the segmenter tells speakers apart"},
     )
@@ -38,7 +55,7 @@ class DiarizeConfig:
     )
     resegment: bool = field(
         default=True,
-        metadata={"help": "put the clustering right with the order of the windows"},
+        metadata={"help": "correct the labels by the order of the windows"},
     )
     resegmentation: ResegmentationConfig = field(default_factory=ResegmentationConfig)
     naming: NamingConfig = field(default_factory=NamingConfig)
@@ -52,6 +69,17 @@ class DiarizeConfig:
 
 
 def load_config(path: str | Path | None = None, settings: Iterable[str] = ()) -> DiarizeConfig:
-    """Defaults, then a TOML file, then `a.b=c` settings; ConfigError names what cannot be used."""
+    """Settings from defaults, a TOML file and single values, each over the one before.
+
+    Args:
+        path: a TOML file; None is none.
+        settings: `a.b=c` each, as "window.step_s=0.8".
+
+    Returns:
+        The settings of a `Diarizer`.
+
+    Raises:
+        ConfigError: a name or a value that cannot be used.
+    """
     values = read_toml(path) if path is not None else {}
     return from_mapping(DiarizeConfig, apply_overrides(values, settings))

@@ -1,9 +1,9 @@
-"""The main path: sound -> regions -> windows -> vectors -> labels -> turns.
+"""The main path: wave -> regions -> windows -> embeddings -> labels -> turns.
 
-Where the segmenter tells speakers apart, the labels stitch its chunks together, so that turns begin
-and end where it says and may overlap. Nothing goes back, and no stage knows its neighbours, only
-the arrays between them. Sound goes by in blocks, so memory grows with the windows (about 1 KB each)
-and not with the samples.
+Where the segmenter tells speakers apart, the labels say which speaker of the recording each local
+speaker of a chunk is, so that turns begin and end where the segmenter has them and may overlap. No
+stage knows its neighbours, only the arrays between them. The wave goes by in blocks, so memory
+grows with the windows (about 1 KB each) and not with the samples.
 """
 
 from __future__ import annotations
@@ -19,17 +19,21 @@ from torch import Tensor
 
 from diarize.audio.recording import Recording, open_recording
 from diarize.clustering import CLUSTERERS
-from diarize.clustering.api import SpeakerCount, cluster
+from diarize.clustering.api import cluster
 from diarize.clustering.base import Clusterer
+from diarize.core.speaker_count import SpeakerCount
 from diarize.embedding.embedders import load_embedder
 from diarize.embedding.extraction import embed_recording
 from diarize.embedding.windows import Windows, cut_windows
 from diarize.pipeline.config import DiarizeConfig, load_config
 from diarize.pipeline.result import DiarizationResult
-from diarize.postprocessing.aggregation import by_first_heard, heard_regions
+from diarize.postprocessing.aggregation import aggregate
+from diarize.postprocessing.confidence import TurnCalibration
 from diarize.postprocessing.resegmentation import resegment
+from diarize.postprocessing.speaker_mapping import map_local_speakers, window_posteriors
+from diarize.postprocessing.turns import turn_regions
 from diarize.segmentation import SEGMENTERS
-from diarize.segmentation.base import Segmentation, Segmenter
+from diarize.segmentation.base import ChunkActivity, Segmentation, Segmenter
 from encoder.audio.load import probe_duration, samples_to_seconds, seconds_to_samples
 from encoder.calibration.score_calibration import Calibration, find_calibration
 from encoder.errors import ConfigError
@@ -44,7 +48,7 @@ OnStage = Callable[[str, float, float | None], None]
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """What was heard in a recording of `length` samples: all that is needed to say who spoke when.
+    """What deciding who spoke when needs to know of a recording of `length` samples.
 
     embeddings (N, D) unit vectors of the N windows, from the embedder of that fingerprint.
     """
@@ -61,7 +65,19 @@ class Prepared:
 
 
 class Diarizer:
-    """Ready-made stages; call it with one recording after another."""
+    """Finds who spoke when; call it with one recording after another.
+
+    Args:
+        config: settings; those of the stages that are given here are not read again.
+        segmenter: finds the regions with speech.
+        embedder: embeds windows.
+        clusterer: groups windows by speaker.
+        calibration: the embedder's, for the confidence of turns and the names of a gallery.
+
+    Raises:
+        ConfigError: `min_confidence` without a calibration of turns, or windows that are too short
+            for the embedder.
+    """
 
     def __init__(
         self,
@@ -76,7 +92,7 @@ class Diarizer:
         self.embedder = as_window_embedder(embedder)
         self.clusterer = clusterer
         self.calibration = calibration
-        if config.min_confidence > 0 and (calibration is None or calibration.turns is None):
+        if TurnCalibration.of(calibration) is None and config.min_confidence > 0:
             raise ConfigError(
                 f"min_confidence is {config.min_confidence}, but the embedder {config.embedder!r} "
                 "has no calibration of turns: fit one with `python -m recipes.calibrate.turns` of "
@@ -91,7 +107,16 @@ class Diarizer:
 
     @classmethod
     def from_config(cls, config: DiarizeConfig | str | Path | None = None) -> Diarizer:
-        """From a config, the path of a TOML file, or nothing for the defaults."""
+        """Build every stage that the settings name.
+
+        Args:
+            config: settings, the path of a TOML file, or None for the defaults.
+
+        Raises:
+            ConfigError: a name or a value that cannot be used.
+            CheckpointError: weights that are missing or damaged.
+            BackendUnavailable: a backend whose package is not installed.
+        """
         if not isinstance(config, DiarizeConfig):
             config = load_config(config)
         segmenter = SEGMENTERS.build(config.segmenter, config.segmentation, where="segmentation")
@@ -107,23 +132,35 @@ class Diarizer:
         speakers: int | None = None,
         min_speakers: int | None = None,
         max_speakers: int | None = None,
+        count: SpeakerCount | None = None,
         channel: int | None = None,
         uri: str | None = None,
         on_stage: OnStage | None = None,
     ) -> DiarizationResult:
-        """Diarize a media file, "-" for standard input, a wave (T,) at 16 kHz, or a `Recording`.
+        """Diarize a recording. No speech gives no turns.
 
-        The counts bound the number of speakers. No speech gives no turns. Raises AudioError for
-        sound that cannot be read and ConfigError for counts that contradict each other.
+        Args:
+            audio: a media file, "-" for standard input, a wave (T,) at 16 kHz, or a `Recording`.
+            speakers: the number of speakers, where it is known.
+            min_speakers: the least number of speakers.
+            max_speakers: the largest number of speakers.
+            count: the same three as one value, in their place.
+            channel: read this channel, counted from 0, instead of the mean of all.
+            uri: name of the recording in results; the file's name without suffix if None.
+            on_stage: called as stages begin and go on, see `OnStage`.
+
+        Returns:
+            Turns in seconds, and the embeddings, windows and labels that they are made of.
+
+        Raises:
+            AudioError: the sound cannot be read.
+            ConfigError: the bounds on the number of speakers contradict each other.
         """
-        SpeakerCount.of(speakers, min_speakers, max_speakers)  # refused before the sound is read
-        return self.decide(
-            self.prepare(audio, channel=channel, uri=uri, on_stage=on_stage),
-            speakers=speakers,
-            min_speakers=min_speakers,
-            max_speakers=max_speakers,
-            on_stage=on_stage,
-        )
+        bounds = SpeakerCount.of(speakers, min_speakers, max_speakers)  # before the sound is read
+        if count is not None and bounds != SpeakerCount():
+            raise ConfigError("count is given: leave out speakers, min_speakers and max_speakers")
+        prepared = self.prepare(audio, channel=channel, uri=uri, on_stage=on_stage)
+        return self.decide(prepared, count or bounds, on_stage=on_stage)
 
     def prepare(
         self,
@@ -149,7 +186,7 @@ class Diarizer:
             clock.start("segment")
             segmentation, windows = self._speech(recording, report, warnings.append)
             clock.start("embed")
-            embeddings = self._voices(recording, windows, report)
+            embeddings = self._embedded(recording, windows, report)
         clock.stop()
         return Prepared(
             uri=uri or _uri(audio),
@@ -166,18 +203,16 @@ class Diarizer:
     def decide(
         self,
         prepared: Prepared,
+        count: SpeakerCount | None = None,
         *,
-        speakers: int | None = None,
-        min_speakers: int | None = None,
-        max_speakers: int | None = None,
         on_stage: OnStage | None = None,
     ) -> DiarizationResult:
-        """The second half: who is who. `prepared` stays as it is and serves other settings of
-        clustering, resegmentation and stitching as well; ValueError for another embedder's."""
+        """The second half: who spoke when. `prepared` stays as it is and serves other settings of
+        clustering, resegmentation and aggregation as well; ValueError for another embedder's."""
         if prepared.fingerprint != self.embedder.fingerprint:
             other, own = prepared.fingerprint, self.embedder.fingerprint
             raise ValueError(f"prepared with the embedder {other}, not with {own}")
-        count = SpeakerCount.of(speakers, min_speakers, max_speakers)
+        count = count or SpeakerCount()
         windows, embeddings = prepared.windows, prepared.embeddings
         warnings = [*prepared.warnings]
         clock = _Clock()
@@ -187,22 +222,13 @@ class Diarizer:
             embeddings,
             self.clusterer,
             count,
-            decides=windows.lengths_s >= self.config.window.min_clustering_window_s,
+            decides=windows.is_long(self.config.window),
         )
         if self.config.resegment:
-            labels = resegment(
-                embeddings, windows, labels, self.config.resegmentation, minimum=count.minimum
-            )
-        heard = heard_regions(
-            prepared.segmentation,
-            windows,
-            embeddings,
-            labels,
-            length=prepared.length,
-            config=self.config.stitch,
-        )
-        if heard is not None:
-            labels, heard = by_first_heard(labels, heard)
+            labels = resegment(embeddings, windows, labels, count, self.config.resegmentation)
+        regions = None
+        if prepared.segmentation.chunks is not None:
+            labels, regions = self._aggregated(prepared, prepared.segmentation.chunks, labels)
         clock.stop()
         if 0 < (found := int(labels.max(initial=-1)) + 1) < count.minimum:
             warnings.append(
@@ -215,18 +241,31 @@ class Diarizer:
             embeddings=embeddings,
             windows=windows,
             labels=labels,
-            heard=heard,
+            speaker_regions=regions,
             calibration=self.calibration,
             config=self.config,
             fingerprint=prepared.fingerprint,
             seconds_by_stage={**prepared.seconds_by_stage, **clock.seconds},
-            asked={
-                "speakers": speakers,
-                "min_speakers": min_speakers,
-                "max_speakers": max_speakers,
-                "channel": prepared.channel,
-            },
+            count=count,
+            channel=prepared.channel,
             warnings=warnings,
+        )
+
+    def _aggregated(
+        self, prepared: Prepared, chunks: ChunkActivity, labels: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], list[NDArray[np.int64]]]:
+        """Labels (N,) -> the same numbered anew, and the regions (n, 2) of each speaker."""
+        windows, embeddings = prepared.windows, prepared.embeddings
+        config, length = self.config.aggregation, prepared.length
+        speakers = map_local_speakers(chunks, windows, embeddings, labels)
+        posteriors = window_posteriors(
+            windows, embeddings, labels, softmax_scale=config.softmax_scale
+        )
+        active = aggregate(
+            prepared.segmentation, speakers, length=length, posteriors=posteriors, config=config
+        )
+        return turn_regions(
+            active, windows, labels, hop=chunks.frame_hop, length=length, config=config
         )
 
     def _speech(
@@ -239,11 +278,11 @@ class Diarizer:
         )
         regions = segmentation.regions
         if len(regions) and length < self.embedder.minimum_samples:
-            warn(f"{length_s:.3f} s are too short to tell who")
+            warn(f"{length_s:.3f} s are too short to tell who speaks")
             regions = regions[:0]
         return segmentation, cut_windows(regions, length=length, config=self.config.window)
 
-    def _voices(
+    def _embedded(
         self, recording: Recording, windows: Windows, report: OnStage
     ) -> NDArray[np.float32]:
         report("embed", 0, len(windows))
@@ -256,7 +295,7 @@ class Diarizer:
 
 
 def _unreported(stage: str, done: float, total: float | None) -> None:
-    """Where nobody wants to know."""
+    """Where no caller asks for progress."""
 
 
 class _Clock:

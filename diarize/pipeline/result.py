@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from diarize.core.labels import speaker_name
 from diarize.core.output import write_atomic
-from diarize.core.regions import united
+from diarize.core.regions import merge_regions
+from diarize.core.speaker_count import SpeakerCount
 from diarize.core.turns import UNKNOWN, Turn, speaking_time, to_annotation
 from diarize.embedding.windows import Windows
 from diarize.formats.json_text import format_json
@@ -40,13 +42,25 @@ __all__ = ["DiarizationResult"]
 
 @dataclass(frozen=True, eq=False)
 class DiarizationResult:
-    """What was found in a recording, as turns and as what they are made of.
+    """What was found in a recording: `turns`, and what they are made of.
 
-    embeddings (N, D) unit vectors and labels (N,) belong to the N windows; names: what the speakers
-    0..K-1 are called; naming: how they came by names of a gallery. heard: for each label the
-    regions (n, 2) in samples where that speaker is heard, which may overlap; None where only the
-    territories of windows are known. `asked` holds what the caller said of speakers and channel,
-    `warnings` a sentence for everything odd.
+    Args:
+        uri: name of the recording.
+        duration_s: seconds of the recording.
+        embeddings: (N, D) unit vectors of the N windows.
+        windows: N windows.
+        labels: (N,) speakers 0..K-1 of the windows; -1 is none.
+        config: the settings of the `Diarizer`.
+        fingerprint: that of the embedder.
+        seconds_by_stage: wall seconds of each stage.
+        calibration: the embedder's; None if there is none.
+        names: what the speakers 0..K-1 are called; SPEAKER_00, SPEAKER_01, ... if None.
+        naming: how the speakers got names of a gallery; None if none was asked for.
+        speaker_regions: for each label the regions (n, 2) in samples in which that speaker speaks,
+            which may overlap; None where only the territories of windows are known.
+        count: bounds on the number of speakers that the caller gave.
+        channel: the channel that the caller chose; None is the mean of all.
+        warnings: a sentence for everything odd.
     """
 
     uri: str
@@ -60,8 +74,9 @@ class DiarizationResult:
     calibration: Calibration | None = None
     names: Sequence[str] | None = None
     naming: Naming | None = None
-    heard: Sequence[NDArray[np.int64]] | None = None
-    asked: dict[str, int | None] = field(default_factory=dict)
+    speaker_regions: Sequence[NDArray[np.int64]] | None = None
+    count: SpeakerCount = field(default_factory=SpeakerCount)
+    channel: int | None = None
     warnings: list[str] = field(default_factory=list)
 
     @cached_property
@@ -71,14 +86,14 @@ class DiarizationResult:
 
     @cached_property
     def _turns(self) -> list[Turn]:
-        if self.heard is None:
+        if self.speaker_regions is None:
             return assemble(self.windows, self.labels, names=self.names)
         names = speaker_names(self.labels) if self.names is None else self.names
-        return assemble_regions(self.heard, names=names)
+        return assemble_regions(self.speaker_regions, names=names)
 
     @cached_property
     def confidence(self) -> NDArray[np.float64]:
-        """P(right speaker) of each turn, (len(turns),); NaN where nobody has measured it."""
+        """P(right speaker) of each turn, (len(turns),); NaN without a calibration for turns."""
         return turn_confidence(
             self.windows,
             self.embeddings,
@@ -91,9 +106,9 @@ class DiarizationResult:
     @cached_property
     def window_turns(self) -> NDArray[np.int64]:
         """The number of the turn that each window (N,) is in; -1 for windows in none."""
-        if self.heard is None:
+        if self.speaker_regions is None:
             return turn_numbers(self.windows, self.labels)
-        return turn_numbers_of_regions(self.windows, self.labels, self.heard)
+        return turn_numbers_of_regions(self.windows, self.labels, self.speaker_regions)
 
     @cached_property
     def annotation(self) -> Annotation:
@@ -114,13 +129,23 @@ class DiarizationResult:
         by_label = [name or own[label] for label, name in enumerate(naming.names)]
         names = list(dict.fromkeys(by_label))
         joined = np.array([*(names.index(name) for name in by_label), -1], np.int64)
-        heard = self.heard
-        if heard is not None:
-            heard = [
-                united([own for own, to in zip(heard, joined, strict=False) if to == number])
+        regions = self.speaker_regions
+        if regions is not None:
+            regions = [
+                merge_regions(
+                    np.concatenate(
+                        [own for own, to in zip(regions, joined, strict=False) if to == number]
+                    )
+                )
                 for number in range(len(names))
             ]
-        return replace(self, labels=joined[self.labels], names=names, naming=naming, heard=heard)
+        return replace(
+            self,
+            labels=joined[self.labels],
+            names=names,
+            naming=naming,
+            speaker_regions=regions,
+        )
 
     def to_rttm(self) -> str:
         """The turns as RTTM text."""
@@ -131,11 +156,11 @@ class DiarizationResult:
         return format_json(self.to_mapping())
 
     def write_rttm(self, path: str | Path) -> None:
-        """Write RTTM, whole or not at all; "-" is standard output."""
+        """Write RTTM, the complete file or none; "-" is standard output."""
         write_atomic(path, self.to_rttm())
 
     def write_json(self, path: str | Path) -> None:
-        """Write JSON, whole or not at all; "-" is standard output."""
+        """Write JSON, the complete file or none; "-" is standard output."""
         write_atomic(path, self.to_json())
 
     def to_mapping(self) -> dict[str, Any]:
@@ -164,7 +189,7 @@ class DiarizationResult:
                 for t, sure in zip(self.turns, self.confidence, strict=True)
             ],
             "warnings": self.warnings,
-            "asked": self.asked,
+            "asked": {**self.count.to_mapping(), "channel": self.channel},
             "encoder_fingerprint": self.fingerprint,
             "version": package_version(),
             "config": to_mapping(self.config),
@@ -172,11 +197,11 @@ class DiarizationResult:
 
 
 def _voices(naming: Naming) -> list[dict[str, Any]]:
-    """A row for every voice that the clusterer found: its name, or who was nearest and why not."""
+    """A row for every label of the clusterer: its name, or the nearest one and why not that."""
     rows = []
     for label, name in enumerate(naming.names):
         match = naming.matches[label]
-        row: dict[str, Any] = {"voice": f"SPEAKER_{label:02d}", "name": name}
+        row: dict[str, Any] = {"voice": speaker_name(label), "name": name}
         if match is not None:
             row |= {
                 "nearest": match.name,

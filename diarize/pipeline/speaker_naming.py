@@ -12,12 +12,11 @@ from diarize.gallery.identification import name_speakers, speaker_vectors
 from diarize.gallery.schema import EnrolledSpeaker
 from diarize.gallery.unknown_speakers import LinkConfig, link_unknown_speakers
 from diarize.pipeline.result import DiarizationResult
-from encoder.common.units import SAMPLE_RATE
 
-__all__ = ["recognise"]
+__all__ = ["name_result"]
 
 
-def recognise(
+def name_result(
     result: DiarizationResult,
     people: Sequence[EnrolledSpeaker],
     *,
@@ -25,18 +24,16 @@ def recognise(
     rule: NamingConfig | None = None,
     link_rule: LinkConfig | None = None,
 ) -> DiarizationResult:
-    """The result with the names of those `people` who speak in it; the others stay SPEAKER_NN.
+    """The result with the names of those enrolled `people` who speak in it; others stay SPEAKER_NN.
 
     Vectors of the people must be of the result's embedder (`Gallery.people` checks it). Labels that
-    are one person become one speaker, unless a number of speakers was asked for. link: a gallery in
-    which the voices without a name are remembered. ConfigError without a calibration, unless the
+    are one person become one speaker, but never fewer than `result.count.minimum`. link: a gallery
+    in which speakers without a name are remembered. ConfigError without a calibration, unless the
     rule gives a similarity; StoreError if the gallery cannot be written.
     """
     rule = rule or result.config.naming
     windows = result.windows
-    seconds = (windows.territory[:, 1] - windows.territory[:, 0]) / SAMPLE_RATE
-    deciding = windows.lengths_s >= result.config.window.min_clustering_window_s
-    asked = [result.asked.get(key) for key in ("speakers", "min_speakers")]
+    seconds, deciding = windows.territory_s, windows.is_long(result.config.window)
     naming = name_speakers(
         result.embeddings,
         result.labels,
@@ -45,7 +42,7 @@ def recognise(
         people,
         result.calibration,
         rule,
-        minimum_speakers=max(1, *(count or 1 for count in asked)),
+        minimum_speakers=result.count.minimum,
     )
     if link is not None:
         vectors, speech_s = speaker_vectors(result.embeddings, result.labels, seconds, deciding)

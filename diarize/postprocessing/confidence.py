@@ -1,29 +1,72 @@
-"""How sure the speaker of each turn is.
+"""The probability that each turn has the right speaker.
 
-A turn is sure if its voice is much nearer to the rest of its own speaker than to the next one. Long
-turns are surer than short ones. The embedder's calibration makes of both the share of such turns
-that had the right speaker in real conversations (`recipes/calibrate/turns.py`).
+It grows with the margin, by which a turn is more similar to the rest of its own speaker than to the
+next speaker, and with the length of the turn. A calibration, fitted on real conversations
+(`recipes/calibrate/turns.py`), makes a probability of both; it lies in the file of the embedder's
+calibration of similarities.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import astuple, dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from diarize.core.turns import UNKNOWN, Turn
 from diarize.core.vectors import unit_rows
 from diarize.embedding.windows import Windows
-from encoder.calibration.score_calibration import LONGEST_S, SHORTEST_S, Calibration
-from encoder.common.units import SAMPLE_RATE
-from encoder.errors import CorpusError
+from encoder.calibration.score_calibration import LONGEST_S, SHORTEST_S, Calibration, sigmoid
+from encoder.errors import CheckpointError, CorpusError
 
-__all__ = ["fit_turns", "leave_doubtful", "turn_confidence", "turn_margins"]
+__all__ = ["TurnCalibration", "fit_turns", "leave_doubtful", "turn_confidence", "turn_margins"]
 
 BLOCK = 4096  # windows or turns at a time: a long recording has many
 LEAST_REST_S = 0.3  # a speaker with less beside the turn has nothing to compare it with
+STORED = "turns"  # the name of the three numbers in the file of a calibration
+
+
+@dataclass(frozen=True)
+class TurnCalibration:
+    """Log odds that a turn has the right speaker, from its margin and its length:
+
+    slope * margin + per_log_second * ln(seconds) + offset
+    """
+
+    slope: float
+    per_log_second: float
+    offset: float
+
+    @classmethod
+    def of(cls, calibration: Calibration | None) -> TurnCalibration | None:
+        """The one in the file of an embedder's calibration; None without. CheckpointError for one
+        that is damaged."""
+        stored = None if calibration is None else calibration.further.get(STORED)
+        if stored is None:
+            return None
+        try:
+            numbers = [float(number) for number in stored]
+            if not (len(numbers) == 3 and np.isfinite(numbers).all()):
+                raise ValueError("give three finite numbers")
+        except (TypeError, ValueError) as error:
+            assert calibration is not None
+            raise CheckpointError(
+                f"the calibration of {calibration.fingerprint} has the turns {stored!r} ({error}): "
+                "fit it anew"
+            ) from error
+        return cls(*numbers)
+
+    def stored_in(self, calibration: Calibration) -> Calibration:
+        """The embedder's calibration with this one in its file."""
+        return replace(calibration, further={**calibration.further, STORED: list(astuple(self))})
+
+    def probability(self, margin: ArrayLike, turn_s: ArrayLike) -> NDArray[np.float64]:
+        """P(right speaker) of turns of `turn_s` seconds that are by `margin` more similar to their
+        speaker than to the next one; shapes broadcast."""
+        seconds = np.clip(np.asarray(turn_s, np.float64), SHORTEST_S, LONGEST_S)
+        margin = np.asarray(margin, np.float64)
+        return sigmoid(self.slope * margin + self.per_log_second * np.log(seconds) + self.offset)
 
 
 def turn_confidence(
@@ -38,18 +81,18 @@ def turn_confidence(
     """P(right speaker) of each turn, (number of turns,); NaN without a calibration for turns.
 
     embeddings (N, D) unit vectors, labels (N,), turns (N,): the turn that each window is in, from
-    0, -1 for windows in none. lengths_s: of all turns. One without a window is as sure as one whose
-    voice is no nearer to its own speaker than to the next.
+    0, -1 for windows in none. lengths_s: of all turns. A turn without a window has the margin 0.
     """
-    if calibration is None or calibration.turns is None:
+    of_turns = TurnCalibration.of(calibration)
+    if calibration is None or of_turns is None:
         return np.full(len(lengths_s), np.nan)
     inside = turns >= 0
     with_windows, number = np.unique(turns[inside], return_inverse=True)
     numbers = np.full(len(turns), -1, np.int64)
     numbers[inside] = number
     margins, seconds = turn_margins(windows, embeddings, labels, numbers, calibration)
-    found = calibration.turn_probability(0.0, lengths_s)
-    found[with_windows] = calibration.turn_probability(margins, seconds)
+    found = of_turns.probability(0.0, lengths_s)
+    found[with_windows] = of_turns.probability(margins, seconds)
     return found
 
 
@@ -73,12 +116,12 @@ def turn_margins(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Similarity to the rest of the own speaker less that to the nearest other one, and seconds.
 
-    Where there is no rest or no other speaker, the similarity at which the turn might as well be a
-    stranger's takes its place. Vectors are means, weighted by the time that each window speaks for.
+    Where there is no rest or no other speaker, the similarity with even odds that the turn is an
+    unknown speaker's takes its place. Vectors are means, weighted by the windows' territories.
     """
     count, K = int(turns.max(initial=-1)) + 1, int(labels.max(initial=-1)) + 1
     inside = np.flatnonzero(turns >= 0)
-    seconds = (windows.territory[:, 1] - windows.territory[:, 0]) / SAMPLE_RATE
+    seconds = windows.territory_s
     of_turn, of_speaker = (np.zeros((n, np.shape(embeddings)[1])) for n in (count, K))
     for start in range(0, len(inside), BLOCK):
         some = inside[start : start + BLOCK]
@@ -90,31 +133,30 @@ def turn_margins(
     own[turns[inside]] = labels[inside]
     rest_s = np.bincount(labels[inside], seconds[inside], K)[own] - turn_s
 
-    stranger = calibration.even_odds(turn_s, rest_s)
+    unknown = calibration.even_odds(turn_s, rest_s)
     to_own, nearest = np.empty(count), np.empty(count)
     speakers = unit_rows(of_speaker)
     for start in range(0, count, BLOCK):
         part = slice(start, start + BLOCK)
-        voice, mine = unit_rows(of_turn[part]), own[part]
-        to_own[part] = (voice * unit_rows(of_speaker[mine] - of_turn[part])).sum(axis=1)
-        to_others = voice @ speakers.T
+        turn, mine = unit_rows(of_turn[part]), own[part]
+        to_own[part] = (turn * unit_rows(of_speaker[mine] - of_turn[part])).sum(axis=1)
+        to_others = turn @ speakers.T
         to_others[np.arange(len(mine)), mine] = -np.inf
         nearest[part] = to_others.max(axis=1, initial=-np.inf)
-    to_own = np.where(rest_s >= LEAST_REST_S, to_own, stranger)
-    return to_own - np.where(np.isfinite(nearest), nearest, stranger), turn_s
+    to_own = np.where(rest_s >= LEAST_REST_S, to_own, unknown)
+    return to_own - np.where(np.isfinite(nearest), nearest, unknown), turn_s
 
 
 def fit_turns(
-    calibration: Calibration,
     margins: NDArray[np.float64],
     turn_s: NDArray[np.float64],
     right: NDArray[np.float64],
     weights: NDArray[np.float64],
-) -> Calibration:
-    """The calibration with the `turns` that make T turns most likely (logistic regression).
+) -> TurnCalibration:
+    """The calibration that makes n turns most likely (logistic regression).
 
-    margins, turn_s: (T,) as `turn_margins` gives them. right: (T,) share of each turn's time that
-    has the right speaker. weights: (T,) what each turn counts for. CorpusError if all are right, or
+    margins, turn_s: (n,) as `turn_margins` gives them. right: (n,) share of each turn's time that
+    has the right speaker. weights: (n,) what each turn counts for. CorpusError if all are right, or
     all wrong.
     """
     from sklearn.linear_model import LogisticRegression
@@ -130,5 +172,4 @@ def fit_turns(
         sample_weight=np.concatenate([right * weights, (1 - right) * weights]),
     )
     slope, per_log_second = model.coef_[0]
-    offset = model.intercept_[0]
-    return replace(calibration, turns=(float(slope), float(per_log_second), float(offset)))
+    return TurnCalibration(float(slope), float(per_log_second), float(model.intercept_[0]))

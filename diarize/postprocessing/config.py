@@ -1,5 +1,4 @@
-"""Settings of `diarize.postprocessing.aggregation`, apart from it so that reading them imports
-nothing heavy."""
+"""Settings of postprocessing, in a file of their own so that reading them imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -12,42 +11,46 @@ __all__ = ["AggregationConfig", "ResegmentationConfig"]
 
 @dataclass(frozen=True)
 class AggregationConfig:
-    """How frames become turns; ConfigError if it makes no sense."""
+    """How chunks and embeddings become turns. ConfigError for values that cannot be."""
 
-    overlap: float = field(
+    overlap_threshold: float = field(
         default=0.5,
-        metadata={"help": "by how much more than one is expected to speak if two do (0 to 1)"},
+        metadata={"help": "expected number of speakers beyond 1 from which 2 speak (0 to 1)"},
     )
-    voices: float = field(
+    embedding_weight: float = field(
         default=0.6,
-        metadata={"help": "weight of the windows' voices; the rest is that of the chunks (0 to 1)"},
+        metadata={"help": "weight of the windows' embeddings; the rest is the chunks' (0 to 1)"},
     )
-    sharpness: float = field(
-        default=10.0, metadata={"help": "what cosines to the speakers are multiplied by"}
+    softmax_scale: float = field(
+        default=10.0, metadata={"help": "factor of the cosines whose softmax is a posterior"}
     )
     min_turn_s: float = field(default=0.1, metadata={"help": "drop turns shorter than this"})
     min_gap_s: float = field(
         default=0.2, metadata={"help": "close gaps of one speaker shorter than this"}
     )
     exclusive: bool = field(
-        default=False, metadata={"help": "one speaker at a time: whoever is heard most"}
+        default=False, metadata={"help": "one speaker at a time: the one with the largest score"}
     )
 
     def __post_init__(self) -> None:
-        if not 0 < self.overlap <= 1:
-            raise ConfigError(f"overlap is {self.overlap}: give more than 0 and at most 1")
-        if not 0 <= self.voices <= 1:
-            raise ConfigError(f"voices is {self.voices}: give a weight, 0 to 1")
-        if not self.sharpness >= 0:
-            raise ConfigError(f"sharpness is {self.sharpness}: give 0 or more")
+        if not 0 < self.overlap_threshold <= 1:
+            raise ConfigError(
+                f"overlap_threshold is {self.overlap_threshold}: give more than 0 and at most 1"
+            )
+        if not 0 <= self.embedding_weight <= 1:
+            raise ConfigError(f"embedding_weight is {self.embedding_weight}: give 0 to 1")
+        if not self.softmax_scale >= 0:
+            raise ConfigError(f"softmax_scale is {self.softmax_scale}: give 0 or more")
 
 
 @dataclass(frozen=True)
 class ResegmentationConfig:
-    """What is expected of speakers. The same values suit two very different embedders."""
+    """What is expected of speakers. The same values suit two very different embedders. ConfigError
+    for values that are not above 0."""
 
     concentration: float = field(
-        default=100.0, metadata={"help": "nats that a second of speech says per unit of cosine"}
+        default=100.0,
+        metadata={"help": "nats for a second of speech and a cosine of 1"},
     )
     spread: float = field(
         default=0.35,
@@ -56,7 +59,7 @@ class ResegmentationConfig:
     prior_s: float = field(
         default=8.0, metadata={"help": "seconds of speech that outweigh this expectation"}
     )
-    turn_s: float = field(default=4.0, metadata={"help": "how long somebody speaks at a time"})
+    turn_s: float = field(default=4.0, metadata={"help": "mean length of a turn, in seconds"})
 
     def __post_init__(self) -> None:
         for knob in fields(self):

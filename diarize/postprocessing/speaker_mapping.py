@@ -1,11 +1,13 @@
-"""Which speaker of the recording each local speaker of a chunk is.
+"""Which speaker of the recording each local speaker of a chunk is, and each window.
 
-Segmentation tells who is who within a chunk, clustering of windows over the whole recording. A
-local speaker is whoever the windows sound like in which that one is alone; different local speakers
-of a chunk are different speakers, as long as there are enough.
+Segmentation tells speakers apart within a chunk, clustering of windows over the whole recording. A
+local speaker is the speaker whose mean is nearest to the windows in which only that local speaker
+is active; different local speakers of a chunk are different speakers, as long as there are enough.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +15,19 @@ from scipy.optimize import linear_sum_assignment
 
 from diarize.core.vectors import group_means, unit_rows
 from diarize.embedding.windows import Windows
-from diarize.segmentation.base import Segmentation
+from diarize.segmentation.base import ChunkActivity
 
-__all__ = ["centroids", "local_labels"]
+__all__ = ["WindowPosteriors", "centroids", "map_local_speakers", "window_posteriors"]
 
 ACTIVE = 0.5  # activity from which a local speaker speaks
+
+
+class WindowPosteriors(NamedTuple):
+    """territory (N, 2) in samples, sorted and disjoint; probability (N, K) of each speaker in it,
+    of which a row sums to 1."""
+
+    territory: NDArray[np.int64]
+    probability: NDArray[np.float32]
 
 
 def centroids(embeddings: NDArray[np.float32], labels: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -27,23 +37,34 @@ def centroids(embeddings: NDArray[np.float32], labels: NDArray[np.int64]) -> NDA
     return np.asarray(unit_rows(means), np.float32)
 
 
-def local_labels(
-    segmentation: Segmentation,
+def window_posteriors(
+    windows: Windows,
+    embeddings: NDArray[np.float32],
+    labels: NDArray[np.int64],
+    *,
+    softmax_scale: float = 10.0,
+) -> WindowPosteriors:
+    """The softmax of each window's cosines to the speakers' means, times `softmax_scale`."""
+    cosines = embeddings @ centroids(embeddings, labels).T
+    p = np.exp(softmax_scale * (cosines - cosines.max(axis=1, keepdims=True, initial=-1)))
+    p /= p.sum(axis=1, keepdims=True)
+    return WindowPosteriors(windows.territory, p)
+
+
+def map_local_speakers(
+    chunks: ChunkActivity,
     windows: Windows,
     embeddings: NDArray[np.float32],
     labels: NDArray[np.int64],
 ) -> NDArray[np.int64]:
-    """(C, S) the speaker 0..K-1 that each local speaker is; -1 for those who never speak.
+    """(C, S) the speaker 0..K-1 that each local speaker is; -1 for those who are never active.
 
-    embeddings (N, D) unit vectors and labels (N,) of the windows. ValueError for a segmentation
-    without local speakers.
+    embeddings (N, D) unit vectors and labels (N,) of the windows.
     """
-    activity, starts, hop = segmentation.activity, segmentation.chunk_starts, segmentation.frame_hop
-    if activity is None or starts is None or hop is None:
-        raise ValueError("this segmenter does not tell speakers apart")
-    voices = centroids(embeddings, labels)
+    activity, starts, hop = chunks.activity, chunks.starts, chunks.frame_hop
+    means = centroids(embeddings, labels)
     out = np.full((activity.shape[0], activity.shape[2]), -1, np.int64)
-    if len(voices) == 0:
+    if len(means) == 0:
         return out
     bounds = windows.bounds // hop
     for c, (chunk, start) in enumerate(zip(activity, (starts // hop).tolist(), strict=True)):
@@ -61,9 +82,9 @@ def local_labels(
         weights = _purity(alone, inside)
         never = ~weights.any(axis=0)
         weights[:, never] = _purity(speaks[:, never], inside)
-        likeness = unit_rows(weights[:, present].T @ embeddings[some]) @ voices.T
-        likeness *= np.sqrt(np.maximum(alone[:, present].sum(axis=0), 1))[:, None]
-        out[c, present] = _placed(likeness)
+        similarity = unit_rows(weights[:, present].T @ embeddings[some]) @ means.T
+        similarity *= np.sqrt(np.maximum(alone[:, present].sum(axis=0), 1))[:, None]
+        out[c, present] = _placed(similarity)
     return out
 
 
@@ -76,9 +97,9 @@ def _purity(speaks: NDArray[np.bool_], inside: NDArray[np.int64]) -> NDArray[np.
     return np.asarray(frames * frames / size)
 
 
-def _placed(likeness: NDArray[np.floating]) -> NDArray[np.int64]:
+def _placed(similarity: NDArray[np.floating]) -> NDArray[np.int64]:
     """(n, K) -> (n,) different columns with the largest sum; the rest, if n > K, the best one."""
-    chosen = likeness.argmax(axis=1)
-    rows, columns = linear_sum_assignment(likeness, maximize=True)
+    chosen = similarity.argmax(axis=1)
+    rows, columns = linear_sum_assignment(similarity, maximize=True)
     chosen[rows] = columns
     return np.asarray(chosen, np.int64)

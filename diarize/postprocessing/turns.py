@@ -1,4 +1,4 @@
-"""From labelled windows, or from regions of each speaker, to turns."""
+"""From labelled windows, or from the frames in which each speaker speaks, to turns."""
 
 from __future__ import annotations
 
@@ -7,24 +7,30 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from diarize.core.regions import Regions
+from diarize.core.labels import speaker_name
+from diarize.core.regions import Regions, merge_regions
 from diarize.core.turns import Turn
 from diarize.embedding.windows import Windows
+from diarize.postprocessing.config import AggregationConfig
+from diarize.segmentation.hysteresis import HysteresisConfig, binarize
 from encoder.common.units import samples_to_seconds
 
 __all__ = [
     "assemble",
     "assemble_regions",
+    "by_first_region",
     "speaker_names",
+    "speaker_regions",
     "turn_numbers",
     "turn_numbers_of_regions",
+    "turn_regions",
 ]
 
 
 def speaker_names(labels: NDArray[np.int64]) -> list[str]:
     """SPEAKER_00, SPEAKER_01, ... for labels 0..K-1."""
     K = int(labels.max(initial=-1)) + 1
-    return [f"SPEAKER_{k:02d}" for k in range(K)]
+    return [speaker_name(k) for k in range(K)]
 
 
 def turn_numbers(windows: Windows, labels: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -42,10 +48,15 @@ def turn_numbers(windows: Windows, labels: NDArray[np.int64]) -> NDArray[np.int6
 def assemble(
     windows: Windows, labels: NDArray[np.int64], *, names: Sequence[str] | None = None
 ) -> list[Turn]:
-    """Windows and their labels (N,) -> turns in time order; label -1 stays silent.
+    """Make turns of labelled windows: touching territories of one speaker are one turn.
 
-    Each window's territory goes to its speaker; touching territories of one speaker are one turn.
-    names: what the speakers 0..K-1 are called; `speaker_names` if not given.
+    Args:
+        windows: N windows.
+        labels: (N,) speakers 0..K-1; windows labelled -1 are in no turn.
+        names: what the speakers are called; SPEAKER_00, SPEAKER_01, ... if None.
+
+    Returns:
+        Turns in time order, in seconds, which do not overlap.
     """
     names = speaker_names(labels) if names is None else names
     turns = turn_numbers(windows, labels)
@@ -60,6 +71,59 @@ def assemble(
         )
         for a, b in zip(first, last, strict=True)
     ]
+
+
+def turn_regions(
+    active: NDArray[np.bool_],
+    windows: Windows,
+    labels: NDArray[np.int64],
+    *,
+    hop: int,
+    length: int,
+    config: AggregationConfig | None = None,
+) -> tuple[NDArray[np.int64], list[NDArray[np.int64]]]:
+    """Who speaks in each frame of `hop` samples (T, K) -> labels (N,) of the windows and the
+    regions (n, 2) in samples of each speaker, both numbered by the first region.
+
+    A speaker who is active in no frame, always beneath others, has the territories of the own
+    windows.
+    """
+    regions = [
+        own if len(own) else merge_regions(windows.territory[labels == speaker])
+        for speaker, own in enumerate(
+            speaker_regions(active, hop=hop, length=length, config=config)
+        )
+    ]
+    return by_first_region(labels, regions)
+
+
+def speaker_regions(
+    active: NDArray[np.bool_], *, hop: int, length: int, config: AggregationConfig | None = None
+) -> list[NDArray[np.int64]]:
+    """(T, K) -> for each speaker the regions (n, 2) in samples, short gaps closed and short regions
+    dropped."""
+    config = config or AggregationConfig()
+    rule = HysteresisConfig(
+        onset=0.5,
+        offset=0.5,
+        min_speech_s=config.min_turn_s,
+        min_silence_s=0.0 if config.exclusive else config.min_gap_s,
+        padding_s=0.0,
+    )
+    return [
+        binarize(column.astype(np.float32), hop=hop, length=length, config=rule)
+        for column in active.T
+    ]
+
+
+def by_first_region(
+    labels: NDArray[np.int64], regions: list[NDArray[np.int64]]
+) -> tuple[NDArray[np.int64], list[NDArray[np.int64]]]:
+    """Labels (N,) and the regions of each, numbered by the start of the first region. Every label
+    has a region."""
+    order = np.argsort([own[0, 0] for own in regions], kind="stable")
+    number = np.append(np.argsort(order), -1)  # -1 stays -1
+    return number[labels], [regions[speaker] for speaker in order]
 
 
 def assemble_regions(regions: Regions, *, names: Sequence[str]) -> list[Turn]:

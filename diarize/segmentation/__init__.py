@@ -1,7 +1,8 @@
-"""Segmenters find the regions of a recording in which somebody speaks.
+"""Segmenters find the regions (R, 2) of a recording in which someone speaks and, if they can, which
+local speakers are active in overlapping chunks (C, F, S).
 
 A segmenter takes a wave in blocks, so that a recording of any length fits in memory: it keeps
-some numbers per frame, never the samples. How the wave is cut into blocks does not change the
+some numbers per frame and no samples. How the wave is cut into blocks does not change the
 regions by a single sample.
 
     from diarize.segmentation import SEGMENTERS

@@ -14,24 +14,34 @@ from encoder.errors import AudioError
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["Segmentation", "Segmenter", "recut"]
+__all__ = ["ChunkActivity", "Segmentation", "Segmenter", "recut"]
+
+
+@dataclass(frozen=True)
+class ChunkActivity:
+    """Which of S local speakers is active in each of F frames of C overlapping chunks.
+
+    activity (C, F, S) in [0, 1]. Frame f of chunk c stands for the `frame_hop` samples from
+    `starts[c] + f * frame_hop` on. starts (C,) int64 is sorted, and the last chunk ends with the
+    wave (but for a part of a frame).
+    """
+
+    activity: npt.NDArray[np.floating]
+    starts: npt.NDArray[np.int64]
+    frame_hop: int
 
 
 @dataclass(frozen=True)
 class Segmentation:
-    """What a segmenter found.
+    """Where someone speaks and, from some segmenters, which local speakers of overlapping chunks.
 
-    `regions` (R, 2) int64: sample offsets, half open, sorted, not touching, within the wave.
-    `activity` (C, F, S) in [0, 1]: who of S local speakers is active in F frames of C chunks, or
-    None from a segmenter that does not tell speakers apart. Frame f of chunk c speaks for the
-    `frame_hop` samples from `chunk_starts[c] + f * frame_hop` on. Chunks overlap; `chunk_starts`
-    (C,) int64 is sorted, and the last chunk ends with the wave (but for a part of a frame).
+    Args:
+        regions: (R, 2) int64 sample offsets, half open, sorted, not touching, within the wave.
+        chunks: local speakers; None from a segmenter that does not tell speakers apart.
     """
 
     regions: npt.NDArray[np.int64]
-    activity: npt.NDArray[np.floating] | None = None
-    chunk_starts: npt.NDArray[np.int64] | None = None
-    frame_hop: int | None = None
+    chunks: ChunkActivity | None = None
 
 
 class Segmenter(Protocol):

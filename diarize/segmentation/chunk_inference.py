@@ -1,6 +1,6 @@
-"""What all networks that hear a wave in chunks share: the chunks' settings, and making regions.
+"""What all networks that read a wave in chunks share: the chunks' settings, and making regions.
 
-A chunk of ten seconds has few speakers, whom a network can tell apart by its own (Bredin 2023,
+A chunk of ten seconds has few speakers, whom a network can tell apart by itself (Bredin 2023,
 pyannote.audio 2.1). Chunks go through it in batches while the wave goes by, one thread to a batch.
 """
 
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from diarize.segmentation.base import Segmentation
+from diarize.segmentation.base import ChunkActivity, Segmentation
 from diarize.segmentation.chunk_stream import Chunk, mean_over_chunks
 from diarize.segmentation.hysteresis import HysteresisConfig, binarize
 from encoder.common.parallel import in_threads
@@ -53,7 +53,7 @@ class ChunkedConfig:
 def segment_chunks(
     blocks: Iterable[Tensor],
     chunked: Callable[[Iterable[Tensor]], Iterator[Chunk]],
-    heard: Callable[[Sequence[Tensor]], NDArray[np.float16]],
+    activity_of: Callable[[Sequence[Tensor]], NDArray[np.float16]],
     *,
     speakers: int,
     at_once: int,
@@ -62,7 +62,7 @@ def segment_chunks(
 ) -> Segmentation:
     """Regions and local speakers of the wave made up by `blocks`; see `Segmenter.segment`.
 
-    chunked: blocks -> chunks, equally long. heard: the features of up to `at_once` of them ->
+    chunked: blocks -> chunks, equally long. activity_of: the features of up to `at_once` of them ->
     (C, F, S + 1), the probability that each of the `speakers` (S), and that anyone, speaks in each
     `hop` samples; it is called in several threads.
     """
@@ -74,12 +74,12 @@ def segment_chunks(
             length += len(block)
             yield block
 
-    def hear(chunks: Sequence[Chunk]) -> tuple[list[int], NDArray[np.float16]]:
-        return [chunk.start for chunk in chunks], heard([chunk.features for chunk in chunks])
+    def infer(chunks: Sequence[Chunk]) -> tuple[list[int], NDArray[np.float16]]:
+        return [chunk.start for chunk in chunks], activity_of([chunk.features for chunk in chunks])
 
     # Few arrays that grow: many small ones would scatter the memory that blocks pass through.
     found, starts, frames = bytearray(), [], 0
-    batches = in_threads(hear, _batches(chunked(counted()), at_once))
+    batches = in_threads(infer, _batches(chunked(counted()), at_once))
     try:
         for batch_starts, activity in batches:
             found += activity.tobytes()
@@ -92,7 +92,7 @@ def segment_chunks(
     at = np.array(starts, np.int64)
     speech = mean_over_chunks(activity[:, :, S], at // hop, -(-length // hop))
     regions = binarize(speech, hop=hop, length=length, config=hysteresis)
-    return Segmentation(regions, activity[:, :, :S], at, hop)
+    return Segmentation(regions, ChunkActivity(activity[:, :, :S], at, hop))
 
 
 def _batches(chunks: Iterator[Chunk], at_once: int) -> Iterator[list[Chunk]]:

@@ -1,4 +1,4 @@
-"""Overlapping chunks of a wave that goes by in blocks, and what they say about each frame.
+"""Overlapping chunks of a wave that goes by in blocks, and their mean in each frame.
 
 Features are made once, although chunks overlap. The last chunk ends with the wave instead of
 reaching past it, so it may begin closer to the one before; a wave shorter than a chunk is one
@@ -22,7 +22,7 @@ __all__ = ["Chunk", "mean_over_chunks", "stream_chunks", "stream_waves"]
 
 
 class Chunk(NamedTuple):
-    """`start` in samples; `features`: what the network hears.
+    """`start` in samples; `features`: the network's input.
 
     (F, M) from `stream_chunks`, F even, each frame centred on its hop; (T,) from `stream_waves`.
     """

@@ -5,8 +5,8 @@ that a mixture of two Gaussians finds in the recording: background and speech. A
 a frame stands between them, 0 at the background and 1 at loud speech (a standard deviation above
 its mean), so only level differences count: a recording played softer gives the same regions.
 
-It knows nothing of what speech sounds like. Music, typing and doors are speech to it when they
-stand out, and a recording is silent to it when speech and background are less than
+It knows nothing of what speech sounds like. Music, typing and slammed doors are speech to it when
+they stand out, and a recording is silent to it when speech and background are less than
 `min_range_db` apart, as a steady noise or hum is. Prefer it where its speed matters more.
 """
 
@@ -98,15 +98,15 @@ def background_and_speech_db(levels: npt.NDArray[np.float32]) -> tuple[float, fl
     for ten hours). Frames of digital silence do not count; when nothing else is there, both
     levels are `SILENCE_DB` and the spread is 0.
     """
-    heard = levels[levels > SILENCE_DB]
-    if len(heard) == 0:
+    audible = levels[levels > SILENCE_DB]
+    if len(audible) == 0:
         return SILENCE_DB, SILENCE_DB, 0.0
     # Bins hang from the loudest frame: a change of gain moves them along.
-    top = float(heard.max())
-    counts = np.bincount(np.round((top - heard) / BIN_DB).astype(np.int64)).astype(np.float64)
+    top = float(audible.max())
+    counts = np.bincount(np.round((top - audible) / BIN_DB).astype(np.int64)).astype(np.float64)
     centres = top - BIN_DB * np.arange(len(counts))
-    mean = np.quantile(heard, [0.1, 0.9]).astype(np.float64)
-    std = np.full(2, max(float(heard.std()) / 2, MIN_STD_DB))
+    mean = np.quantile(audible, [0.1, 0.9]).astype(np.float64)
+    std = np.full(2, max(float(audible.std()) / 2, MIN_STD_DB))
     weight = np.full(2, 0.5)
     for _ in range(EM_STEPS):
         log_joint = np.log(weight / std) - 0.5 * ((centres[:, None] - mean) / std) ** 2

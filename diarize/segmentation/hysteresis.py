@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, fields
 import numpy as np
 import numpy.typing as npt
 
+from diarize.core.regions import merge_regions
 from encoder.common.units import seconds_to_samples
 from encoder.errors import ConfigError
 
@@ -70,11 +71,11 @@ def binarize(
     spans = _stretches(activity, config) * hop
     spans = np.minimum(spans, length)
     spans = spans[spans[:, 1] > spans[:, 0]]
-    spans = _join(spans, closer_than=seconds_to_samples(config.min_silence_s))
+    spans = merge_regions(spans, closer_than=seconds_to_samples(config.min_silence_s))
     spans = spans[spans[:, 1] - spans[:, 0] >= seconds_to_samples(config.min_speech_s)]
     padding = seconds_to_samples(config.padding_s)
     spans = np.clip(spans + np.array([-padding, padding]), 0, length)
-    return _join(spans, closer_than=1)
+    return merge_regions(spans)
 
 
 def _stretches(
@@ -88,16 +89,3 @@ def _stretches(
     state = np.concatenate([[False], starts_here])[latest]
     edges = np.diff(np.concatenate([[False], state, [False]]).astype(np.int8))
     return np.stack([np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)], axis=1)
-
-
-def _join(spans: npt.NDArray[np.int64], *, closer_than: int) -> npt.NDArray[np.int64]:
-    """Join neighbours in the sorted `spans` (R, 2) with a gap of fewer than `closer_than`.
-
-    Both columns must be sorted, which equal padding and clipping keep.
-    """
-    if len(spans) == 0:
-        return np.zeros((0, 2), dtype=np.int64)
-    apart = spans[1:, 0] - spans[:-1, 1] >= closer_than
-    starts = spans[np.concatenate([[True], apart]), 0]
-    ends = spans[np.concatenate([apart, [True]]), 1]
-    return np.stack([starts, ends], axis=1)

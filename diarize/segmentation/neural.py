@@ -38,8 +38,8 @@ class NeuralConfig(ChunkedConfig):
 class NeuralSegmenter(Segmenter):
     """Chunks of 10 s through the network, in batches, while the wave goes by.
 
-    CheckpointError without weights. It hears absolute loudness, which is why the pipeline brings
-    every recording to one level first.
+    CheckpointError without weights. It depends on absolute loudness, which is why the pipeline
+    brings every recording to one level first.
     """
 
     Config = NeuralConfig
@@ -56,7 +56,7 @@ class NeuralSegmenter(Segmenter):
         return segment_chunks(
             blocks,
             self._chunks,
-            self._heard,
+            self._activity,
             speakers=self._powerset.speakers,
             at_once=AT_ONCE,
             hop=self.frame_hop,
@@ -68,7 +68,7 @@ class NeuralSegmenter(Segmenter):
         return stream_chunks(blocks, self._log_mel, size=size, step=step)
 
     @torch.inference_mode()
-    def _heard(self, features: Sequence[Tensor]) -> NDArray[np.float16]:
+    def _activity(self, features: Sequence[Tensor]) -> NDArray[np.float16]:
         """(C, F, S + 1): the probability that each one, and that anyone, speaks."""
         p = self.network(torch.stack(list(features))).exp()
         both = torch.cat([self._powerset.activity(p), 1 - p[:, :, :1]], dim=2)

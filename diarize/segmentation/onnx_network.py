@@ -33,7 +33,7 @@ NOBODY = "nobody"
 
 @dataclass(frozen=True)
 class ChunkModel:
-    """What an ONNX segmentation model hears and says; the keys of the TOML file beside it."""
+    """Input and output of an ONNX segmentation model; the keys of the TOML file beside it."""
 
     centre_samples: float = field(
         metadata={"help": "middle of its first frame, in samples from the start of the chunk"}
@@ -75,7 +75,7 @@ class ChunkModel:
         """S, local speakers."""
         return len(set("".join(self.classes)) - set(NOBODY))
 
-    def heard_by(self, frames: int) -> NDArray[np.int64]:
+    def nearest_frames(self, frames: int) -> NDArray[np.int64]:
         """(F,): which of the model's `frames` is nearest to the middle of each frame of 20 ms."""
         middles = np.arange(CHUNK // FRAME) * FRAME + FRAME / 2
         nearest = np.round((middles - self.centre_samples) / self.hop_samples).astype(np.int64)
@@ -94,8 +94,8 @@ class ChunkNetwork:
     content: the bytes of the .onnx file; name: what errors call it. It computes in the calling
     thread alone, and may be called in several at once.
 
-    CheckpointError if the model is damaged, is not the one described, or says something else than
-    the description (tried on silence); BackendUnavailable without onnxruntime.
+    CheckpointError if the model is damaged, is not the one described, or has other outputs than
+    described (tried on silence); BackendUnavailable without onnxruntime.
     """
 
     def __init__(self, content: bytes, model: ChunkModel, *, name: str = "model") -> None:
@@ -117,7 +117,7 @@ class ChunkNetwork:
                 f"{model.centre_samples} and hop_samples {model.hop_samples} say: correct the "
                 ".toml beside it"
             )
-        self._nearest = model.heard_by(frames)
+        self._nearest = model.nearest_frames(frames)
 
     @classmethod
     def from_file(cls, path: Path) -> ChunkNetwork:

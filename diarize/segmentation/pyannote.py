@@ -41,8 +41,8 @@ class PyannoteConfig(ChunkedConfig):
 class PyannoteSegmenter(Segmenter):
     """Chunks of 10 s through the network, in batches, while the wave goes by.
 
-    A wave shorter than that is filled up with silence, about which nothing is told. CheckpointError
-    without the model, BackendUnavailable without onnxruntime.
+    A wave shorter than that is filled up with silence, which has no frames in the result.
+    CheckpointError without the model, BackendUnavailable without onnxruntime.
     """
 
     Config = PyannoteConfig
@@ -58,7 +58,7 @@ class PyannoteSegmenter(Segmenter):
         return segment_chunks(
             blocks,
             self._chunks,
-            self._heard,
+            self._activity,
             speakers=self.network.model.speakers,
             at_once=AT_ONCE,
             hop=FRAME,
@@ -70,7 +70,7 @@ class PyannoteSegmenter(Segmenter):
             blocks, size=CHUNK, step=seconds_to_samples(self.config.step_s), hop=FRAME
         )
 
-    def _heard(self, waves: Sequence[Tensor]) -> NDArray[np.float16]:
+    def _activity(self, waves: Sequence[Tensor]) -> NDArray[np.float16]:
         """(C, F, S + 1): the probability that each one, and that anyone, speaks."""
         chunks = np.zeros((len(waves), CHUNK), np.float32)
         for chunk, wave in zip(chunks, waves, strict=True):

@@ -45,7 +45,7 @@ class SileroConfig:
 class SileroSegmenter(Segmenter):
     """Silero VAD, block by block; BackendUnavailable comes from the registry without the package.
 
-    The model hears absolute loudness and misses speech that is very quiet, which is why the
+    The model depends on absolute loudness and misses speech that is very quiet, which is why the
     pipeline brings every recording to one level first.
     """
 

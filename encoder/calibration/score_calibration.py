@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ __all__ = [
     "find_calibration",
     "fit_calibration",
     "read_calibration",
+    "sigmoid",
     "write_calibration",
 ]
 
@@ -43,14 +44,14 @@ STEEPEST = 1000.0  # a slope that trials without any doubt lead to
 class Calibration:
     """Holds for one embedder: `fingerprint`. `fitted_on` says in words and numbers what it is from.
 
-    turns: (slope, per_log_second, offset) of `turn_probability`; None where it is not fitted.
+    further: what others keep in the same file under names of their own, written back as read.
     """
 
     fingerprint: str
     slope: float
     offset: float
     shortness: float = 0.0
-    turns: tuple[float, float, float] | None = None
+    further: dict[str, Any] = field(default_factory=dict)
     fitted_on: dict[str, Any] = field(default_factory=dict)
 
     def probability(
@@ -67,7 +68,7 @@ class Calibration:
             Probabilities of the shape that the arguments broadcast to.
         """
         odds = self.slope * np.asarray(similarity, np.float64) + self._floor(a_s, b_s)
-        return np.nan_to_num(_sigmoid(odds), nan=0.0)
+        return np.nan_to_num(sigmoid(odds), nan=0.0)
 
     def similarity(self, probability: float, a_s: float, b_s: float) -> float:
         """The similarity that is needed for a probability.
@@ -99,30 +100,6 @@ class Calibration:
             Cosine similarities of the shape that the arguments broadcast to.
         """
         return -self._floor(a_s, b_s) / self.slope
-
-    def turn_probability(self, margin: ArrayLike, turn_s: ArrayLike) -> NDArray[np.float64]:
-        """The probability that a turn has the right speaker: log odds = slope * margin +
-        per_log_second * ln(seconds) + offset.
-
-        Args:
-            margin: How much more similar the turn is to its speaker than to the next one.
-            turn_s: Seconds of the turn; shapes broadcast.
-
-        Returns:
-            Probabilities of the shape that the arguments broadcast to.
-
-        Raises:
-            ConfigError: `turns` is None.
-        """
-        if self.turns is None:
-            raise ConfigError(
-                f"the calibration of {self.fingerprint} has no numbers for turns: fit them with "
-                "`python -m recipes.calibrate.turns` of the source repository"
-            )
-        slope, per_log_second, offset = self.turns
-        seconds = np.clip(np.asarray(turn_s, np.float64), SHORTEST_S, LONGEST_S)
-        margin = np.asarray(margin, np.float64)
-        return _sigmoid(slope * margin + per_log_second * np.log(seconds) + offset)
 
     def _floor(self, a_s: ArrayLike, b_s: ArrayLike) -> NDArray[np.float64]:
         return self.offset + self.shortness * _shortness(a_s, b_s)
@@ -164,7 +141,7 @@ def fit_calibration(
             "more speakers, so that some pairs are in doubt"
         )
     return Calibration(
-        fingerprint, slope, float(model.intercept_[0]), shortness, None, fitted_on or {}
+        fingerprint, slope, float(model.intercept_[0]), shortness, {}, fitted_on or {}
     )
 
 
@@ -200,10 +177,12 @@ def read_calibration(path: Path) -> Calibration:
         stored = json.loads(path.read_text(encoding="utf-8"))
         if stored.pop("format") != FORMAT:
             raise ValueError("of another version")
-        stored["turns"] = tuple(stored["turns"]) if stored["turns"] else None
-        found = Calibration(**stored)
-        numbers = (found.slope, found.offset, found.shortness, *(found.turns or (0.0,) * 3))
-        if not (len(numbers) == 6 and np.isfinite(numbers).all() and found.slope > 0):
+        own = {field.name: stored.pop(field.name) for field in fields(Calibration)[:4]}
+        fitted_on = stored.pop("fitted_on")
+        further = {name: value for name, value in stored.items() if value is not None}
+        found = Calibration(**own, further=further, fitted_on=fitted_on)
+        numbers = (found.slope, found.offset, found.shortness)
+        if not (np.isfinite(numbers).all() and found.slope > 0):
             raise ValueError("its numbers cannot be")
     except OSError as error:
         raise CheckpointError(
@@ -220,7 +199,10 @@ def read_calibration(path: Path) -> Calibration:
 def write_calibration(calibration: Calibration, folder: Path) -> Path:
     """Write `folder/calibration-FINGERPRINT.json` in one piece; StoreError if it cannot."""
     path = folder / file_name(calibration.fingerprint)
-    content = json.dumps({"format": FORMAT, **asdict(calibration)}, indent=1) + "\n"
+    values = asdict(calibration)
+    further, fitted_on = values.pop("further"), values.pop("fitted_on")
+    stored = {"format": FORMAT, **values, **further, "fitted_on": fitted_on}
+    content = json.dumps(stored, indent=1) + "\n"
     with replacing(path, what="the calibration ") as partial:
         partial.write_text(content, encoding="utf-8")
     return path
@@ -231,5 +213,6 @@ def _shortness(a_s: ArrayLike, b_s: ArrayLike) -> NDArray[np.float64]:
     return np.asarray(1 / a + 1 / b)
 
 
-def _sigmoid(odds: NDArray[np.float64]) -> NDArray[np.float64]:
+def sigmoid(odds: NDArray[np.float64]) -> NDArray[np.float64]:
+    """From log odds to probabilities."""
     return 0.5 * (1 + np.tanh(odds / 2))  # no overflow at either end

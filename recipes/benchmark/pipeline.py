@@ -181,7 +181,7 @@ def _inside(arguments: Sequence[object]) -> dict[str, Any]:
 
 
 def _outside(arguments: Sequence[str]) -> dict[str, float]:
-    """Wall and CPU seconds and peak memory of another Python, told by the system.
+    """Wall and CPU seconds and peak memory of another Python, from the system.
 
     A process's peak is never below that of this one, which started it and imports little.
     """
@@ -262,7 +262,7 @@ def _machine() -> dict[str, Any]:
 
 def _commit() -> dict[str, Any]:
     """The commit, and whether files of it were changed since; None outside git."""
-    told = []
+    said = []
     for arguments in (["rev-parse", "HEAD"], ["status", "--porcelain", "-uno", "."]):
         try:
             done = subprocess.run(
@@ -270,8 +270,8 @@ def _commit() -> dict[str, Any]:
             )
         except (OSError, subprocess.CalledProcessError):
             return {"commit": None, "changed": None}
-        told.append(done.stdout.strip())
-    return {"commit": told[0], "changed": bool(told[1])}
+        said.append(done.stdout.strip())
+    return {"commit": said[0], "changed": bool(said[1])}
 
 
 def _save(stored: dict[str, Any], results: Path | None, asked: object) -> None:

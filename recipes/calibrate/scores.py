@@ -190,9 +190,9 @@ def _with_turns(fitted: Calibration, folders: list[Path]) -> Calibration:
         except CheckpointError as error:
             say(f"read nothing from a damaged calibration: {error}", style="yellow")
             continue
-        if earlier and earlier.fingerprint == fitted.fingerprint and earlier.turns:
+        if earlier and earlier.fingerprint == fitted.fingerprint and earlier.further:
             about = {k: v for k, v in earlier.fitted_on.items() if k == "turns"}
-            return replace(fitted, turns=earlier.turns, fitted_on=fitted.fitted_on | about)
+            return replace(fitted, further=earlier.further, fitted_on=fitted.fitted_on | about)
     return fitted
 
 

@@ -2,7 +2,7 @@
 
     python -m recipes.calibrate.turns --data ../shared/corpus [--embedder NAME|FILE|onnx:NAME ...]
 
-Every conversation is diarized with the default settings, once with the number of speakers told and
+Every conversation is diarized with the default settings, once with the number of speakers known and
 once without. A turn counts as right for the share of its time that its own speaker speaks, and it
 weighs as much as that time. All measures are of each recording with a calibration fitted on the
 others. The numbers go on from the calibration of similarities that `make calibrate` made, or the
@@ -26,7 +26,7 @@ from rich.table import Table
 from diarize.core.output import write_atomic
 from diarize.pipeline.config import load_config
 from diarize.pipeline.diarizer import Diarizer
-from diarize.postprocessing.confidence import fit_turns, turn_margins
+from diarize.postprocessing.confidence import TurnCalibration, fit_turns, turn_margins
 from diarize.scoring.turn_accuracy import right_shares
 from encoder.calibration.metrics import expected_calibration_error
 from encoder.calibration.score_calibration import Calibration, find_calibration, write_calibration
@@ -45,7 +45,7 @@ from recipes.shared.embedders import (
 )
 
 LEAST = (0.5, 0.6, 0.7, 0.8, 0.9)  # confidences at which the results show what is left
-PROTOCOL = "development conversations, count told and not, each with a fit on the others"
+PROTOCOL = "development conversations, count known and not, each with a fit on the others"
 
 
 class Seen(NamedTuple):
@@ -94,10 +94,13 @@ def _calibrate(name: str, recordings: list[Conversation], out: Path) -> dict[str
     seen = _watch(diarizer, recordings, calibration)
     sure = np.zeros(len(seen.right))
     for number in range(len(recordings)):
-        fitted = _fitted(calibration, seen.some(seen.recording != number))
+        fitted = _fitted(seen.some(seen.recording != number))
         own = seen.recording == number
-        sure[own] = fitted.turn_probability(seen.margin[own], seen.turn_s[own])
-    fitted = _fitted(calibration, seen)
+        sure[own] = fitted.probability(seen.margin[own], seen.turn_s[own])
+    recordings_seen, turns = len(np.unique(seen.recording)), len(seen.right)
+    about = f"{recordings_seen} development conversations, {turns} turns"
+    fitted = _fitted(seen).stored_in(calibration)
+    fitted = replace(fitted, fitted_on={**calibration.fitted_on, "turns": about})
     say(f"wrote {write_calibration(fitted, out)}")
     base = np.average(seen.right, weights=seen.counts_s)
     return {
@@ -116,11 +119,11 @@ def _calibrate(name: str, recordings: list[Conversation], out: Path) -> dict[str
 
 
 def _watch(diarizer: Diarizer, recordings: list[Conversation], calibration: Calibration) -> Seen:
-    """The turns of all recordings, with the number of speakers told and not."""
+    """The turns of all recordings, with known and unknown number of speakers."""
     parts = []
     for number, recording in enumerate(recordings):
-        for told in (None, len({turn.speaker for turn in recording.reference})):
-            result = diarizer(recording.path, speakers=told)
+        for known in (None, len({turn.speaker for turn in recording.reference})):
+            result = diarizer(recording.path, speakers=known)
             margins, seconds = turn_margins(
                 result.windows,
                 result.embeddings,
@@ -135,11 +138,8 @@ def _watch(diarizer: Diarizer, recordings: list[Conversation], calibration: Cali
     return Seen(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
 
-def _fitted(calibration: Calibration, seen: Seen) -> Calibration:
-    fitted = fit_turns(calibration, seen.margin, seen.turn_s, seen.right, seen.counts_s)
-    recordings, turns = len(np.unique(seen.recording)), len(seen.right)
-    about = f"{recordings} development conversations, {turns} turns"
-    return replace(fitted, fitted_on={**calibration.fitted_on, "turns": about})
+def _fitted(seen: Seen) -> TurnCalibration:
+    return fit_turns(seen.margin, seen.turn_s, seen.right, seen.counts_s)
 
 
 def _brier(sure: NDArray[np.float64], seen: Seen) -> float:

@@ -4,9 +4,9 @@
         [--segmenter silero ...] [--embedder NAME|FILE|onnx:NAME ...] [--set a.b=c ...]
 
 A run for every segmenter and embedder that is there: its defaults, and rows that differ from them
-in one thing; rows about stitching only where the segmenter tells speakers apart. Sets: the
+in one thing; rows about aggregation only where the segmenter tells speakers apart. Sets: the
 development conversations, those of them with trusted references, and, by style, the conversations
-of heldout speakers that `make simulate` writes. Sound is decoded, speech found and voices embedded
+of heldout speakers that `make simulate` writes. Decoding, segmentation and embedding are done
 once for all rows of a run. Writes results/ablation.json.
 """
 
@@ -32,7 +32,15 @@ from diarize.segmentation import SEGMENTERS
 from diarize.segmentation.base import Segmenter
 from diarize.simulation.conversation_style import STYLES
 from encoder.errors import BackendUnavailable, CheckpointError, ToolkitError
-from recipes.evaluate.ablation_rows import DEFAULT, ROWS, Outcome, Voice, hear, outcome, total
+from recipes.evaluate.ablation_rows import (
+    DEFAULT,
+    ROWS,
+    EmbedderSettings,
+    Outcome,
+    outcome,
+    prepare,
+    total,
+)
 from recipes.shared.conversations import (
     SETTINGS,
     Conversation,
@@ -58,7 +66,7 @@ PROTOCOL = {
     "tuned_on_development": [
         "thresholds of the segmenters",
         "weights of our segmentation network, among those that its training tried",
-        "stitch.voices, stitch.sharpness and stitch.overlap",
+        "aggregation.embedding_weight, aggregation.softmax_scale and aggregation.overlap_threshold",
         "resegmentation",
         "counting, of each embedder",
     ],
@@ -66,7 +74,8 @@ PROTOCOL = {
         "resegmentation, looked at on other conversations of the same kind and speakers",
     ],
     "scored": "within each recording's UEM, else over its whole length",
-    "told": "the number of speakers that the reference names; the other rows count by themselves",
+    "oracle_count": "the number of speakers that the reference names; the other rows count by "
+    "themselves",
     "counts": "true number of speakers -> number found -> recordings",
     "overlap": "seconds of turns beyond one at a time, as a share of the seconds with speech",
     "per_hour_of_sound": "wall seconds on so many cores, of a machine that other work may have "
@@ -98,11 +107,13 @@ def main(
             return
         sets, without = _sets(recordings, simulated)
         plan = load_config(None, settings or [])
-        voices = each_embedder(embedder, lambda name: _voice(name, plan, settings or []))
-        without += [name for name in BOTH if not embedder and name not in {v.name for v in voices}]
+        embedders = each_embedder(embedder, lambda name: _embedder(name, plan, settings or []))
+        without += [
+            name for name in BOTH if not embedder and name not in {e.name for e in embedders}
+        ]
         runs = []
         for name, finder in _segmenters(segmenter, plan, without):
-            for run in _runs(name, finder, voices, sets):
+            for run in _runs(name, finder, embedders, sets):
                 _show(run)
                 runs.append(run)
         asked = segmenter or embedder or settings
@@ -129,9 +140,9 @@ def _sets(recordings: list[Conversation], simulated: Path) -> tuple[Sets, list[s
     return {name: talks for name, talks in sets.items() if talks}, without
 
 
-def _voice(name: str, plan: DiarizeConfig, settings: Sequence[str]) -> Voice:
+def _embedder(name: str, plan: DiarizeConfig, settings: Sequence[str]) -> EmbedderSettings:
     embedder = load_embedder(name, device=plan.device)
-    return Voice(name, embedder, (*SETTINGS.get(name, []), *settings))
+    return EmbedderSettings(name, embedder, (*SETTINGS.get(name, []), *settings))
 
 
 def _segmenters(
@@ -151,26 +162,26 @@ def _segmenters(
 
 
 def _runs(
-    name: str, segmenter: Segmenter, voices: Sequence[Voice], sets: Sets
+    name: str, segmenter: Segmenter, embedders: Sequence[EmbedderSettings], sets: Sets
 ) -> Iterator[dict[str, Any]]:
     """A segmenter with each embedder."""
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
     talks = list({talk.path: talk for some in sets.values() for talk in some}.values())
-    for voice in voices:  # first calls warm caches up, and are not timed
-        voice.diarizer(segmenter)(talks[0].path)
+    for embedder in embedders:  # first calls warm caches up, and are not timed
+        embedder.diarizer(segmenter)(talks[0].path)
     with Progress(console=console) as progress:
         task = progress.add_task(name, total=len(talks))
-        heard = []
+        prepared = []
         for talk in talks:
-            heard.append(hear(talk, segmenter, voices))
+            prepared.append(prepare(talk, segmenter, embedders))
             progress.advance(task)
-    apart = any(one.segmentation.activity is not None for some in heard for one in some)
-    for voice, own in zip(voices, zip(*heard, strict=True), strict=True):
+    apart = any(one.segmentation.chunks is not None for some in prepared for one in some)
+    for embedder, own in zip(embedders, zip(*prepared, strict=True), strict=True):
         rows = []
         for row in ROWS:
-            if row.stitching and not apart:
+            if row.aggregation and not apart:
                 continue
-            diarizer = voice.diarizer(segmenter, [f"segmenter={name}", *row.settings])
+            diarizer = embedder.diarizer(segmenter, [f"segmenter={name}", *row.settings])
             outcomes = {
                 talk.path: outcome(row, diarizer, prepared, talk)
                 for talk, prepared in zip(talks, own, strict=True)
@@ -179,8 +190,8 @@ def _runs(
                 {
                     "row": row.name,
                     "settings": list(row.settings),
-                    "told": row.told,
-                    "stitching": row.stitching,
+                    "oracle_count": row.oracle_count,
+                    "aggregation": row.aggregation,
                     "regions_only": row.regions,
                     "sets": {key: _total(some, outcomes) for key, some in sets.items()},
                 }
@@ -188,10 +199,10 @@ def _runs(
         yield {
             "segmenter": name,
             "segmenter_fingerprint": getattr(segmenter, "fingerprint", None),  # of a network
-            "name": voice.name,
-            "fingerprint": voice.embedder.fingerprint,
-            "settings": list(voice.settings),
-            "tells_apart": apart,
+            "name": embedder.name,
+            "fingerprint": embedder.embedder.fingerprint,
+            "settings": list(embedder.settings),
+            "local_speakers": apart,
             "cores": len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count(),
             "threads": torch.get_num_threads(),
             "load_average": load,
@@ -219,8 +230,8 @@ def _show(run: dict[str, Any]) -> None:
         table.add_row(row["row"], *cells)
     Console(width=150).print(table)
     stages = run["rows"][0]["sets"][DEVELOPMENT]["per_hour_of_sound"]["stages"]
-    told = ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in stages.items())
-    print(f"seconds an hour of sound, {DEFAULT}: {told}; {run['cores']} cores")
+    by_stage = ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in stages.items())
+    print(f"seconds an hour of sound, {DEFAULT}: {by_stage}; {run['cores']} cores")
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from diarize.audio.recording import open_recording
 from diarize.clustering import CLUSTERERS
+from diarize.core.speaker_count import SpeakerCount
 from diarize.core.turns import Turn
 from diarize.pipeline.config import load_config
 from diarize.pipeline.diarizer import Diarizer, Prepared
@@ -24,16 +25,16 @@ from recipes.shared.conversations import Conversation
 class Row(NamedTuple):
     """What differs from the defaults.
 
-    told: the number of speakers is given. stitching: about how chunks become turns, so only of
-    segmenters that tell speakers apart; who the speakers are stays the same. regions: all that is
-    left of the segmentation are its regions, so what follows is the cascade of windows and
-    clusters.
+    oracle_count: the true number of speakers is given. aggregation: about how chunks become turns,
+    so only for segmenters that tell speakers apart; the labels of the windows stay the same.
+    regions: all that is left of the segmentation are its regions, so what follows is the cascade of
+    windows and clusters.
     """
 
     name: str
     settings: tuple[str, ...] = ()
-    told: bool = False
-    stitching: bool = False
+    oracle_count: bool = False
+    aggregation: bool = False
     regions: bool = False
 
 
@@ -41,11 +42,11 @@ DEFAULT = "default"
 ROWS = (
     Row(DEFAULT),
     Row("no resegmentation", ("resegment=false",)),
-    Row("one at a time", ("stitch.exclusive=true",), stitching=True),
-    Row("chunks alone say who", ("stitch.voices=0",), stitching=True),
-    Row("windows alone say who", ("stitch.voices=1",), stitching=True),
-    Row("windows only", stitching=True, regions=True),
-    Row("number told", told=True),
+    Row("one at a time", ("aggregation.exclusive=true",), aggregation=True),
+    Row("segmentation only", ("aggregation.embedding_weight=0",), aggregation=True),
+    Row("embeddings only", ("aggregation.embedding_weight=1",), aggregation=True),
+    Row("windows only", aggregation=True, regions=True),
+    Row("oracle speaker count", oracle_count=True),
     Row("count by silhouette", ("clustering.agglomerative.count_by=silhouette",)),
     Row("count by eigengap", ("clustering.agglomerative.count_by=eigengap",)),
     Row("hdbscan", ("clusterer=hdbscan",)),
@@ -53,7 +54,7 @@ ROWS = (
 
 
 @dataclass(frozen=True)
-class Voice:
+class EmbedderSettings:
     """An embedder and the settings `a.b=c` that all its rows share."""
 
     name: str
@@ -69,7 +70,7 @@ class Voice:
 
 
 class Found(Segmenter):
-    """Says what a segmenter found before; it does not listen."""
+    """Returns what a segmenter found before."""
 
     def __init__(self, segmentation: Segmentation) -> None:
         self.segmentation = segmentation
@@ -79,7 +80,7 @@ class Found(Segmenter):
 
 
 class Outcome(NamedTuple):
-    """What a row made of a recording. speech_s: in which it has anyone speak; beyond_s: of its
+    """What a row made of a recording. speech_s: seconds in which someone speaks; beyond_s: of its
     turns, what is beyond one at a time."""
 
     score: RecordingScore
@@ -89,8 +90,10 @@ class Outcome(NamedTuple):
     stages: dict[str, float]
 
 
-def hear(talk: Conversation, segmenter: Segmenter, voices: Sequence[Voice]) -> list[Prepared]:
-    """A recording as each embedder hears it; decoded and segmented once for all of them."""
+def prepare(
+    talk: Conversation, segmenter: Segmenter, embedders: Sequence[EmbedderSettings]
+) -> list[Prepared]:
+    """A recording prepared with each embedder; decoded and segmented once for all of them."""
     warnings: list[str] = []
     begin = time.perf_counter()
     with open_recording(
@@ -100,7 +103,7 @@ def hear(talk: Conversation, segmenter: Segmenter, voices: Sequence[Voice]) -> l
         found = segmenter.segment(recording.blocks())
         segment_s = time.perf_counter() - begin - read_s
         prepared = [
-            voice.diarizer(Found(found)).prepare(recording, uri=talk.name) for voice in voices
+            one.diarizer(Found(found)).prepare(recording, uri=talk.name) for one in embedders
         ]
     return [
         replace(
@@ -122,7 +125,9 @@ def outcome(row: Row, diarizer: Diarizer, prepared: Prepared, talk: Conversation
     if row.regions:
         prepared = replace(prepared, segmentation=Segmentation(prepared.segmentation.regions))
     true = len({turn.speaker for turn in talk.reference})
-    result = diarizer.decide(prepared, speakers=(true or None) if row.told else None)
+    result = diarizer.decide(
+        prepared, SpeakerCount.of((true or None) if row.oracle_count else None)
+    )
     scored = [(0.0, result.duration_s)] if talk.uem is None else talk.uem
     speech_s, beyond_s = one_and_more(result.turns)
     return Outcome(
@@ -135,7 +140,7 @@ def outcome(row: Row, diarizer: Diarizer, prepared: Prepared, talk: Conversation
 
 
 def one_and_more(turns: Iterable[Turn]) -> tuple[float, float]:
-    """Seconds in which anyone speaks, and those that the turns have beyond them."""
+    """Seconds in which someone speaks, and those that the turns have beyond them."""
     speech_s, total_s, reached = 0.0, 0.0, 0.0
     for turn in sorted(turns):
         total_s += turn.duration_s

@@ -3,7 +3,7 @@
     python -m recipes.evaluate.clips --data ../shared/corpus [--embedder NAME|FILE|onnx:NAME ...]
 
 Each data set with at least 4 speakers is grouped by itself, and then all clips of the split
-together; nobody tells the number of speakers. Writes recipes/results/clusters.json; with --embedder
+together; the number of speakers is unknown. Writes recipes/results/clusters.json; with --embedder
 or --set only into the folder that --results names.
 """
 

@@ -2,7 +2,7 @@
 
     python -m recipes.evaluate.diarization --data ../shared/corpus [--set clusterer=hdbscan]
 
-The number of speakers is never told. Scored within each recording's UEM where there is one, else
+The number of speakers is unknown. Scored within each recording's UEM where there is one, else
 over its whole length. Each embedder has a run of its own, in a process of its own (so that memory
 is its own, too), with the same settings but for its own counting threshold. Writes
 results/conversations.json.

@@ -184,8 +184,8 @@ def _show(runs: list[Run]) -> None:
                     f"{100 * short.accuracy[k]:.1f}" if k in short.accuracy else "-"
                     for k in enrolments
                 ]
-                told = short.closed_set
-                cells.append("-" if told is None else f"{100 * told.top1:.1f}")
+                ranks = short.closed_set
+                cells.append("-" if ranks is None else f"{100 * ranks.top1:.1f}")
                 table.add_row(split, dataset, *cells, style="bold" if dataset == "mean" else None)
         out.print(table)
     out.print(

@@ -1,4 +1,4 @@
-"""How often known voices get their name, and unknown ones somebody else's.
+"""How often known speakers get their name, and unknown ones that of another.
 
     python -m recipes.evaluate.naming --data ../shared/corpus [--embedder NAME]
 
@@ -58,7 +58,7 @@ LEAST_ALONE_S, MOST_HALF_S = 12.0, 30.0
 PROBABILITIES = (0.8, 0.9, 0.93, 0.95, 0.97)
 
 
-class Heard(NamedTuple):
+class Labelled(NamedTuple):
     """A sound of a known speaker, in the half that is enrolled or in the one that is asked for."""
 
     speaker: str
@@ -108,11 +108,11 @@ def main(
         raise stop(error) from None
 
 
-def _clips(data: Path, voices: ClipEmbedder) -> list[Heard]:
+def _clips(data: Path, voices: ClipEmbedder) -> list[Labelled]:
     by_speaker = defaultdict(list)
     for utterance in validation(read_corpus(data, on_warning=say)):
         by_speaker[utterance.speaker].append(utterance)
-    heard = []
+    sounds = []
     for speaker, utterances in track(sorted(by_speaker.items()), "clips", console=console):
         takes = sorted({u.session for u in utterances})
         first = set(takes[: len(takes) // 2])
@@ -124,12 +124,14 @@ def _clips(data: Path, voices: ClipEmbedder) -> list[Heard]:
                 continue
             if voice.vector is not None:
                 sound = clip_enrollment(voice, utterance.name, keep=False)
-                heard.append(Heard(speaker, utterance.dataset, utterance.session in first, sound))
-    return heard
+                sounds.append(
+                    Labelled(speaker, utterance.dataset, utterance.session in first, sound)
+                )
+    return sounds
 
 
-def _conversations(data: Path, voices: ClipEmbedder) -> list[Heard]:
-    heard = []
+def _conversations(data: Path, voices: ClipEmbedder) -> list[Labelled]:
+    sounds = []
     found = read_conversations(data / "conversations")
     for conversation in track(found, "conversations", console=console):
         wave = load_audio(conversation.path, on_warning=lambda sentence: None)
@@ -140,12 +142,12 @@ def _conversations(data: Path, voices: ClipEmbedder) -> list[Heard]:
                 voice = voices.of_wave(chosen)
                 if voice.vector is not None:
                     sound = clip_enrollment(voice, conversation.name, keep=False)
-                    heard.append(Heard(speaker, conversation.name, is_enrolled, sound))
-    return heard
+                    sounds.append(Labelled(speaker, conversation.name, is_enrolled, sound))
+    return sounds
 
 
 def _alone(conversation: Conversation, length: int) -> dict[str, np.ndarray]:
-    """Speaker -> the samples at which nobody else speaks; those who have enough of them."""
+    """Speaker -> the samples at which no other speaker speaks; those who have enough of them."""
     speaking = {}
     for turn in conversation.reference:
         own = speaking.setdefault(turn.speaker, np.zeros(length, np.int8))
@@ -155,9 +157,9 @@ def _alone(conversation: Conversation, length: int) -> dict[str, np.ndarray]:
     return {s: at for s, at in alone.items() if len(at) >= seconds_to_samples(LEAST_ALONE_S)}
 
 
-def _people(heard: Iterable[Heard]) -> list[EnrolledSpeaker]:
+def _people(labelled: Iterable[Labelled]) -> list[EnrolledSpeaker]:
     sounds = defaultdict(list)
-    for one in heard:
+    for one in labelled:
         if one.is_enrolled:
             sounds[one.speaker].append(one.sound)
     return [
@@ -173,13 +175,13 @@ def _people(heard: Iterable[Heard]) -> list[EnrolledSpeaker]:
 
 
 def _score(
-    clips: list[Heard], talks: list[Heard], calibration: Calibration, probability: float
+    clips: list[Labelled], talks: list[Labelled], calibration: Calibration, probability: float
 ) -> dict[str, dict[str, int]]:
     """What was asked for -> how many were named right, named wrong and left unnamed."""
     rule = NamingConfig(min_probability=probability)
     counts: dict[str, Counter[str]] = defaultdict(Counter)
 
-    def ask(one: Heard, people: list[EnrolledSpeaker], kind: str) -> None:
+    def ask(one: Labelled, people: list[EnrolledSpeaker], kind: str) -> None:
         if one.sound.speech_s < rule.min_speech_s or not people:
             return
         ((match, reason),) = match_speakers(

@@ -6,10 +6,11 @@
 The vectors of a recording are cut out once and kept, so that rules are compared in seconds. A rule
 is tried with several values of its one knob. `left out`: counts right where each recording gets the
 value that is best for the others. `alone`: of the single voices, cut out of the recordings by the
-reference, how many are found to be one speaker. Two rows are no rules: `told` gives the number, and
-shows the confusion that counting can at best leave; `windows` is the number of speakers who have
-at least so many windows almost to themselves, which is about all that any rule could find in these
-windows. Writes recipes/results/counting.json; with --embedder only into the folder of --results.
+reference, how many are found to be one speaker. Two rows are no rules: `oracle speaker count` is
+given the number, and shows the confusion that counting can at best leave; `windows` is the number
+of speakers who have at least so many windows almost to themselves, which is about all that any rule
+could find in these windows. Writes recipes/results/counting.json; with --embedder only into the
+folder of --results.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from rich.table import Table
 from diarize.clustering.agglomerative import Agglomerative, AgglomerativeConfig
 from diarize.clustering.api import SpeakerCount, cluster
 from diarize.clustering.base import Clusterer
-from diarize.clustering.count_enforcement import dissolve, merge_alike
+from diarize.clustering.count_enforcement import dissolve, merge_similar
 from diarize.clustering.hdbscan import Hdbscan, HdbscanConfig
 from diarize.clustering.linkage.average_linkage import average_tree, cut_tree
 from diarize.core.output import write_atomic
@@ -81,9 +82,9 @@ class Rule(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Joined:
+class Joined(Clusterer):
     """A cut where two windows are of one speaker with a calibrated probability; what is left of it
-    is joined: twins by `merge_alike`, or clusters that are one voice with `probability`."""
+    is joined: twins by `merge_similar`, or clusters that are one voice with `probability`."""
 
     calibration: Calibration
     cut_at: float
@@ -91,13 +92,15 @@ class Joined:
     probability: float = 0.5
     smallest: int = 8
 
-    def fit_predict(self, unit: NDArray[np.floating], count: SpeakerCount) -> Labels:
+    def fit_predict(
+        self, unit: NDArray[np.floating], count: SpeakerCount, group: Labels | None = None
+    ) -> Labels:
         tree = average_tree(unit)
         highest = 1 - self.calibration.similarity(self.cut_at, WINDOW_S, WINDOW_S)
         labels = cut_tree(tree, int((tree[:, 2] > highest).sum()) + 1)
         labels = dissolve(unit, labels, max(self.smallest, round(0.01 * len(unit))))
         if self.merge_ratio is not None:
-            return merge_alike(unit, labels, self.merge_ratio)
+            return merge_similar(unit, labels, self.merge_ratio)
         return self._one_voice(unit, labels)
 
     def _one_voice(self, unit: NDArray[np.floating], labels: Labels) -> Labels:
@@ -106,8 +109,8 @@ class Joined:
             K = int(labels.max()) + 1
             means = group_means(unit, labels, K)
             means /= np.linalg.norm(means, axis=1, keepdims=True)
-            heard_s = STEP_S * np.bincount(labels) + WINDOW_S - STEP_S
-            same = self.calibration.probability(means @ means.T, heard_s[:, None], heard_s)
+            speech_s = STEP_S * np.bincount(labels) + WINDOW_S - STEP_S
+            same = self.calibration.probability(means @ means.T, speech_s[:, None], speech_s)
             np.fill_diagonal(same, -1.0)
             a, b = divmod(int(same.argmax()), K)
             if K == 1 or same[a, b] < self.probability:
@@ -196,8 +199,10 @@ def _compare(
         for value, row in zip(rule.values, tried, strict=True):
             rows.append({"rule": rule.name, "knob": rule.knob, "value": value, **row})
         rows[-1]["left_out"] = _left_out(np.array([row["found"] for row in tried]), np.array(true))
-    told = _measured(seen, [], _agglomerative(), told=True)
-    rows.append({"rule": "told", "knob": "", "value": None, **told, "alone": None})
+    oracle = _measured(seen, [], _agglomerative(), oracle=True)
+    rows.append(
+        {"rule": "oracle speaker count", "knob": "", "value": None, **oracle, "alone": None}
+    )
     for least in (2, 4, 8):
         there = [_there(one, least) for one in seen]
         rows.append({"rule": "windows", "knob": "at least", "value": least, "found": there,
@@ -261,11 +266,11 @@ def _there(seen: Seen, least: int) -> int:
 
 
 def _measured(
-    seen: list[Seen], voices: list[NDArray[np.float32]], clusterer: Clusterer, told: bool = False
+    seen: list[Seen], voices: list[NDArray[np.float32]], clusterer: Clusterer, oracle: bool = False
 ) -> dict[str, Any]:
     found, confusion_s, reference_s = [], 0.0, 0.0
     for one in seen:
-        count = SpeakerCount.of(one.shares.shape[1] if told else None)
+        count = SpeakerCount.of(one.shares.shape[1] if oracle else None)
         labels = cluster(one.vectors, clusterer, count, decides=one.decides)
         found.append(int(labels.max(initial=-1)) + 1)
         talk = one.conversation

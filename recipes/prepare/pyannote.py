@@ -152,7 +152,7 @@ def _check(graph: bytes, model: ChunkModel, network: torch.nn.Module) -> None:
     waves = torch.randn(3, CHUNK, generator=generator) * torch.linspace(0, 50, CHUNK).sin()
     for some in (waves[:1], waves):
         p = network(some[:, None]).exp().numpy()
-        expected = (p @ model.members())[:, model.heard_by(p.shape[1])]
+        expected = (p @ model.members())[:, model.nearest_frames(p.shape[1])]
         furthest = np.abs(export.activity(some.numpy()) - expected).max()
         if not furthest < FURTHEST:
             raise CheckpointError(

@@ -41,13 +41,13 @@ def ablation_by_set(runs: list[Stored]) -> str:
 def ablation_counts(runs: list[Stored]) -> str:
     """How often a true number of speakers became a found one, development conversations.
 
-    Without the rows about stitching, which hardly changes it.
+    Without the rows about aggregation, which hardly changes it.
     """
     counted = [
         (f"{run['segmenter']}, {title_of(run)}, {row['row']}", row["sets"]["development"]["counts"])
         for run in runs
         for row in run["rows"]
-        if not (row["told"] or row["stitching"])
+        if not (row["oracle_count"] or row["aggregation"])
     ]
     true = sorted({key for _, counts in counted for key in counts}, key=int)
     lines = [f"| found × recordings, of true | {' | '.join(true)} |", "|---|" + "---|" * len(true)]
@@ -68,11 +68,11 @@ def _both_rates(sets: Stored) -> str:
 
 def _cost(run: Stored) -> str:
     stages = run["rows"][0]["sets"]["development"]["per_hour_of_sound"]["stages"]
-    told = ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in stages.items())
+    by_stage = ", ".join(f"{stage} {seconds:.1f}" for stage, seconds in stages.items())
     busy = run["load_average"]
     others = "" if busy is None else f", with {busy:.1f} processes at work just before"
     own = f"; settings {', '.join(run['settings'])}" if run["settings"] else ""
     return (
         f"- {run['segmenter']}, {title_of(run)} `{run['fingerprint']}`: wall seconds an hour of "
-        f"sound, by stage: {told}; {run['cores']} cores{others}{own}"
+        f"sound, by stage: {by_stage}; {run['cores']} cores{others}{own}"
     )

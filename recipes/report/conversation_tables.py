@@ -44,7 +44,7 @@ def totals(runs: list[Stored]) -> str:
     total, high = runs[0]["all"]["total"], runs[0]["trusted"]
     parts = total["der"]["full"]
     return (
-        f"Development conversations, default settings, count not told, full protocol: DER "
+        f"Development conversations, default settings, unknown count, full protocol: DER "
         f"{100 * parts['rate']:.1f} % over {total['recordings']} recordings (confusion "
         f"{100 * parts['confusion_s'] / parts['reference_s']:.1f} %, speaker count right in "
         f"{total['speaker_count_right']}), {100 * high['der']['full']['rate']:.1f} % over the "

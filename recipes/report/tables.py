@@ -87,7 +87,7 @@ def _say(sentence: str, *, style: str | None = None) -> None:
 def _filled(path: Path, stored: Callable[[str], list[Stored]]) -> str:
     """The file's text with every table that it has a place for, from `stored(results)`.
 
-    A place that is empty stays so, with a sentence, as long as nobody has made its results.
+    A place that is empty stays so, with a sentence, as long as its results are not made.
     """
     text = path.read_text(encoding="utf-8")
     for name, (make, source) in TABLES.items():

@@ -71,9 +71,9 @@ def _means(embedders: list[Stored]) -> list[str]:
         cells = [_with_interval(mean["eer"], mean["intervals"].get("eer"))]
         cells += [f"{mean['min_dcf'][p]:.2f}" for p in priors]
         cells += [_share(mean["accuracy"].get(k)) for k in enrolments]
-        told = mean["closed_set"] or {"top1": None, "top5": None}
-        cells += [_with_interval(told["top1"], mean["intervals"].get("top1"))]
-        cells += [_share(told["top5"])]
+        large = mean["closed_set"] or {"top1": None, "top5": None}
+        cells += [_with_interval(large["top1"], mean["intervals"].get("top1"))]
+        cells += [_share(large["top5"])]
         lines.append(f"| {title} | {' | '.join(cells)} |")
     return lines
 
@@ -103,7 +103,7 @@ def _identified(stored: Stored) -> str:
 
 
 def calibration(embedders: list[Stored]) -> str:
-    """How honest the probabilities are, on speakers that nobody fitted them on."""
+    """How honest the probabilities are, on speakers that they were not fitted on."""
     head = "embedder, split | sounds | EER % | Cllr | least possible | ECE %"
     lines = [f"| {head} |", "|---|---|" + "---:|" * 4]
     for run in embedders:

@@ -1,4 +1,4 @@
-"""What every registered clusterer must do behind the door."""
+"""What every registered clusterer must do when called through `cluster`."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def same_partition(a, b):
 
 
 @pytest.mark.parametrize("sizes", [[40, 40], [60, 30, 30], [25, 25, 25, 25, 25]])
-def test_clear_voices_are_found_without_being_told(clusterer, sizes):
+def test_clear_voices_are_found_with_an_unknown_count(clusterer, sizes):
     rows, truth = voices(sizes, noise=0.5)
     assert same_partition(cluster(rows, clusterer), truth)
 
@@ -42,12 +42,12 @@ def test_one_voice_is_one_speaker(clusterer, noise):
     assert set(cluster(rows, clusterer)) == {0}
 
 
-@pytest.mark.parametrize("told", [1, 2, 3, 5, 8])
+@pytest.mark.parametrize("known", [1, 2, 3, 5, 8])
 @pytest.mark.parametrize("sizes", [[50], [30, 30], [20, 20, 20, 20]])
-def test_the_told_number_is_obeyed_exactly(clusterer, sizes, told):
+def test_the_known_number_is_obeyed_exactly(clusterer, sizes, known):
     rows, _ = voices(sizes)
-    labels = cluster(rows, clusterer, SpeakerCount.of(told))
-    assert set(labels) == set(range(told))
+    labels = cluster(rows, clusterer, SpeakerCount.of(known))
+    assert set(labels) == set(range(known))
 
 
 def test_bounds_are_obeyed(clusterer):
@@ -148,13 +148,13 @@ def test_clips_of_one_voice_are_one_speaker(for_clips, sizes):
     assert set(for_clips(rows)) == {0}
 
 
-@pytest.mark.parametrize("told", [1, 2, 5, 12, 37])
-def test_the_told_number_of_speakers_is_obeyed_for_clips(for_clips, told):
+@pytest.mark.parametrize("known", [1, 2, 5, 12, 37])
+def test_the_known_number_of_speakers_is_obeyed_for_clips(for_clips, known):
     rows, _ = voices([20, 15, 1, 1], noise=0.5)
-    assert set(for_clips(rows, SpeakerCount.of(told))) == set(range(told))
+    assert set(for_clips(rows, SpeakerCount.of(known))) == set(range(known))
 
 
-def test_strangers_are_not_chained_together(for_clips):
+def test_different_speakers_are_not_chained_together(for_clips):
     """Each clip is like the next one, the first nothing like the last."""
     angles = np.arange(12) * 0.5
     rows = np.stack([np.cos(angles), np.sin(angles)], axis=1)

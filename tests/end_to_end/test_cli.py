@@ -113,7 +113,7 @@ def test_what_is_not_sound_is_said_in_one_line_and_writes_nothing(command, tmp_p
     ("flags", "words"),
     [
         (["--speakers", "0"], ["0"]),
-        (["--speakers", "2", "--max-speakers", "3"], ["as 2", "(--speakers)"]),
+        (["--speakers", "2", "--max-speakers", "3"], ["speakers is 2", "(--speakers)"]),
         (["--min-speakers", "4", "--max-speakers", "2"], ["4", "2"]),
         (["--embedder", "/o'brien/w.safetensors"], ["/o'brien/w.safetensors"]),
         (["--set", "clustering.agglomerative=3"], ["clustering.agglomerative", "3"]),

@@ -17,9 +17,9 @@ from tests.support.onnx_models import content
 
 ROOT, SAMPLES, run, write_rows = made.ROOT, made.SAMPLES, made.run, made.write_rows
 TALK = "ami_ES2004a_600_660"
-WITHOUT = ["default", "no resegmentation", "number told"]
+WITHOUT = ["default", "no resegmentation", "oracle speaker count"]
 WITHOUT += ["count by silhouette", "count by eigengap", "hdbscan"]
-STITCHING = ["one at a time", "chunks alone say who", "windows alone say who", "windows only"]
+AGGREGATION = ["one at a time", "segmentation only", "embeddings only", "windows only"]
 # Where it is loud, two speak; else nobody does.
 NETWORK = """(float[B, 1, 160000] wave) => (float[B, 589, 7] classes) {
     loud = Abs (wave)
@@ -92,9 +92,9 @@ def test_every_row_and_set_is_there(ablated):
     assert "left out the set 'meeting'" in text and "make simulate" in text
     for part in stored["runs"]:
         apart = part["segmenter"] == "pyannote"
-        assert part["tells_apart"] == apart and part["cores"] >= 1 and part["threads"] >= 1
+        assert part["local_speakers"] == apart and part["cores"] >= 1 and part["threads"] >= 1
         names = [row["row"] for row in part["rows"]]
-        assert sorted(names) == sorted(WITHOUT + STITCHING * apart) and set(names) <= set(
+        assert sorted(names) == sorted(WITHOUT + AGGREGATION * apart) and set(names) <= set(
             word for word in names if word in text
         )
         for row in part["rows"]:
@@ -121,12 +121,12 @@ def test_every_row_and_set_is_there(ablated):
     ("segmenter", "row", "speakers"),
     [
         ("silero", "default", None),
-        ("silero", "number told", 4),
+        ("silero", "oracle speaker count", 4),
         ("silero", "hdbscan", None),
         ("energy", "no resegmentation", None),
         ("pyannote", "default", None),
         ("pyannote", "one at a time", None),
-        ("pyannote", "chunks alone say who", None),
+        ("pyannote", "segmentation only", None),
     ],
 )
 def test_a_row_is_the_pipeline_with_its_settings(folder, ablated, segmenter, row, speakers):
@@ -134,7 +134,7 @@ def test_a_row_is_the_pipeline_with_its_settings(folder, ablated, segmenter, row
     model = f"segmentation.pyannote.model={folder / 'two.onnx'}"
     config = load_config(None, [f"segmenter={segmenter}", model, *found["settings"]])
     own = scored(config, speakers=speakers)
-    assert found["told"] == (speakers is not None)
+    assert found["oracle_count"] == (speakers is not None)
     for name, part in own.der.items():
         for key in ("missed_s", "false_alarm_s", "confusion_s", "reference_s"):
             assert found["sets"]["development"]["der"][name][key] == getattr(part, key)
@@ -142,7 +142,7 @@ def test_a_row_is_the_pipeline_with_its_settings(folder, ablated, segmenter, row
     assert found["sets"]["call"]["der"] == found["sets"]["development"]["der"]  # the same sound
 
 
-def test_only_stitched_turns_overlap(ablated):
+def test_only_aggregated_turns_overlap(ablated):
     rows = rows_of(ablated[1], "pyannote")
     for name, row in rows.items():
         found = row["sets"]["development"]

@@ -31,7 +31,7 @@ def test_rules_are_compared_from_vectors_that_are_kept(talks, tiny_weights, fold
         assert row["found"][0] == row["found"][1]  # one recording under two names
         assert row["right"] == 2 * (row["found"][0] == 4)
     assert {"pairs", "eigengap", "silhouette", "hdbscan", "calibrated distance"} <= set(by_rule)
-    assert by_rule["told"][0]["right"] == 2
+    assert by_rule["oracle speaker count"][0]["right"] == 2
     least = [row["found"][0] for row in by_rule["windows"]]
     assert least == sorted(least, reverse=True)
     for rows in by_rule.values():

@@ -138,7 +138,7 @@ def test_pyannote_is_made_from_the_packages(tmp_path, monkeypatch):
     assert "MIT" in segmenter.network.model.licence
     wave = swinging(16000 * 12)
     found = segmenter(wave)
-    assert np.abs(found.activity[1] - worked_out(wave, 32_000)[:, :3]).max() < 1e-3
+    assert np.abs(found.chunks.activity[1] - worked_out(wave, 32_000)[:, :3]).max() < 1e-3
 
 
 def test_pyannote_without_a_network_or_with_damaged_packages(tmp_path):

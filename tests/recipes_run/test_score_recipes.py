@@ -68,7 +68,9 @@ def test_a_calibration_keeps_the_turns_of_the_one_that_it_hides(
     home, cache = folders
     fingerprint = tiny_weights.stem[-8:]
     about = {"turns": "by hand"}
-    write_calibration(Calibration(fingerprint, 1.0, 0.0, 0.0, (1.0, 2.0, 3.0), about), cache)
+    write_calibration(
+        Calibration(fingerprint, 1.0, 0.0, 0.0, {"turns": [1.0, 2.0, 3.0]}, about), cache
+    )
     own = ["--data", corpus, "--embedder", tiny_weights, "--cache", "vectors"]
     run("calibrate.scores", *own, cwd=tmp_path)
     path = home / f"calibration-{fingerprint}.json"
@@ -90,7 +92,7 @@ def test_turns_are_fitted_into_the_users_own_calibration(talks, tiny_weights, fo
     command = ["--data", talks, "--embedder", tiny_weights]
     text = run("calibrate.turns", *command, cwd=tmp_path, code=2)
     assert "run `make calibrate` first" in " ".join(text.split())
-    write_calibration(Calibration(fingerprint, 8.0, -4.0, 0.1, None, {"data": "x"}), cache)
+    write_calibration(Calibration(fingerprint, 8.0, -4.0, 0.1, {}, {"data": "x"}), cache)
     before, found = committed(), (cache / name).read_bytes()
     text = run("calibrate.turns", *command, cwd=tmp_path)
     assert "saved nothing" in text and committed() == before

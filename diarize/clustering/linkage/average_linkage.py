@@ -4,7 +4,6 @@ For rows, scipy's linkage on distances from matrix products. For groups there is
 scipy counts every leaf once, though the mean over all pairs of rows needs the sizes. The mean
 cosine between two groups is the inner product of their mean vectors, so those and the sizes are a
 start from which the rest of the tree is that of the rows (nearest-neighbour chains, Murtagh 1983).
-Groups with members that may not meet are merged last of all, after all others that can be.
 """
 
 from __future__ import annotations
@@ -17,34 +16,27 @@ from scipy.cluster.hierarchy import linkage
 
 from diarize.core.vectors import Labels, Vectors
 
-__all__ = ["APART", "average_tree", "cosine_distances", "cut_tree"]
+__all__ = ["average_tree", "cosine_distances", "cut_tree"]
 
 
 BLOCK_ROWS = 256
-APART = 3.0  # is added to the height of a merge that is forbidden: more than any distance
 
 
 def average_tree(
     means: Vectors,
     sizes: NDArray[Any] | None = None,
-    forbidden: NDArray[np.bool_] | None = None,
 ) -> NDArray[np.floating]:
     """Unit vectors (N, D), N >= 1 -> scipy linkage (N - 1, 4), heights in cosine distance.
 
     With sizes (N,) a leaf is a group of so many unit vectors, and means are their means, of any
     length: the tree has the heights that it has for the rows themselves.
-
-    forbidden (N, N), symmetric: which leaves may not meet. Merges that let two meet come last, at
-    APART and more; all others are made as if these did not exist.
     """
     if len(means) < 2:
         return np.empty((0, 4))
     sizes = np.ones(len(means)) if sizes is None else np.asarray(sizes)
-    if forbidden is not None and forbidden.any():
-        return _weighted(means, sizes, forbidden.copy())
     if (sizes == 1).all():
         return linkage(cosine_distances(means), method="average")
-    return _weighted(means, sizes, None)
+    return _weighted(means, sizes)
 
 
 def cosine_distances(unit: Vectors) -> NDArray[np.float64]:
@@ -78,13 +70,9 @@ def cut_tree(tree: NDArray[np.floating], k: int) -> Labels:
     return np.unique(root[:N], return_inverse=True)[1].astype(np.int64)
 
 
-def _weighted(
-    means: Vectors, sizes: NDArray[Any], forbidden: NDArray[np.bool_] | None
-) -> NDArray[np.floating]:
+def _weighted(means: Vectors, sizes: NDArray[Any]) -> NDArray[np.floating]:
     M = len(means)
     similar = means @ means.T
-    if forbidden is not None:
-        similar[forbidden] -= APART
     np.fill_diagonal(similar, -np.inf)
     weight = np.array(sizes, np.float64)
     gone = np.zeros(M, bool)
@@ -112,12 +100,6 @@ def _weighted(
         weight[b] += weight[a]
         joined = similar[b] * (1 - share)
         joined += similar[a] * share
-        if forbidden is not None:
-            # Who may not meet one may not meet both.
-            one, other = forbidden[a], forbidden[b]
-            joined[one > other] -= APART * (1 - share)
-            joined[other > one] -= APART * share
-            forbidden[b] = forbidden[:, b] = one | other
         joined[b] = -np.inf
         similar[b] = similar[:, b] = joined
         similar[:, a] = -np.inf

@@ -77,7 +77,7 @@ def _without_copies(unit: Vectors) -> tuple[Vectors, Labels]:
     """The different rows (M, D) and which of them each row (N,) is.
 
     Copies of a file are common in large folders. Hundreds of them would have one another for
-    neighbours and nobody else, in a graph that takes very many rounds.
+    neighbours and no other rows, in a graph that takes very many rounds.
     """
     number: dict[bytes, int] = {}
     rows = np.ascontiguousarray(unit)

@@ -13,7 +13,8 @@ from diarize.clustering import count_enforcement as counts
 from diarize.clustering import splitting
 from diarize.clustering.agglomerative import Agglomerative
 from diarize.clustering.api import SpeakerCount, cluster
-from diarize.clustering.count_enforcement import enforce_count, join_nearest, merge_alike
+from diarize.clustering.base import Clusterer
+from diarize.clustering.count_enforcement import enforce_count, join_nearest, merge_similar
 from diarize.clustering.count_estimation import count_by_eigengap, silhouettes
 from diarize.clustering.linkage.average_linkage import cut_tree
 from encoder.errors import ConfigError
@@ -137,7 +138,7 @@ def test_groups_are_joined_while_they_are_alike_by_definition(ratio):
     labels = truth * 2 + np.arange(len(truth)) % 2
     expected = joined_while_alike(unit, labels, ratio)
     assert 1 <= len(set(expected)) < len(set(labels))
-    assert same_partition(merge_alike(unit, labels, ratio), expected)
+    assert same_partition(merge_similar(unit, labels, ratio), expected)
 
 
 def test_joining_the_nearest_speaker_is_the_definition():
@@ -164,15 +165,9 @@ def test_eigengap_counts_clear_voices(K):
     assert count_by_eigengap(rows / np.linalg.norm(rows, axis=1, keepdims=True), 10) == K
 
 
-class Fake:
-    @classmethod
-    def for_clips(cls, min_similarity):
-        return cls()
-
-
 def test_noise_stays_out_only_when_asked():
-    class Half(Fake):
-        def fit_predict(self, unit, count):
+    class Half(Clusterer):
+        def fit_predict(self, unit, count, group=None):
             labels = np.zeros(len(unit), np.int64)
             labels[len(unit) // 2 :] = -1
             return labels
@@ -185,8 +180,8 @@ def test_noise_stays_out_only_when_asked():
 
 
 def test_nothing_but_noise_is_one_speaker_unless_every_row_may_be_one():
-    class Nobody(Fake):
-        def fit_predict(self, unit, count):
+    class Nobody(Clusterer):
+        def fit_predict(self, unit, count, group=None):
             return np.full(len(unit), -1, np.int64)
 
     assert set(cluster(unit_rows(10), Nobody())) == {0}
@@ -195,8 +190,8 @@ def test_nothing_but_noise_is_one_speaker_unless_every_row_may_be_one():
 
 @pytest.mark.parametrize("scales", [True, False])
 def test_only_a_backend_that_does_not_scale_gets_merged_rows(scales):
-    class Counting(Fake):
-        def fit_predict(self, unit, count):
+    class Counting(Clusterer):
+        def fit_predict(self, unit, count, group=None):
             self.seen = unit.shape, unit.dtype
             return np.zeros(len(unit), np.int64)
 
@@ -209,8 +204,8 @@ def test_only_a_backend_that_does_not_scale_gets_merged_rows(scales):
 
 
 def test_vectors_of_any_length_and_precision_become_unit_vectors():
-    class Norms(Fake):
-        def fit_predict(self, unit, count):
+    class Norms(Clusterer):
+        def fit_predict(self, unit, count, group=None):
             self.norms = np.linalg.norm(unit, axis=1)
             return np.zeros(len(unit), np.int64)
 
@@ -228,16 +223,16 @@ def test_vectors_of_any_length_and_precision_become_unit_vectors():
     assert np.flatnonzero(labels < 0).tolist() == [0, 31, 59]
 
 
-class TenOnly(Fake):
+class TenOnly(Clusterer):
     """A backend that labels its first ten rows, two by two, and calls the rest noise."""
 
-    def fit_predict(self, unit, count):
+    def fit_predict(self, unit, count, group=None):
         labels = np.full(len(unit), -1, np.int64)
         labels[:10] = np.arange(10) // 2
         return labels
 
 
-def test_the_told_number_is_obeyed_in_spite_of_noise():
+def test_the_known_number_is_obeyed_in_spite_of_noise():
     labels = cluster(unit_rows(50), TenOnly(), SpeakerCount.of(15))
     assert set(labels) == set(range(15))
 
@@ -270,3 +265,39 @@ def test_rows_that_do_not_decide_make_no_speaker():
 def test_counts_that_cannot_be_are_refused(arguments, says):
     with pytest.raises(ConfigError, match=says):
         SpeakerCount.of(**arguments)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        (None, None, None),
+        (3, None, None),
+        (None, 2, None),
+        (1, None, None),
+        (None, 2, 5),
+        (None, None, 4),
+    ],
+)
+def test_counts_are_written_as_they_were_given(given):
+    assert tuple(SpeakerCount.of(*given).to_mapping().values()) == given
+
+
+def test_a_backend_without_settings_for_clips_says_so():
+    with pytest.raises(ConfigError, match="TenOnly has no settings for clips"):
+        TenOnly.for_clips(0.5)
+    TenOnly.check_rows(10**9)  # needs nothing
+
+
+def test_a_backend_that_takes_groups_is_given_them_with_all_rows():
+    class Grouped(Clusterer):
+        takes_groups = True
+
+        def fit_predict(self, unit, count, group=None):
+            self.group = group
+            return np.zeros(len(unit), np.int64)
+
+    backend = Grouped()
+    cluster(unit_rows(300), backend, max_exact=300)
+    assert backend.group is None
+    cluster(unit_rows(300), backend, max_exact=100)
+    assert backend.group.shape == (300,) and 0 < backend.group.max() < 100

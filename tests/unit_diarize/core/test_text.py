@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from diarize.core.text import and_more, plural, speaker_label
+from diarize.core.labels import speaker_name
+from diarize.core.text import and_more, plural
 
 
 def test_one_and_several():
@@ -20,5 +21,5 @@ def test_a_list_is_cut_after_the_third(names, shown):
 
 
 def test_labels_sort_as_their_numbers():
-    assert [speaker_label(n) for n in (0, 12)] == ["SPEAKER_00", "SPEAKER_12"]
-    assert speaker_label(7, digits=4) == "SPEAKER_0007"
+    assert [speaker_name(n) for n in (0, 12)] == ["SPEAKER_00", "SPEAKER_12"]
+    assert speaker_name(7, digits=4) == "SPEAKER_0007"

@@ -7,13 +7,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from diarize.core.speaker_count import SpeakerCount
 from diarize.embedding.windows import cut_windows
 from diarize.gallery.config import NamingConfig
 from diarize.gallery.gallery import Gallery
 from diarize.gallery.schema import Enrollment
 from diarize.pipeline.config import DiarizeConfig
 from diarize.pipeline.result import DiarizationResult
-from diarize.pipeline.speaker_naming import recognise
+from diarize.pipeline.speaker_naming import name_result
 from encoder.calibration.score_calibration import Calibration
 from encoder.errors import ConfigError
 
@@ -22,7 +23,7 @@ CALIBRATION = Calibration(FINGERPRINT, 20.0, -10.0)  # even odds at a cosine of 
 REGION, GAP = 6 * 16_000, 8_000
 
 
-def recording(*speakers, uri="meeting", labels=None, **asked):
+def recording(*speakers, uri="meeting", labels=None):
     """A region of 6 s each; speaker k's windows lie close to the k-th axis."""
     regions = np.array(
         [(k * (REGION + GAP), k * (REGION + GAP) + REGION) for k in range(len(speakers))]
@@ -43,7 +44,6 @@ def recording(*speakers, uri="meeting", labels=None, **asked):
         fingerprint=FINGERPRINT,
         seconds_by_stage={},
         calibration=CALIBRATION,
-        asked=asked,
     )
 
 
@@ -70,7 +70,7 @@ def speakers(result):
 
 def test_known_voices_are_named_and_others_keep_their_number(gallery):
     enrol(gallery, Anna=2, Ben=5)
-    named = recognise(recording(7, 2, 7, 5), gallery.speakers())
+    named = name_result(recording(7, 2, 7, 5), gallery.speakers())
     assert speakers(named) == ["SPEAKER_00", "Anna", "SPEAKER_00", "Ben"]
     assert list(named.speakers) == ["SPEAKER_00", "Anna", "Ben"]
     voices = named.to_mapping()["voices"]
@@ -81,18 +81,18 @@ def test_known_voices_are_named_and_others_keep_their_number(gallery):
 def test_one_voice_that_was_split_becomes_one_speaker_unless_two_were_asked_for(gallery):
     enrol(gallery, Anna=2)
     split = recording(2, 3, 2, labels=[0, 1, 2])
-    assert speakers(recognise(split, gallery.speakers())) == ["Anna", "SPEAKER_01", "Anna"]
+    assert speakers(name_result(split, gallery.speakers())) == ["Anna", "SPEAKER_01", "Anna"]
     joined = recording(2, 2, labels=[0, 1])
-    assert set(recognise(joined, gallery.speakers()).labels.tolist()) == {0}
-    told = recognise(replace(joined, asked={"speakers": 2}), gallery.speakers())
+    assert set(name_result(joined, gallery.speakers()).labels.tolist()) == {0}
+    told = name_result(replace(joined, count=SpeakerCount(2, 2)), gallery.speakers())
     assert len(set(speakers(told))) == 2 and "Anna" in speakers(told)
 
 
 def test_the_same_stranger_has_the_same_name_in_the_next_recording(gallery):
     enrol(gallery, Anna=2)
-    first = recognise(recording(4, 2, 6), gallery.speakers(), link=gallery)
+    first = name_result(recording(4, 2, 6), gallery.speakers(), link=gallery)
     assert speakers(first) == ["VOICE_0001", "Anna", "VOICE_0002"]
-    second = recognise(recording(6, 1, 4, uri="next"), gallery.speakers(), link=gallery)
+    second = name_result(recording(6, 1, 4, uri="next"), gallery.speakers(), link=gallery)
     assert speakers(second) == ["VOICE_0002", "VOICE_0003", "VOICE_0001"]
     assert {p.name for p in gallery.speakers()} == {
         "Anna",
@@ -103,9 +103,9 @@ def test_the_same_stranger_has_the_same_name_in_the_next_recording(gallery):
 
 
 def test_who_is_renamed_is_known_by_the_new_name(gallery):
-    recognise(recording(4, 2), gallery.speakers(), link=gallery)
+    name_result(recording(4, 2), gallery.speakers(), link=gallery)
     gallery.rename("VOICE_0002", "Anna")
-    assert speakers(recognise(recording(2, 4, uri="next"), gallery.speakers())) == [
+    assert speakers(name_result(recording(2, 4, uri="next"), gallery.speakers())) == [
         "Anna",
         "VOICE_0001",
     ]
@@ -116,7 +116,7 @@ def test_nobody_is_named_by_halves_of_a_chance(gallery):
     between = recording(2)
     mixed = np.eye(8)[2] + 1.6 * np.eye(8)[3]
     mixed = np.tile(mixed / np.linalg.norm(mixed), (len(between.labels), 1)).astype(np.float32)
-    unsure = recognise(replace(between, embeddings=mixed), gallery.speakers())
+    unsure = name_result(replace(between, embeddings=mixed), gallery.speakers())
     assert speakers(unsure) == ["SPEAKER_00"]  # a cosine of 0.53: hardly better than even
 
 
@@ -124,9 +124,9 @@ def test_without_a_calibration_a_similarity_must_be_given(gallery):
     enrol(gallery, Anna=2)
     bare = replace(recording(2, 3), calibration=None)
     with pytest.raises(ConfigError, match="calibration"):
-        recognise(bare, gallery.speakers())
+        name_result(bare, gallery.speakers())
     rule = NamingConfig(min_similarity=0.6)
-    assert speakers(recognise(bare, gallery.speakers(), rule=rule)) == ["Anna", "SPEAKER_01"]
+    assert speakers(name_result(bare, gallery.speakers(), rule=rule)) == ["Anna", "SPEAKER_01"]
 
 
 def test_silence_names_nobody_and_remembers_nobody(gallery):
@@ -136,5 +136,5 @@ def test_silence_names_nobody_and_remembers_nobody(gallery):
         embeddings=np.zeros((0, 8), np.float32),
         labels=np.zeros(0, np.int64),
     )
-    assert recognise(silent, gallery.speakers(), link=gallery).turns == []
+    assert name_result(silent, gallery.speakers(), link=gallery).turns == []
     assert gallery.speakers() == []

@@ -1,4 +1,4 @@
-"""Chunks' opinions become one timeline."""
+"""The activity in chunks becomes one timeline."""
 
 from __future__ import annotations
 
@@ -8,28 +8,36 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from diarize.embedding.windows import WindowConfig, cut_windows
-from diarize.postprocessing.aggregation import (
-    WindowPosteriors,
-    by_first_heard,
-    heard_regions,
-    speaker_regions,
-    stitch,
-)
+from diarize.postprocessing.aggregation import aggregate
 from diarize.postprocessing.config import AggregationConfig
-from diarize.postprocessing.speaker_mapping import local_labels
-from diarize.segmentation.base import Segmentation
+from diarize.postprocessing.speaker_mapping import (
+    WindowPosteriors,
+    map_local_speakers,
+    window_posteriors,
+)
+from diarize.postprocessing.turns import by_first_region, speaker_regions, turn_regions
+from diarize.segmentation.base import ChunkActivity, Segmentation
 from encoder.errors import ConfigError
 
 HOP = 320
 
 
 def segmentation(chunks, starts, regions=((0, 10_000),)):
-    return Segmentation(
-        np.array(regions).reshape(-1, 2) * HOP,
-        np.array(chunks, np.float32),
-        np.array(starts) * HOP,
-        HOP,
+    activity = ChunkActivity(np.array(chunks, np.float32), np.array(starts) * HOP, HOP)
+    return Segmentation(np.array(regions).reshape(-1, 2) * HOP, activity)
+
+
+def regions_of_speakers(found, windows, embeddings, labels, *, length, config=None):
+    """From the labels of windows to the regions of each speaker, as the pipeline does it."""
+    active = aggregate(
+        found,
+        map_local_speakers(found.chunks, windows, embeddings, labels),
+        length=length,
+        posteriors=window_posteriors(windows, embeddings, labels),
+        config=config,
     )
+    hop = found.chunks.frame_hop
+    return turn_regions(active, windows, labels, hop=hop, length=length, config=config)[1]
 
 
 def test_two_chunks_that_number_their_speakers_differently():
@@ -37,38 +45,40 @@ def test_two_chunks_that_number_their_speakers_differently():
     first = [[1, 0], [1, 0], [1, 0], [1, 0], [1, 1], [0, 1]]  # A, B
     second = [[0, 1], [1, 1], [1, 0], [1, 0], [1, 0], [0, 0]]  # B, A
     found = segmentation([first, second], [0, 3])
-    active = stitch(found, np.array([[0, 1], [1, 0]]), length=9 * HOP)
+    active = aggregate(found, np.array([[0, 1], [1, 0]]), length=9 * HOP)
     assert active.T.astype(int).tolist() == [
         [1, 1, 1, 1, 1, 0, 0, 0, 0],
         [0, 0, 0, 0, 1, 1, 1, 1, 0],
     ]
-    one = stitch(
+    one = aggregate(
         found, np.array([[0, 1], [1, 0]]), length=9 * HOP, config=AggregationConfig(exclusive=True)
     )
     assert one.sum(axis=1).max() == 1 and one[4, 0]  # equals go to the first
 
 
-def test_local_speakers_of_one_label_are_one_and_nobody_counts_for_nothing():
+def test_local_speakers_of_one_label_are_one_and_those_without_do_not_count():
     found = segmentation([[[1, 1, 1], [1, 0, 1]]], [0])
-    active = stitch(found, np.array([[0, 0, -1]]), length=2 * HOP)
+    active = aggregate(found, np.array([[0, 0, -1]]), length=2 * HOP)
     assert active.tolist() == [[True], [True]]
-    nobody = stitch(found, np.full((1, 3), -1), length=2 * HOP)
-    assert nobody.shape == (2, 0)
+    none = aggregate(found, np.full((1, 3), -1), length=2 * HOP)
+    assert none.shape == (2, 0)
 
 
 def test_chunks_that_disagree_are_averaged():
-    """The one whom more hear."""
+    """The one who is active in more of them."""
     labels = np.array([[0, 1]] * 3)
     chunks = [[[0.9, 0.0]], [[0.0, 0.8]], [[0.8, 0.0]]]
-    assert stitch(segmentation(chunks, [0, 0, 0]), labels, length=HOP).tolist() == [[True, False]]
+    assert aggregate(segmentation(chunks, [0, 0, 0]), labels, length=HOP).tolist() == [
+        [True, False]
+    ]
 
 
-def test_regions_say_whether_anybody_speaks():
+def test_someone_speaks_in_the_regions():
     chunk = [[0.9, 0.9], [0.1, 0.0], [0.2, 0.1], [0.8, 0.0]]
     found = segmentation([chunk], [0], regions=[(1, 3)])
-    active = stitch(found, np.array([[0, 1]]), length=4 * HOP)
+    active = aggregate(found, np.array([[0, 1]]), length=4 * HOP)
     assert active.tolist() == [[0, 0], [1, 0], [1, 0], [0, 0]]
-    assert not stitch(segmentation([chunk], [0], []), np.array([[0, 1]]), length=4 * HOP).any()
+    assert not aggregate(segmentation([chunk], [0], []), np.array([[0, 1]]), length=4 * HOP).any()
 
 
 @settings(deadline=None)
@@ -81,19 +91,19 @@ def test_against_loops(seed, C, exclusive):
     starts = np.arange(C) * step
     length = int(starts[-1] + F) * HOP - int(rng.integers(0, HOP))
     config = AggregationConfig(exclusive=exclusive)
-    got = stitch(segmentation(activity, starts), labels, length=length, config=config)
+    got = aggregate(segmentation(activity, starts), labels, length=length, config=config)
     for t in range(starts[-1] + F):
         there = [c for c in range(C) if starts[c] <= t < starts[c] + F]
-        heard = np.zeros(got.shape[1])
+        score = np.zeros(got.shape[1])
         for c in there:
             for k in range(got.shape[1]):
                 mine = [activity[c, t - starts[c], s] for s in range(S) if labels[c, s] == k]
-                heard[k] += max(mine, default=0)
-        expected = heard.sum() / len(there)
+                score[k] += max(mine, default=0)
+        expected = score.sum() / len(there)
         count = max(1, int(np.floor(expected - 0.5)) + 1)
         count = min(count, 1) if exclusive else count
-        best = sorted(range(len(heard)), key=lambda k: (-np.float32(heard[k]), k))[:count]
-        assert set(np.flatnonzero(got[t])) == {k for k in best if heard[k] > 0}
+        best = sorted(range(len(score)), key=lambda k: (-np.float32(score[k]), k))[:count]
+        assert set(np.flatnonzero(got[t])) == {k for k in best if score[k] > 0}
 
 
 def test_regions_close_gaps_and_drop_blinks():
@@ -108,40 +118,46 @@ def test_regions_close_gaps_and_drop_blinks():
 
 def test_a_segmenter_without_speakers_and_a_bad_setting():
     with pytest.raises(ValueError, match="does not tell speakers apart"):
-        stitch(Segmentation(np.zeros((0, 2), np.int64)), np.zeros((0, 3), np.int64), length=10)
-    with pytest.raises(ValueError, match="does not tell speakers apart"):
-        local_labels(Segmentation(np.zeros((0, 2), np.int64)), *nothing())
-    assert heard_regions(Segmentation(np.zeros((0, 2), np.int64)), *nothing(), length=10) is None
-    for wrong in ({"overlap": 0.0}, {"overlap": 1.1}, {"voices": -0.1}, {"sharpness": -1.0}):
-        with pytest.raises(ConfigError, match=f"{next(iter(wrong))} is"):
-            AggregationConfig(**wrong)
+        aggregate(Segmentation(np.zeros((0, 2), np.int64)), np.zeros((0, 3), np.int64), length=10)
+    for name, value in (
+        ("overlap_threshold", 0.0),
+        ("overlap_threshold", 1.1),
+        ("embedding_weight", -0.1),
+        ("softmax_scale", -1.0),
+    ):
+        with pytest.raises(ConfigError, match=f"{name} is"):
+            AggregationConfig(**{name: value})
 
 
-def nothing():
-    return cut_windows(np.zeros((0, 2), np.int64), length=0), np.zeros((0, 2)), np.zeros(0, int)
+def test_without_windows_local_speakers_are_none():
+    found = segmentation([[[1, 0], [1, 1]]], [0])
+    windows = cut_windows(np.zeros((0, 2), np.int64), length=0)
+    nothing = windows, np.zeros((0, 2), np.float32), np.zeros(0, np.int64)
+    assert map_local_speakers(found.chunks, *nothing).tolist() == [[-1, -1]]
+    assert regions_of_speakers(found, *nothing, length=2 * HOP) == []
 
 
 def test_two_halves_are_one_speaker():
     """The chunk does not know which of two it is: that is no overlap."""
     found = segmentation([[[0.55, 0.55], [0.9, 0.8], [0.2, 0.2]]], [0])
-    active = stitch(found, np.array([[0, 1]]), length=3 * HOP)
+    active = aggregate(found, np.array([[0, 1]]), length=3 * HOP)
     assert active.sum(axis=1).tolist() == [1, 2, 1]
-    strict = stitch(
-        found, np.array([[0, 1]]), length=3 * HOP, config=AggregationConfig(overlap=0.8)
+    strict = aggregate(
+        found, np.array([[0, 1]]), length=3 * HOP, config=AggregationConfig(overlap_threshold=0.8)
     )
     assert strict.sum(axis=1).tolist() == [1, 1, 1]
 
 
-def test_voices_decide_where_chunks_do_not():
+def test_embeddings_decide_where_chunks_do_not():
     found = segmentation([[[0.5, 0.5], [0.9, 0.1], [0.5, 0.5], [0.5, 0.5]]], [0])
     territory = np.array([[0, 2 * HOP], [2 * HOP, 3 * HOP]])
-    voices = WindowPosteriors(territory, np.array([[0.3, 0.7], [0.9, 0.1]], np.float32))
+    posteriors = WindowPosteriors(territory, np.array([[0.3, 0.7], [0.9, 0.1]], np.float32))
     labels = np.array([[0, 1]])
-    active = stitch(found, labels, length=4 * HOP, voices=voices)
+    active = aggregate(found, labels, length=4 * HOP, posteriors=posteriors)
     assert active.argmax(axis=1).tolist() == [1, 0, 0, 0]  # no window in the last: the first
     assert (active.sum(axis=1) == 1).all()
-    only = AggregationConfig(voices=1.0)
-    active = stitch(found, labels, length=4 * HOP, voices=voices, config=only)
+    only = AggregationConfig(embedding_weight=1.0)
+    active = aggregate(found, labels, length=4 * HOP, posteriors=posteriors, config=only)
     assert active[:2].argmax(axis=1).tolist() == [1, 1]
 
 
@@ -150,14 +166,14 @@ def test_a_long_recording_goes_by_in_blocks(monkeypatch):
     activity, starts = rng.random((9, 10, 3)).astype(np.float32), np.arange(9) * 4
     labels = rng.integers(-1, 3, (9, 3))
     territory = np.arange(0, 43, 7)[:, None] * HOP + np.array([0, 7 * HOP])
-    voices = WindowPosteriors(
+    posteriors = WindowPosteriors(
         territory, rng.dirichlet(np.ones(3), len(territory)).astype(np.float32)
     )
     args = (segmentation(activity, starts), labels)
-    whole = stitch(*args, length=42 * HOP, voices=voices)
+    whole = aggregate(*args, length=42 * HOP, posteriors=posteriors)
     for block in (1, 5, 11):
         monkeypatch.setattr("diarize.postprocessing.aggregation.BLOCK", block)
-        assert np.array_equal(stitch(*args, length=42 * HOP, voices=voices), whole)
+        assert np.array_equal(aggregate(*args, length=42 * HOP, posteriors=posteriors), whole)
 
 
 # Local speakers
@@ -180,13 +196,16 @@ def conversation():
     return segmentation(chunks, [0, 100]), windows, embeddings
 
 
-def test_local_speakers_are_who_the_windows_sound_like():
+def test_local_speakers_are_the_speakers_of_their_windows():
     found, windows, embeddings = conversation()
     labels = (embeddings[:, 1] > 0).astype(np.int64)
-    assert local_labels(found, windows, embeddings, labels).tolist() == [[0, 1], [1, 0]]
-    regions = heard_regions(found, windows, embeddings, labels, length=300 * HOP)
+    assert map_local_speakers(found.chunks, windows, embeddings, labels).tolist() == [
+        [0, 1],
+        [1, 0],
+    ]
+    regions = regions_of_speakers(found, windows, embeddings, labels, length=300 * HOP)
     assert [(own // HOP).tolist() for own in regions] == [[[0, 100], [200, 300]], [[90, 200]]]
-    one = heard_regions(
+    one = regions_of_speakers(
         found,
         windows,
         embeddings,
@@ -203,25 +222,28 @@ def test_local_speakers_of_a_chunk_are_different_speakers():
     labels = np.zeros(len(windows), np.int64)
     labels[0] = 1
     like_a = np.tile(A, (len(windows), 1))
-    for names in local_labels(found, windows, like_a, labels):
+    for names in map_local_speakers(found.chunks, windows, like_a, labels):
         assert sorted(names) == [0, 1]
-    assert local_labels(found, windows, embeddings, labels * 0).tolist() == [[0, 0], [0, 0]]
+    assert map_local_speakers(found.chunks, windows, embeddings, labels * 0).tolist() == [
+        [0, 0],
+        [0, 0],
+    ]
 
 
-def test_nobody_with_windows_is_lost():
-    """The third voice is none of the chunks' two, but it was told to be there."""
+def test_no_speaker_with_windows_is_lost():
+    """The third speaker is none of the two of the chunks, but the known count has three."""
     found, windows, embeddings = conversation()
     labels = (embeddings[:, 1] > 0).astype(np.int64)
     labels[0] = 2
     like = np.where(labels[:, None] == 2, [[0.0, 1.0]], embeddings).astype(np.float32)
-    regions = heard_regions(found, windows, like, labels, length=300 * HOP)
+    regions = regions_of_speakers(found, windows, like, labels, length=300 * HOP)
     assert len(regions) == 3 and all(len(own) for own in regions)
 
 
-def test_speakers_are_numbered_as_they_are_heard():
+def test_speakers_are_numbered_by_their_first_regions():
     regions = [np.array([[50, 60]]), np.array([[10, 20], [90, 95]]), np.array([[30, 40]])]
-    labels, again = by_first_heard(np.array([0, 2, -1, 1, 0]), regions)
+    labels, again = by_first_region(np.array([0, 2, -1, 1, 0]), regions)
     assert labels.tolist() == [2, 1, -1, 0, 2]
     assert [own[0, 0] for own in again] == [10, 30, 50]
-    labels, again = by_first_heard(np.zeros(0, np.int64), [])
+    labels, again = by_first_region(np.zeros(0, np.int64), [])
     assert labels.shape == (0,) and again == []

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import astuple, replace
+
 import numpy as np
 import pytest
 
 from diarize.core.turns import UNKNOWN, Turn
 from diarize.embedding.windows import cut_windows
 from diarize.postprocessing.confidence import (
+    TurnCalibration,
     fit_turns,
     leave_doubtful,
     turn_confidence,
@@ -16,9 +19,9 @@ from diarize.postprocessing.confidence import (
 from diarize.postprocessing.turns import assemble, turn_numbers
 from diarize.scoring.turn_accuracy import right_shares
 from encoder.calibration.score_calibration import Calibration
-from encoder.errors import CorpusError
+from encoder.errors import CheckpointError, CorpusError
 
-CALIBRATION = Calibration("00000000", 10.0, -4.0, 2.0, turns=(3.0, 0.5, -0.2))
+CALIBRATION = TurnCalibration(3.0, 0.5, -0.2).stored_in(Calibration("00000000", 10.0, -4.0, 2.0))
 
 
 def recording(labels_by_region, *, seed=0, region_s=4):
@@ -95,7 +98,7 @@ def test_clear_voices_are_surer_than_mixed_ones():
     assert (sure > less).all() and (sure < 1).all()
 
 
-def test_without_a_calibration_nobody_knows():
+def test_without_a_calibration_there_is_no_confidence():
     windows, vectors, labels = recording([0, 1])
     turns = turn_numbers(windows, labels)
     for absent in (None, Calibration("00000000", 10.0, -4.0)):
@@ -124,11 +127,18 @@ def test_doubtful_turns_lose_their_speaker_and_nothing_else():
 def test_the_fit_finds_what_the_turns_were_drawn_from():
     rng = np.random.default_rng(0)
     margins, seconds = rng.normal(0.2, 0.3, 20_000), rng.uniform(0.6, 20, 20_000)
-    right = rng.random(20_000) < CALIBRATION.turn_probability(margins, seconds)
-    found = fit_turns(CALIBRATION, margins, seconds, right.astype(float), np.ones(20_000))
-    np.testing.assert_allclose(found.turns, CALIBRATION.turns, atol=0.15)
+    right = rng.random(20_000) < TurnCalibration.of(CALIBRATION).probability(margins, seconds)
+    found = fit_turns(margins, seconds, right.astype(float), np.ones(20_000))
+    np.testing.assert_allclose(astuple(found), (3.0, 0.5, -0.2), atol=0.15)
     with pytest.raises(CorpusError, match="all right"):
-        fit_turns(CALIBRATION, margins, seconds, np.ones(20_000), np.ones(20_000))
+        fit_turns(margins, seconds, np.ones(20_000), np.ones(20_000))
+
+
+@pytest.mark.parametrize("stored", [[1, 2], [1, 2, "x"], [1, 2, float("nan")], 3, {"a": 1}])
+def test_a_damaged_calibration_of_turns_is_refused(stored):
+    damaged = replace(CALIBRATION, further={"turns": stored})
+    with pytest.raises(CheckpointError, match="00000000 has the turns"):
+        TurnCalibration.of(damaged)
 
 
 def test_right_shares_by_hand():

@@ -8,20 +8,23 @@ import pytest
 import torch
 
 from diarize.clustering.agglomerative import Agglomerative
+from diarize.core.speaker_count import SpeakerCount
 from diarize.core.turns import UNKNOWN
 from diarize.formats.rttm import read_rttm
 from diarize.gallery.identification import Naming
 from diarize.pipeline.config import DiarizeConfig
 from diarize.pipeline.diarizer import Diarizer
+from diarize.postprocessing.confidence import TurnCalibration
 from diarize.postprocessing.config import AggregationConfig
-from diarize.segmentation.base import Segmentation, Segmenter
+from diarize.segmentation.base import ChunkActivity, Segmentation, Segmenter
 from encoder.calibration.score_calibration import Calibration
+from encoder.errors import ConfigError
 from tests.support.tones import BandEmbedder
 
 RATE, HOP = 16_000, 320
 LENGTH_S = 24.0
 TRUTH = {450.0: [(1, 8), (14, 20)], 950.0: [(6, 15), (21, 23)]}  # who (in Hz) speaks when
-CALIBRATION = Calibration("bands", slope=10.0, offset=-5.0, shortness=0.0, turns=(8.0, 0.5, 0.5))
+CALIBRATION = TurnCalibration(8.0, 0.5, 0.5).stored_in(Calibration("bands", 10.0, -5.0))
 
 
 def sound():
@@ -52,7 +55,7 @@ class Knows(Segmenter):
         for c, start in enumerate(starts):
             activity[c][:, [c % 3, (c + 1) % 3]] = who[start : start + 500]
         edges = np.flatnonzero(np.diff(np.concatenate([[0], who.any(axis=1), [0]])))
-        return Segmentation(edges.reshape(-1, 2) * HOP, activity, starts * HOP, HOP)
+        return Segmentation(edges.reshape(-1, 2) * HOP, ChunkActivity(activity, starts * HOP, HOP))
 
 
 def diarize(calibration=CALIBRATION, **settings):
@@ -76,7 +79,7 @@ def test_both_speak_where_both_speak():
 
 
 def test_exclusive_turns_never_overlap():
-    found = spans(diarize(stitch=AggregationConfig(exclusive=True)))
+    found = spans(diarize(aggregation=AggregationConfig(exclusive=True)))
     assert all(a[1] <= b[0] for a, b in pairwise(found))
     assert found[0][0] == 1 and found[-1] == (21, 23, "SPEAKER_01")
     assert sum(end - start for start, end, _ in found) == pytest.approx(21)
@@ -84,15 +87,24 @@ def test_exclusive_turns_never_overlap():
 
 def test_what_one_prepared_another_of_the_same_embedder_decides():
     def diarizer(embedder, exclusive=False):
-        config = DiarizeConfig(stitch=AggregationConfig(exclusive=exclusive))
+        config = DiarizeConfig(aggregation=AggregationConfig(exclusive=exclusive))
         return Diarizer(config, Knows(), embedder, Agglomerative())
 
     prepared = diarizer(BandEmbedder()).prepare(sound(), uri="talk")
     for exclusive in (False, True, False):
-        found = diarizer(BandEmbedder(), exclusive).decide(prepared, speakers=2)
-        assert spans(found) == spans(diarize(stitch=AggregationConfig(exclusive=exclusive)))
+        found = diarizer(BandEmbedder(), exclusive).decide(prepared, SpeakerCount.of(2))
+        assert spans(found) == spans(diarize(aggregation=AggregationConfig(exclusive=exclusive)))
     with pytest.raises(ValueError, match="not with ffffffff"):
         diarizer(BandEmbedder("ffffffff")).decide(prepared)
+
+
+def test_a_count_is_the_three_bounds_in_one():
+    diarizer = Diarizer(DiarizeConfig(), Knows(), BandEmbedder(), Agglomerative())
+    by_count, by_number = diarizer(sound(), count=SpeakerCount.of(2)), diarizer(sound(), speakers=2)
+    assert by_count.to_json() == by_number.to_json()
+    assert by_count.to_mapping()["asked"]["speakers"] == 2
+    with pytest.raises(ConfigError, match="count is given"):
+        diarizer(sound(), count=SpeakerCount.of(2), speakers=2)
 
 
 def test_overlap_survives_the_formats(tmp_path):
@@ -119,10 +131,11 @@ def test_each_turn_has_its_own_confidence():
 def test_a_turn_without_a_window_is_unsure():
     """The second speaker's only windows are elsewhere."""
     result = diarize()
-    heard = [result.heard[0], np.concatenate([result.heard[1], [[18 * RATE, 19 * RATE]]])]
+    first, second = result.speaker_regions
+    regions = [first, np.concatenate([second, [[18 * RATE, 19 * RATE]]])]
     from dataclasses import replace
 
-    more = replace(result, heard=heard)
+    more = replace(result, speaker_regions=regions)
     assert spans(more)[3] == (18, 19, "SPEAKER_01")
     assert more.confidence[3] == pytest.approx(1 / (1 + np.exp(-0.5)))  # the offset alone
     assert more.confidence[[0, 1, 2, 4]] == pytest.approx(result.confidence)
@@ -143,7 +156,8 @@ def test_silence_has_no_turns():
         def segment(self, blocks):
             list(blocks)
             activity = np.zeros((1, 50, 3), np.float32)
-            return Segmentation(np.zeros((0, 2), np.int64), activity, np.zeros(1, np.int64), HOP)
+            chunks = ChunkActivity(activity, np.zeros(1, np.int64), HOP)
+            return Segmentation(np.zeros((0, 2), np.int64), chunks)
 
     result = Diarizer(DiarizeConfig(), Silent(), BandEmbedder(), Agglomerative())(sound())
     assert result.turns == [] and result.confidence.shape == (0,)

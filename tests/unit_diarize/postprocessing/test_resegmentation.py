@@ -7,6 +7,7 @@ from itertools import pairwise, product
 import numpy as np
 import pytest
 
+from diarize.core.speaker_count import SpeakerCount
 from diarize.embedding.windows import WindowConfig, Windows, cut_windows
 from diarize.postprocessing import resegmentation
 from diarize.postprocessing.config import ResegmentationConfig
@@ -132,7 +133,7 @@ def test_the_whole_against_loops(seed):
     expected = slowly(
         vectors.astype(np.float64), (territory[:, 1] - territory[:, 0]) / 16_000, labels, config
     )
-    found = resegment(vectors, windows, labels, config)
+    found = resegment(vectors, windows, labels, config=config)
     np.testing.assert_array_equal(found, by_first(expected))
 
 
@@ -151,7 +152,7 @@ def test_a_window_that_tells_little_follows_its_neighbours():
     vectors[odd] = unit(0.53 * means[0] + 0.47 * means[1])
     found = resegment(vectors, windows, truth)
     np.testing.assert_array_equal(found, by_first(truth))
-    alone = resegment(vectors, windows, truth, ResegmentationConfig(turn_s=0.01))
+    alone = resegment(vectors, windows, truth, config=ResegmentationConfig(turn_s=0.01))
     assert np.flatnonzero(alone != by_first(truth)).tolist() == [odd]
 
 
@@ -166,7 +167,7 @@ def test_one_voice_in_two_parts_is_one_again(noise):
 def test_as_many_speakers_stay_as_must(minimum):
     windows, vectors, truth = recording([(0, 60)])
     labels = (np.arange(len(truth)) // 10 % 4).astype(np.int64)
-    found = resegment(vectors, windows, labels, minimum=minimum)
+    found = resegment(vectors, windows, labels, SpeakerCount(minimum))
     assert min(minimum, 4) <= len(set(found)) <= 4
 
 
@@ -176,9 +177,9 @@ def test_less_is_expected_before_everybody_keeps_the_given_label():
     windows, vectors, truth = recording([(0, 30), (1, 30), (2, 0.8), (0, 20)], noise=0.5)
     labels = truth.copy()
     labels[20:24] = 1
-    free = resegment(vectors, windows, labels, config)
+    free = resegment(vectors, windows, labels, config=config)
     assert set(free) == {0, 1}
-    told = resegment(vectors, windows, labels, config, minimum=3)
+    told = resegment(vectors, windows, labels, SpeakerCount(3), config)
     np.testing.assert_array_equal(told, by_first(truth))
 
 
@@ -199,8 +200,8 @@ def test_seconds_count_and_not_windows():
     kept = []
     for prior_s in np.geomspace(10, 100, 15):
         config = ResegmentationConfig(prior_s=prior_s)
-        found = resegment(vectors, windows, truth, config)
-        twice = resegment(vectors.repeat(2, axis=0), halves, truth.repeat(2), config)
+        found = resegment(vectors, windows, truth, config=config)
+        twice = resegment(vectors.repeat(2, axis=0), halves, truth.repeat(2), config=config)
         kept.append((len(set(found)), len(set(twice))))
     whole, half = np.sum(kept, axis=0) - len(kept)
     assert 0 < whole < len(kept)
@@ -241,7 +242,10 @@ def test_few_windows(N):
     vectors = np.eye(8, dtype=np.float32)[:N]
     assert resegment(vectors, windows, np.zeros(N, np.int64)).tolist() == [0] * N
     everybody = np.arange(N)
-    assert resegment(vectors, windows, everybody, minimum=N).tolist() == everybody.tolist()
+    assert (
+        resegment(vectors, windows, everybody, SpeakerCount(max(N, 1))).tolist()
+        == everybody.tolist()
+    )
 
 
 def test_a_day_of_windows_is_put_right():
@@ -256,7 +260,7 @@ def test_a_day_of_windows_is_put_right():
 def test_extreme_settings_do_no_harm(values):
     windows, vectors, truth = recording([(0, 20), (1, 15), (2, 20)])
     with np.errstate(all="raise", under="ignore"):
-        found = resegment(vectors, windows, truth, ResegmentationConfig(*values))
+        found = resegment(vectors, windows, truth, config=ResegmentationConfig(*values))
     assert set(found) <= {0, 1, 2}
 
 

@@ -78,19 +78,19 @@ def test_frames_get_the_mean_of_the_chunks_that_cover_them():
 
 def test_what_a_segmentation_holds(segmenter):
     found = segmenter(noise(16000 * 27 + 100))
-    assert found.activity.shape == (5, 500, 3)
-    assert found.activity.min() >= 0
-    assert found.activity.max() <= 1
-    assert found.frame_hop == 320
+    assert found.chunks.activity.shape == (5, 500, 3)
+    assert found.chunks.activity.min() >= 0
+    assert found.chunks.activity.max() <= 1
+    assert found.chunks.frame_hop == 320
     end = -(-(16000 * 27 + 100) // 320) * 320
-    assert found.chunk_starts.tolist() == [0, 80_000, 160_000, 240_000, end - 160_000]
+    assert found.chunks.starts.tolist() == [0, 80_000, 160_000, 240_000, end - 160_000]
 
 
 def test_activity_is_the_networks(segmenter):
     wave = noise(16000 * 12)
     found = segmenter(wave)
     features = centred(wave, LogMel())
-    for start, activity in zip(found.chunk_starts, found.activity, strict=True):
+    for start, activity in zip(found.chunks.starts, found.chunks.activity, strict=True):
         chunk = features[start // 160 :][:1000]
         if start + 160_000 == len(wave):
             chunk = features[-1000:]
@@ -103,28 +103,28 @@ def test_activity_is_the_networks(segmenter):
 
 def test_a_short_wave_is_one_chunk(segmenter):
     found = segmenter(noise(5000))
-    assert found.activity.shape == (1, 16, 3)
-    assert found.chunk_starts.tolist() == [0]
+    assert found.chunks.activity.shape == (1, 16, 3)
+    assert found.chunks.starts.tolist() == [0]
 
 
 @pytest.mark.parametrize("blocks", [[], [torch.zeros(0)]])
 def test_nothing_at_all(segmenter, blocks):
     found = segmenter.segment(blocks)
     assert found.regions.shape == (0, 2)
-    assert found.activity.shape == (0, 0, 3)
-    assert found.chunk_starts.shape == (0,)
+    assert found.chunks.activity.shape == (0, 0, 3)
+    assert found.chunks.starts.shape == (0,)
 
 
 @pytest.mark.parametrize("longest", [700, 200_000])
 def test_blocks_and_threads_change_nothing(segmenter, longest):
     wave = noise(16000 * 96)  # 18 chunks: two batches
     whole = segmenter(wave)
-    assert len(whole.activity) > 16
+    assert len(whole.chunks.activity) > 16
     with one_thread():
         alone = segmenter.segment(blocks_of(wave, longest))
-    assert np.array_equal(alone.activity, whole.activity)
+    assert np.array_equal(alone.chunks.activity, whole.chunks.activity)
     assert np.array_equal(alone.regions, whole.regions)
-    assert np.array_equal(alone.chunk_starts, whole.chunk_starts)
+    assert np.array_equal(alone.chunks.starts, whole.chunks.starts)
 
 
 def test_regions_are_where_the_mean_probability_is_high(weights):
@@ -166,7 +166,7 @@ def test_steps_that_cannot_be(step_s):
 
 def test_fine_steps(weights):
     segmenter = NeuralSegmenter(NeuralConfig(weights=weights, step_s=2.5))
-    assert segmenter(noise(16000 * 15)).chunk_starts.tolist() == [0, 40_000, 80_000]
+    assert segmenter(noise(16000 * 15)).chunks.starts.tolist() == [0, 40_000, 80_000]
 
 
 def test_missing_weights_say_what_to_do(monkeypatch, tmp_path):

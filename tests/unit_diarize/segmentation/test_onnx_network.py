@@ -41,7 +41,7 @@ def segmenter(model):
 
 
 def test_frames_are_the_nearest_of_the_models():
-    nearest = MODEL.heard_by(589)
+    nearest = MODEL.nearest_frames(589)
     assert nearest.shape == (500,)
     assert nearest[:5].tolist() == [0, 0, 1, 2, 3]  # middles at 160, 480, 800, 1120, 1440
     assert nearest[-3:].tolist() == [588, 588, 588]  # at 159,200 and on; the last is at 159,255.5
@@ -50,12 +50,12 @@ def test_frames_are_the_nearest_of_the_models():
 def test_activity_is_that_of_the_nearest_frames(segmenter):
     wave = swinging(16000 * 27 + 100)
     found = segmenter(wave)
-    assert found.activity.dtype == np.float16
-    assert found.activity.shape == (5, 500, 3)
-    assert found.frame_hop == 320
+    assert found.chunks.activity.dtype == np.float16
+    assert found.chunks.activity.shape == (5, 500, 3)
+    assert found.chunks.frame_hop == 320
     end = -(-len(wave) // 320) * 320
-    assert found.chunk_starts.tolist() == [0, 80_000, 160_000, 240_000, end - 160_000]
-    for start, activity in zip(found.chunk_starts, found.activity, strict=True):
+    assert found.chunks.starts.tolist() == [0, 80_000, 160_000, 240_000, end - 160_000]
+    for start, activity in zip(found.chunks.starts, found.chunks.activity, strict=True):
         expected = worked_out(wave, int(start))[:, :3]
         assert expected.std() > 0.1
         assert np.abs(activity - expected).max() < 1e-3
@@ -66,9 +66,9 @@ def test_a_short_wave_is_filled_up_and_the_surplus_dropped(segmenter, samples):
     wave = swinging(samples) + 0.2
     found = segmenter(wave)
     frames = -(-samples // 320)
-    assert found.activity.shape == (1, frames, 3)
-    assert found.chunk_starts.tolist() == [0]
-    assert np.abs(found.activity[0] - worked_out(wave, 0)[:frames, :3]).max() < 1e-3
+    assert found.chunks.activity.shape == (1, frames, 3)
+    assert found.chunks.starts.tolist() == [0]
+    assert np.abs(found.chunks.activity[0] - worked_out(wave, 0)[:frames, :3]).max() < 1e-3
     assert (found.regions <= samples).all()
 
 
@@ -76,8 +76,8 @@ def test_a_short_wave_is_filled_up_and_the_surplus_dropped(segmenter, samples):
 def test_nothing_at_all(segmenter, blocks):
     found = segmenter.segment(blocks)
     assert found.regions.shape == (0, 2)
-    assert found.activity.shape == (0, 0, 3)
-    assert found.chunk_starts.shape == (0,)
+    assert found.chunks.activity.shape == (0, 0, 3)
+    assert found.chunks.starts.shape == (0,)
 
 
 def test_regions_are_where_the_mean_probability_is_high(model):
@@ -102,7 +102,7 @@ def test_regions_are_where_the_mean_probability_is_high(model):
 def test_blocks_and_threads_change_nothing(segmenter, longest, threads):
     wave = swinging(16000 * 56 + 11)  # 11 chunks: three batches
     whole = segmenter(wave)
-    assert len(whole.activity) == 11
+    assert len(whole.chunks.activity) == 11
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
@@ -110,9 +110,9 @@ def test_blocks_and_threads_change_nothing(segmenter, longest, threads):
         assert torch.get_num_threads() == threads
     finally:
         torch.set_num_threads(before)
-    assert np.array_equal(cut.activity, whole.activity)
+    assert np.array_equal(cut.chunks.activity, whole.chunks.activity)
     assert np.array_equal(cut.regions, whole.regions)
-    assert np.array_equal(cut.chunk_starts, whole.chunk_starts)
+    assert np.array_equal(cut.chunks.starts, whole.chunks.starts)
 
 
 @pytest.mark.parametrize("step", [3200, 8000, 16000])
@@ -160,7 +160,7 @@ def test_steps_that_cannot_be(step_s):
 
 def test_fine_steps(model):
     segmenter = PyannoteSegmenter(PyannoteConfig(model=str(model), step_s=2.5))
-    assert segmenter(swinging(16000 * 15)).chunk_starts.tolist() == [0, 40_000, 80_000]
+    assert segmenter(swinging(16000 * 15)).chunks.starts.tolist() == [0, 40_000, 80_000]
 
 
 @pytest.fixture
@@ -175,7 +175,7 @@ def test_the_model_is_found_by_its_name(home):
     with pytest.raises(CheckpointError, match=r"recipes\.prepare\.pyannote"):
         PyannoteSegmenter()
     write(home / "pyannote.onnx")
-    assert PyannoteSegmenter()(swinging(20_000)).activity.shape == (1, 63, 3)
+    assert PyannoteSegmenter()(swinging(20_000)).chunks.activity.shape == (1, 63, 3)
     with pytest.raises(CheckpointError, match=r"nowhere\.onnx"):
         PyannoteSegmenter(PyannoteConfig(model=str(home / "nowhere.onnx")))
 

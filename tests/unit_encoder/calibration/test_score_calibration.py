@@ -2,12 +2,14 @@
 
 import json
 import math
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from encoder.calibration import score_calibration
 from encoder.calibration.metrics import balanced_weights, cllr
 from encoder.calibration.score_calibration import (
     LONGEST_S,
@@ -20,7 +22,9 @@ from encoder.calibration.score_calibration import (
 )
 from encoder.errors import CheckpointError, ConfigError, CorpusError, StoreError
 
-SOME = Calibration("abcd1234", 10.0, -4.0, 1.5, (2.0, 0.5, -1.0), {"data": "some", "pairs": 7})
+SOME = Calibration(
+    "abcd1234", 10.0, -4.0, 1.5, {"turns": [2.0, 0.5, -1.0]}, {"data": "some", "pairs": 7}
+)
 
 
 def test_probability_by_hand():
@@ -52,15 +56,25 @@ def test_written_and_found_again(tmp_path, monkeypatch):
     assert find_calibration(SOME.fingerprint) == read_calibration(path) == SOME
     path.rename(path.with_name("calibration-other.json"))
     assert find_calibration("other") is None  # a renamed file is not that embedder's
-    without = replace(SOME, turns=None)
+    without = replace(SOME, further={})
     assert read_calibration(write_calibration(without, tmp_path)) == without
+
+
+def test_what_others_keep_in_the_file_is_written_back():
+    """The packaged files have the calibration of turns, of which the encoder knows nothing."""
+    packaged = sorted((Path(score_calibration.__file__).parents[1] / "weights").glob("*.json"))
+    assert packaged
+    for path in packaged:
+        with tempfile.TemporaryDirectory() as folder:
+            written = write_calibration(read_calibration(path), Path(folder))
+            assert written.read_text() == path.read_text() and written.name == path.name
 
 
 def test_a_file_that_is_none_is_refused_with_the_next_step(tmp_path):
     path = write_calibration(SOME, tmp_path)
     good = json.loads(path.read_text())
-    wrong = [{"slope": 0}, {"slope": "x"}, {"offset": math.nan}, {"format": 2}, {"turns": [1, 2]}]
-    texts = [json.dumps({**good, **change}) for change in [*wrong, {"strange": 1}]]
+    wrong = [{"slope": 0}, {"slope": "x"}, {"offset": math.nan}, {"format": 2}]
+    texts = [json.dumps({**good, **change}) for change in wrong]
     for text in [*texts, "", "[]", "{}", "\xff"]:
         path.write_bytes(text.encode("latin-1"))
         with pytest.raises(CheckpointError, match=r"not a calibration .* fit it again"):
@@ -99,7 +113,7 @@ def test_the_model_that_made_the_trials_is_found(model):
     even = np.ones(len(truth))
     found = fit_calibration(scores, truth, a, b, weights=even, fingerprint="f")
     assert (found.slope, found.offset, found.shortness) == pytest.approx(model, rel=0.1, abs=0.1)
-    assert found.fingerprint == "f" and found.turns is None
+    assert found.fingerprint == "f" and found.further == {}
 
 
 def gradient(found, scores, truth, a, b, weights):
