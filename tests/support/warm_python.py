@@ -146,7 +146,7 @@ def _become(words):
     if words["arguments"][0] == "-m":
         sys.path[0] = words["cwd"]
         sys.argv = words["arguments"][1:]
-        runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+        runpy._run_module_as_main(sys.argv[0])  # what `python -m` does
     else:
         sys.argv = words["arguments"]
         sys.path[0] = str(Path(sys.argv[0]).parent)
