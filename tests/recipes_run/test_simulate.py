@@ -76,8 +76,8 @@ def test_labelled_conversations_are_made_and_made_again(corpus, tmp_path):
     ("arguments", "sentence"),
     [
         (["--style", "opera"], "unknown style 'opera': choose from meeting, call, broadcast"),
-        (["--speakers", 40], "usable voices in 'heldout', not 40"),
-        (["--split", "train"], "has no voices of the split 'train'"),
+        (["--speakers", 40], "usable speakers in 'heldout', not 40"),
+        (["--split", "train"], "has no speakers of the split 'train'"),
         (["--speakers", 0], "0 speakers cannot be made"),
         (["--shortest-s", 60, "--longest-s", 30], "60 to 30 s cannot be made"),
     ],
