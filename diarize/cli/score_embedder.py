@@ -150,7 +150,7 @@ def identification(
         if trials.is_dir():
             utterances = _utterances(trials, split, tell)
             on_stage("load", 0, None)
-            config = ProtocolConfig(closed_enrolment=enroll, replicates=replicates, seed=seed)
+            config = ProtocolConfig(closed_enrollment=enroll, replicates=replicates, seed=seed)
             measures, notes = identify_corpus(
                 utterances,
                 load_embedder(embedder, device=device or "auto"),
@@ -224,10 +224,10 @@ def _corpus_table(name: str, measures: dict[str, Measures], config: Any) -> Tabl
     table = Table(title=f"{_escaped(name)}, top-1 and equal error rate in %")
     table.add_column("data set")
     candidates = 1 + config.negatives
-    titles = [f"1 of {candidates}, K={k}" for k in config.enrolments]
+    titles = [f"1 of {candidates}, K={k}" for k in config.enrollments]
     for title in (
         *titles,
-        f"all, K={config.closed_enrolment}",
+        f"all, K={config.closed_enrollment}",
         "top-5",
         "speakers",
         "tests",
@@ -239,7 +239,7 @@ def _corpus_table(name: str, measures: dict[str, Measures], config: Any) -> Tabl
             _percent(part.accuracy[k], part.intervals.get(f"accuracy {k}"), "")
             if k in part.accuracy
             else "-"
-            for k in config.enrolments
+            for k in config.enrollments
         ]
         ranks = part.closed_set
         if ranks is None:

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from encoder.common.vectors import unit_rows
 from encoder.errors import CorpusError
 
-__all__ = ["ClosedSet", "closed_set_ranks", "draw_enrolments"]
+__all__ = ["ClosedSet", "closed_set_ranks", "draw_enrollments"]
 
 
 class ClosedSet(NamedTuple):
@@ -37,56 +37,56 @@ class ClosedSet(NamedTuple):
         return right, np.bincount(self.speakers, minlength=self.enrolled)
 
 
-def draw_enrolments(
-    speakers: ArrayLike, sessions: ArrayLike | None = None, *, enrolment: int = 2, seed: int = 0
+def draw_enrollments(
+    speakers: ArrayLike, sessions: ArrayLike | None = None, *, enrollment: int = 2, seed: int = 0
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Rows (E,) that enrol and rows (T,) that test, of utterances of `speakers` (N,).
+    """Rows (E,) that enroll and rows (T,) that test, of utterances of `speakers` (N,).
 
-    Each speaker with at least `enrolment` utterances is enrolled with that many, drawn at random;
+    Each speaker with at least `enrollment` utterances is enrolled with that many, drawn at random;
     the rest are tests. sessions: (N,) what utterances were cut from; an utterance from a session
-    that enrols its speaker is no test, unless that leaves the speaker none.
+    that enrolls its speaker is no test, unless that leaves the speaker none.
 
     CorpusError if nothing is left to test, or fewer than two speakers to tell apart.
     """
     names, codes = np.unique(np.asarray(speakers), return_inverse=True)
     cut_from = np.arange(len(codes)) if sessions is None else np.asarray(sessions)
     rng = np.random.default_rng(seed)
-    enrol: list[int] = []
+    enroll: list[int] = []
     test: list[int] = []
     able = 0
     for code in range(len(names)):
         rows = rng.permutation(np.flatnonzero(codes == code))
-        if len(rows) < enrolment:
+        if len(rows) < enrollment:
             continue
         able += 1
-        used, rest = rows[:enrolment], rows[enrolment:]
+        used, rest = rows[:enrollment], rows[enrollment:]
         fresh = rest[~np.isin(cut_from[rest], cut_from[used])]
-        enrol += sorted(used.tolist())
+        enroll += sorted(used.tolist())
         test += sorted((fresh if len(fresh) else rest).tolist())
     if able < 2 or not test:
         raise CorpusError(
-            f"{len(codes)} utterances of {len(names)} speakers are too few to enrol two speakers "
-            f"with {enrolment} and test one: give {enrolment + 1} utterances each"
+            f"{len(codes)} utterances of {len(names)} speakers are too few to enroll two speakers "
+            f"with {enrollment} and test one: give {enrollment + 1} utterances each"
         )
-    return np.array(enrol, np.int64), np.array(test, np.int64)
+    return np.array(enroll, np.int64), np.array(test, np.int64)
 
 
 def closed_set_ranks(
-    vectors: NDArray[np.floating], speakers: ArrayLike, enrol: ArrayLike, test: ArrayLike
+    vectors: NDArray[np.floating], speakers: ArrayLike, enroll: ArrayLike, test: ArrayLike
 ) -> ClosedSet:
     """Tell the utterances in rows `test` (T,) of unit vectors (N, D) among the speakers (K,) that
-    the rows `enrol` (E,) are of.
+    the rows `enroll` (E,) are of.
 
     CorpusError names a test whose speaker is not enrolled.
     """
     names = np.asarray(speakers).astype(str)
-    rows, tests = np.asarray(enrol, np.int64), np.asarray(test, np.int64)
+    rows, tests = np.asarray(enroll, np.int64), np.asarray(test, np.int64)
     known, codes = np.unique(names[rows], return_inverse=True)
     place = np.searchsorted(known, names[tests])
     strange = names[tests][known[np.minimum(place, len(known) - 1)] != names[tests]]
     if len(strange):
         raise CorpusError(
-            f"{str(strange[0])!r} is tested but not enrolled: give an utterance that enrols them"
+            f"{str(strange[0])!r} is tested but not enrolled: give an utterance that enrolls them"
         )
     means = np.zeros((len(known), vectors.shape[1]))
     np.add.at(means, codes, vectors[rows])

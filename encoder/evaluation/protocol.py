@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from encoder.data.manifest import Utterance
 from encoder.errors import CorpusError
 from encoder.evaluation.bootstrap import Interval, interval_of, resample_shares, resample_trials
-from encoder.evaluation.closed_set import ClosedSet, closed_set_ranks, draw_enrolments
+from encoder.evaluation.closed_set import ClosedSet, closed_set_ranks, draw_enrollments
 from encoder.evaluation.identification import identification_trials, recognised
 from encoder.evaluation.metrics import eer, min_dcf
 from encoder.evaluation.trials import drawn_pairs, pair_similarities, verification_trials
@@ -45,15 +45,15 @@ class ProtocolConfig:
     p_targets: tuple[float, ...] = field(
         default=(0.01, 0.05), metadata={"help": "priors of the minimum detection costs"}
     )
-    enrolments: tuple[int, ...] = field(
+    enrollments: tuple[int, ...] = field(
         default=(1, 2, 3, 5), metadata={"help": "utterances that a speaker is enrolled with"}
     )
     negatives: int = field(default=99, metadata={"help": "wrong candidates of an identification"})
     anchors_per_speaker: int = field(
         default=10, metadata={"help": "identification trials of one speaker, at most"}
     )
-    closed_enrolment: int = field(
-        default=2, metadata={"help": "utterances that enrol a speaker of the closed set"}
+    closed_enrollment: int = field(
+        default=2, metadata={"help": "utterances that enroll a speaker of the closed set"}
     )
     replicates: int = field(
         default=1000, metadata={"help": "drawn sets of speakers behind an interval; 0 makes none"}
@@ -173,12 +173,12 @@ def _measure(
         scores, is_target = pair_similarities(vectors, *sides), labels[sides[0]] == labels[sides[1]]
     drawn = _drawn_trials(scores, is_target, (labels[sides[0]], labels[sides[1]]), config, seed)
     accuracy = {}
-    for enrolment in config.enrolments:
+    for enrollment in config.enrollments:
         try:
             trials = identification_trials(
                 labels,
                 sessions,
-                enrolment=enrolment,
+                enrollment=enrollment,
                 negatives=config.negatives,
                 per_speaker_limit=config.anchors_per_speaker,
                 seed=config.seed,
@@ -186,10 +186,10 @@ def _measure(
         except CorpusError:
             continue  # too small for it, which the result shows
         right = recognised(vectors, trials)
-        accuracy[enrolment] = float(right.mean())
+        accuracy[enrollment] = float(right.mean())
         own = labels[trials.anchors]
         counts = np.bincount(own[right], minlength=len(names)), np.bincount(own)
-        drawn |= _drawn_shares(f"accuracy {enrolment}", *counts, config, seed)
+        drawn |= _drawn_shares(f"accuracy {enrollment}", *counts, config, seed)
     closed = closed_set(vectors, labels, sessions, config)
     if closed is not None:
         drawn |= _drawn_shares("top1", *closed.by_speaker(1), config, seed)
@@ -213,12 +213,12 @@ def closed_set(
 ) -> ClosedSet | None:
     """The closed-set identification of a data set; None if it is too small."""
     try:
-        enrol, test = draw_enrolments(
-            labels, sessions, enrolment=config.closed_enrolment, seed=config.seed
+        enroll, test = draw_enrollments(
+            labels, sessions, enrollment=config.closed_enrollment, seed=config.seed
         )
     except CorpusError:
         return None
-    return closed_set_ranks(vectors, labels, enrol, test)
+    return closed_set_ranks(vectors, labels, enroll, test)
 
 
 def _closed_measures(closed: ClosedSet) -> ClosedSetMeasures:
@@ -272,7 +272,7 @@ def _intervals(drawn: list[Drawn]) -> dict[str, Interval]:
 
 
 def _mean(parts: list[Measures]) -> Measures:
-    enrolments = sorted({enrolment for part in parts for enrolment in part.accuracy})
+    enrollments = sorted({enrollment for part in parts for enrollment in part.accuracy})
     closed = [part.closed_set for part in parts if part.closed_set is not None]
     top5 = [part.top5 for part in closed if part.top5 is not None]
     return Measures(
@@ -280,7 +280,7 @@ def _mean(parts: list[Measures]) -> Measures:
         min_dcf={p: float(np.mean([part.min_dcf[p] for part in parts])) for p in parts[0].min_dcf},
         accuracy={
             k: float(np.mean([part.accuracy[k] for part in parts if k in part.accuracy]))
-            for k in enrolments
+            for k in enrollments
         },
         closed_set=ClosedSetMeasures(
             float(np.mean([part.top1 for part in closed])),

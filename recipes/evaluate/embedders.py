@@ -166,7 +166,7 @@ def _to_json(run: Run) -> dict[str, Any]:
 
 def _show(runs: list[Run]) -> None:
     out = Console(width=120)
-    enrolments = PROTOCOL.enrolments
+    enrollments = PROTOCOL.enrollments
     priors = PROTOCOL.p_targets
     for run in runs:
         table = Table(title=f"{run.name} ({run.fingerprint}), %")
@@ -174,7 +174,7 @@ def _show(runs: list[Run]) -> None:
         table.add_column("data set", no_wrap=True)
         first, *others = CROPS_S
         costs = (f"DCF {prior:g}" for prior in priors)
-        for column in (f"EER {first}", *others, *costs, *(f"K={k}" for k in enrolments), "all"):
+        for column in (f"EER {first}", *others, *costs, *(f"K={k}" for k in enrollments), "all"):
             table.add_column(column, justify="right")
         for split, by_crop in run.results.items():
             for dataset, short in by_crop["3 s"].items():
@@ -182,7 +182,7 @@ def _show(runs: list[Run]) -> None:
                 cells += [f"{100 * short.min_dcf[prior]:.0f}" for prior in priors]
                 cells += [
                     f"{100 * short.accuracy[k]:.1f}" if k in short.accuracy else "-"
-                    for k in enrolments
+                    for k in enrollments
                 ]
                 ranks = short.closed_set
                 cells.append("-" if ranks is None else f"{100 * ranks.top1:.1f}")
@@ -191,7 +191,7 @@ def _show(runs: list[Run]) -> None:
     out.print(
         f"DCF, K and all: of 3 s; K=n: share of anchors recognised among {1 + PROTOCOL.negatives} "
         "candidates of n utterances each; all: recognised among all speakers of the data set, "
-        f"enrolled with {PROTOCOL.closed_enrolment}; - where the data set is too small for that",
+        f"enrolled with {PROTOCOL.closed_enrollment}; - where the data set is too small for that",
         style="dim",
     )
 

@@ -62,15 +62,15 @@ def _means(embedders: list[Stored]) -> list[str]:
         for split, by_crop in e["results"].items()
         for crop, by_dataset in by_crop.items()
     }
-    enrolments = sorted({k for mean in rows.values() for k in mean["accuracy"]}, key=int)
+    enrollments = sorted({k for mean in rows.values() for k in mean["accuracy"]}, key=int)
     priors = sorted({p for mean in rows.values() for p in mean["min_dcf"]}, key=float)
     titles = ["means: embedder, split, crop", "EER % (95 %)", *(f"minDCF {p}" for p in priors)]
-    titles += [f"top-1 %, K = {k}" for k in enrolments] + ["among all, % (95 %)", "top-5"]
+    titles += [f"top-1 %, K = {k}" for k in enrollments] + ["among all, % (95 %)", "top-5"]
     lines = [f"| {' | '.join(titles)} |", "|---|" + "---:|" * (len(titles) - 1)]
     for title, mean in rows.items():
         cells = [_with_interval(mean["eer"], mean["intervals"].get("eer"))]
         cells += [f"{mean['min_dcf'][p]:.2f}" for p in priors]
-        cells += [_share(mean["accuracy"].get(k)) for k in enrolments]
+        cells += [_share(mean["accuracy"].get(k)) for k in enrollments]
         large = mean["closed_set"] or {"top1": None, "top5": None}
         cells += [_with_interval(large["top1"], mean["intervals"].get("top1"))]
         cells += [_share(large["top5"])]
@@ -97,7 +97,7 @@ def _identified(stored: Stored) -> str:
         parts.append(f"{split} {', '.join(able) or 'none'}")
     return (
         f"Data sets large enough for top-1: {'; '.join(parts)}. Among all: every utterance that "
-        "does not enrol its speaker is told among all speakers of the data set, two utterances "
+        "does not enroll its speaker is told among all speakers of the data set, two utterances "
         "each. In brackets 95 % of the values that other speakers, drawn from these, would give."
     )
 

@@ -209,7 +209,7 @@ def test_two_embedders_from_scores_to_tables(corpus, project, tiny_weights):
     assert "heldout" in text and "deepspeaker-small" in text and tiny_weights.stem[-8:] in text
     stored = json.loads((project / "recipes/results/evaluate.json").read_text())
     assert (
-        stored["protocol"]["enrolments"] == [1, 2, 3, 5] and stored["protocol"]["negatives"] == 99
+        stored["protocol"]["enrollments"] == [1, 2, 3, 5] and stored["protocol"]["negatives"] == 99
     )
     ours, tiny = stored["embedders"]
     assert (ours["name"], tiny["name"]) == ("deepspeaker-small", str(tiny_weights))

@@ -59,7 +59,7 @@ def gallery(tmp_path):
         yield opened
 
 
-def enrol(gallery, **people):
+def enroll(gallery, **people):
     for name, k in people.items():
         gallery.enroll(name, [axis(k)], fingerprint=FINGERPRINT, embedder="fake")
 
@@ -69,7 +69,7 @@ def speakers(result):
 
 
 def test_known_voices_are_named_and_others_keep_their_number(gallery):
-    enrol(gallery, Anna=2, Ben=5)
+    enroll(gallery, Anna=2, Ben=5)
     named = name_result(recording(7, 2, 7, 5), gallery.speakers())
     assert speakers(named) == ["SPEAKER_00", "Anna", "SPEAKER_00", "Ben"]
     assert list(named.speakers) == ["SPEAKER_00", "Anna", "Ben"]
@@ -79,7 +79,7 @@ def test_known_voices_are_named_and_others_keep_their_number(gallery):
 
 
 def test_one_voice_that_was_split_becomes_one_speaker_unless_two_were_asked_for(gallery):
-    enrol(gallery, Anna=2)
+    enroll(gallery, Anna=2)
     split = recording(2, 3, 2, labels=[0, 1, 2])
     assert speakers(name_result(split, gallery.speakers())) == ["Anna", "SPEAKER_01", "Anna"]
     joined = recording(2, 2, labels=[0, 1])
@@ -89,7 +89,7 @@ def test_one_voice_that_was_split_becomes_one_speaker_unless_two_were_asked_for(
 
 
 def test_the_same_stranger_has_the_same_name_in_the_next_recording(gallery):
-    enrol(gallery, Anna=2)
+    enroll(gallery, Anna=2)
     first = name_result(recording(4, 2, 6), gallery.speakers(), link=gallery)
     assert speakers(first) == ["VOICE_0001", "Anna", "VOICE_0002"]
     second = name_result(recording(6, 1, 4, uri="next"), gallery.speakers(), link=gallery)
@@ -112,7 +112,7 @@ def test_who_is_renamed_is_known_by_the_new_name(gallery):
 
 
 def test_nobody_is_named_by_halves_of_a_chance(gallery):
-    enrol(gallery, Anna=2)
+    enroll(gallery, Anna=2)
     between = recording(2)
     mixed = np.eye(8)[2] + 1.6 * np.eye(8)[3]
     mixed = np.tile(mixed / np.linalg.norm(mixed), (len(between.labels), 1)).astype(np.float32)
@@ -121,7 +121,7 @@ def test_nobody_is_named_by_halves_of_a_chance(gallery):
 
 
 def test_without_a_calibration_a_similarity_must_be_given(gallery):
-    enrol(gallery, Anna=2)
+    enroll(gallery, Anna=2)
     bare = replace(recording(2, 3), calibration=None)
     with pytest.raises(ConfigError, match="calibration"):
         name_result(bare, gallery.speakers())

@@ -13,7 +13,7 @@ from diarize.formats.trial_lists import read_identification
 from diarize.scoring.identification import identify_corpus, identify_list
 from encoder.data.corpora import read_corpus
 from encoder.errors import CorpusError, FormatError
-from encoder.evaluation.closed_set import draw_enrolments
+from encoder.evaluation.closed_set import draw_enrollments
 from encoder.evaluation.protocol import ProtocolConfig
 from encoder.features.log_mel import FeatureConfig
 from encoder.hub.weights_file import save_weights
@@ -116,7 +116,7 @@ def test_one_enrolled_speaker_is_too_few(folder):
         identify_list(read_identification(folder / "list.txt"), folder, Levels())
 
 
-def test_tests_of_speakers_whose_enrolment_is_lost_are_left_out(folder):
+def test_tests_of_speakers_whose_enrollment_is_lost_are_left_out(folder):
     lines = [f"{role} s{s}/{n}.wav" for s in range(4) for n, role in enumerate((1, 1, 3, 3))]
     (folder / "list.txt").write_text("\n".join(lines) + "\n")
     table = read_identification(folder / "list.txt")
@@ -135,7 +135,7 @@ def test_tests_of_speakers_whose_enrolment_is_lost_are_left_out(folder):
 
 def test_of_many_pairs_some_are_drawn_and_that_is_said(folder):
     utterances = read_corpus(folder)
-    config = ProtocolConfig(closed_enrolment=1, enrolments=(), replicates=20)
+    config = ProtocolConfig(closed_enrollment=1, enrollments=(), replicates=20)
     every, notes = identify_corpus(utterances, Levels(), config=config, most_pairs=378)
     assert notes == []  # 28 * 27 / 2
     drawn, notes = identify_corpus(utterances, Levels(), config=config, most_pairs=377)
@@ -146,15 +146,15 @@ def test_of_many_pairs_some_are_drawn_and_that_is_said(folder):
 
 def test_a_folder_against_loops(folder):
     utterances = read_corpus(folder)
-    config = ProtocolConfig(closed_enrolment=2, enrolments=(1,), negatives=20, replicates=20)
+    config = ProtocolConfig(closed_enrollment=2, enrollments=(1,), negatives=20, replicates=20)
     measures, _ = identify_corpus(utterances, Levels(), config=config)
     names = [u.speaker for u in utterances]
-    enrol, test = draw_enrolments(names, [u.session for u in utterances], enrolment=2)
+    enroll, test = draw_enrollments(names, [u.session for u in utterances], enrollment=2)
     right = 0
     for row in test:
         likes = {}
         for name in set(names):
-            angles = [level(utterances[e].path) for e in enrol if names[e] == name]
+            angles = [level(utterances[e].path) for e in enroll if names[e] == name]
             mean = sum(np.array([np.cos(a), np.sin(a)]) for a in angles)
             angle = level(utterances[row].path)
             likes[name] = np.array([np.cos(angle), np.sin(angle)]) @ mean / np.linalg.norm(mean)

@@ -1,10 +1,10 @@
-"""Whose voice of all: ranks against loops, who enrols, and what is too little."""
+"""Whose voice of all: ranks against loops, who enrolls, and what is too little."""
 
 import numpy as np
 import pytest
 
 from encoder.errors import CorpusError
-from encoder.evaluation.closed_set import closed_set_ranks, draw_enrolments
+from encoder.evaluation.closed_set import closed_set_ranks, draw_enrollments
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -13,13 +13,13 @@ def test_ranks_against_loops(seed):
     speakers = [f"s{k}" for k in rng.permutation(np.repeat(np.arange(7), 4))]
     vectors = rng.normal(size=(28, 3))
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    enrol, test = draw_enrolments(speakers, enrolment=2, seed=seed)
-    told = closed_set_ranks(vectors, speakers, enrol, test)
+    enroll, test = draw_enrollments(speakers, enrollment=2, seed=seed)
+    told = closed_set_ranks(vectors, speakers, enroll, test)
     names = sorted(set(speakers))
     for row, rank, number in zip(test, told.ranks, told.speakers, strict=True):
         likes = {}
         for name in names:
-            own = [vectors[e] for e in enrol if speakers[e] == name]
+            own = [vectors[e] for e in enroll if speakers[e] == name]
             mean = sum(own)
             likes[name] = float(vectors[row] @ mean / np.sqrt(mean @ mean))
         better = [n for n in names if likes[n] > likes[speakers[row]] + 1e-12]
@@ -36,26 +36,26 @@ def test_a_collapsed_network_tells_nobody():
     assert told.ranks.tolist() == [3, 3, 3]
 
 
-def test_who_enrols_and_who_is_told():
+def test_who_enrolls_and_who_is_told():
     speakers = np.array(["a"] * 5 + ["b"] * 2 + ["c"] + ["d"] * 4)
     sessions = np.array([0, 0, 0, 1, 2] + [3, 4] + [5] + [6] * 4)
     for seed in range(10):
-        enrol, test = draw_enrolments(speakers, sessions, enrolment=2, seed=seed)
-        assert [(speakers[enrol] == name).sum() for name in "abcd"] == [2, 2, 0, 2]
-        assert not set(enrol) & set(test)
+        enroll, test = draw_enrollments(speakers, sessions, enrollment=2, seed=seed)
+        assert [(speakers[enroll] == name).sum() for name in "abcd"] == [2, 2, 0, 2]
+        assert not set(enroll) & set(test)
         assert set(speakers[test]) == {"a", "d"}  # b has no more, c not enough
         assert (speakers[test] == "d").sum() == 2  # all of one session: it is told all the same
-        of_a = [row for row in enrol if row < 5]
+        of_a = [row for row in enroll if row < 5]
         assert not set(sessions[of_a]) & set(sessions[[row for row in test if row < 5]])
-    one, same = (draw_enrolments(speakers, sessions, seed=3) for _ in range(2))
+    one, same = (draw_enrollments(speakers, sessions, seed=3) for _ in range(2))
     assert (one[0] == same[0]).all() and (one[1] == same[1]).all()
 
 
 def test_too_little():
-    with pytest.raises(CorpusError, match="too few to enrol two speakers with 2"):
-        draw_enrolments(["a", "a", "a", "b"], enrolment=2)
+    with pytest.raises(CorpusError, match="too few to enroll two speakers with 2"):
+        draw_enrollments(["a", "a", "a", "b"], enrollment=2)
     with pytest.raises(CorpusError, match="too few"):
-        draw_enrolments(["a", "a", "b", "b"], enrolment=2)
+        draw_enrollments(["a", "a", "b", "b"], enrollment=2)
     with pytest.raises(CorpusError, match="'b' is tested but not enrolled"):
         closed_set_ranks(np.eye(3), ["a", "b", "a"], [0], [1, 2])
     with pytest.raises(CorpusError, match="'z' is tested but not enrolled"):

@@ -26,40 +26,40 @@ def corpus(seed, speakers, utterances):
     return np.array([rows[i][0] for i in order]), np.array([rows[i][1] for i in order])
 
 
-@pytest.mark.parametrize("enrolment", [1, 2, 3])
+@pytest.mark.parametrize("enrollment", [1, 2, 3])
 @pytest.mark.parametrize(
     ("speakers", "negatives"), [(12, 7), (4, 9)], ids=["a speaker each", "speakers used again"]
 )
-def test_every_trial_is_as_it_should_be(enrolment, speakers, negatives):
-    names, sessions = corpus(enrolment, speakers, (3, 9))
+def test_every_trial_is_as_it_should_be(enrollment, speakers, negatives):
+    names, sessions = corpus(enrollment, speakers, (3, 9))
     trials = identification_trials(
-        names, sessions, enrolment=enrolment, negatives=negatives, per_speaker_limit=3, seed=1
+        names, sessions, enrollment=enrollment, negatives=negatives, per_speaker_limit=3, seed=1
     )
-    assert trials.members.shape == (len(trials.anchors), 1 + negatives, enrolment)
-    able = {name for name, n in Counter(names).items() if n > enrolment}
+    assert trials.members.shape == (len(trials.anchors), 1 + negatives, enrollment)
+    able = {name for name, n in Counter(names).items() if n > enrollment}
     assert Counter(names[trials.anchors]) == {n: min(3, Counter(names)[n]) for n in able}
     assert len(set(trials.anchors)) == len(trials.anchors)
     for anchor, (right, *wrong) in zip(trials.anchors, trials.members, strict=True):
         assert set(names[right]) == {names[anchor]} and anchor not in right
         elsewhere = sum((names == names[anchor]) & (sessions != sessions[anchor]))
-        assert sum(sessions[right] != sessions[anchor]) == min(enrolment, elsewhere)
+        assert sum(sessions[right] != sessions[anchor]) == min(enrollment, elsewhere)
         owners = []
         for group in wrong:
-            assert len(set(group)) == enrolment and len(set(names[group])) == 1
+            assert len(set(group)) == enrollment and len(set(names[group])) == 1
             owners.append(names[group[0]])
         assert names[anchor] not in owners
         assert len({tuple(group) for group in wrong}) == negatives
         most = Counter(owners).most_common()
         if speakers > negatives:
             assert most[0][1] == 1  # every negative is another speaker
-        elif enrolment == 1:
+        elif enrollment == 1:
             assert most[0][1] <= 7 and len(most) == 3  # all others take part
 
 
 def test_the_same_seed_draws_the_same_trials():
     names, sessions = corpus(0, 8, (3, 6))
     one, two, other = (
-        identification_trials(names, sessions, enrolment=2, negatives=5, seed=seed)
+        identification_trials(names, sessions, enrollment=2, negatives=5, seed=seed)
         for seed in (4, 4, 5)
     )
     assert (one.anchors == two.anchors).all() and (one.members == two.members).all()
@@ -67,16 +67,16 @@ def test_the_same_seed_draws_the_same_trials():
 
 
 def test_few_choices_are_all_found():
-    # a: anchor or its enrolment; the others have 2 + 1 = 3 groups of two: all must be negatives.
+    # a: anchor or its enrollment; the others have 2 + 1 = 3 groups of two: all must be negatives.
     names = np.array(["a", "a", "a", "b", "b", "c", "c", "c"])
-    trials = identification_trials(names, enrolment=2, negatives=4, per_speaker_limit=1)
+    trials = identification_trials(names, enrollment=2, negatives=4, per_speaker_limit=1)
     (row,) = np.flatnonzero(names[trials.anchors] == "a")
     found = {tuple(group) for group in trials.members[row, 1:]}
     assert found == {(3, 4), *itertools.combinations((5, 6, 7), 2)}
 
 
 @pytest.mark.parametrize(
-    ("names", "enrolment", "negatives"),
+    ("names", "enrollment", "negatives"),
     [
         (["a", "a", "b"], 1, 2),  # one negative
         (["a", "b", "c"], 1, 1),  # nobody twice
@@ -86,9 +86,9 @@ def test_few_choices_are_all_found():
         ([], 1, 1),
     ],
 )
-def test_too_few_utterances(names, enrolment, negatives):
-    with pytest.raises(CorpusError, match=f"one among {1 + negatives}: give {enrolment + 1} utt"):
-        identification_trials(names, enrolment=enrolment, negatives=negatives)
+def test_too_few_utterances(names, enrollment, negatives):
+    with pytest.raises(CorpusError, match=f"one among {1 + negatives}: give {enrollment + 1} utt"):
+        identification_trials(names, enrollment=enrollment, negatives=negatives)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -99,7 +99,7 @@ def test_accuracy_by_loops(seed):
         [rng.permutation(np.arange(10))[:4] % 3 * (1 if name < "s5" else -1) for name in names]
     )
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    trials = identification_trials(names, sessions, enrolment=3, negatives=6, seed=seed)
+    trials = identification_trials(names, sessions, enrollment=3, negatives=6, seed=seed)
     right = 0
     for anchor, candidates in zip(trials.anchors, trials.members, strict=True):
         similarities = []
@@ -131,7 +131,7 @@ def test_more_trials_than_are_taken_at_once():
     places = {name: rng.normal(size=8) for name in set(names)}
     vectors = np.stack([places[name] + rng.normal(size=8) for name in names])
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    trials = identification_trials(names, sessions, enrolment=1, negatives=20)
+    trials = identification_trials(names, sessions, enrollment=1, negatives=20)
     assert len(trials.anchors) > 200
     alone = [
         recognised(vectors, IdentificationTrials(trials.anchors[[p]], trials.members[[p]])).mean()

@@ -8,7 +8,7 @@ import pytest
 from encoder.data.manifest import Utterance
 from encoder.errors import CorpusError
 from encoder.evaluation.bootstrap import interval_of, resample_shares
-from encoder.evaluation.closed_set import closed_set_ranks, draw_enrolments
+from encoder.evaluation.closed_set import closed_set_ranks, draw_enrollments
 from encoder.evaluation.identification import identification_trials, recognised
 from encoder.evaluation.metrics import eer, min_dcf
 from encoder.evaluation.protocol import ProtocolConfig, measure_by_dataset
@@ -33,7 +33,7 @@ def test_measures_of_vectors_against_loops():
     places = {speaker: rng.normal(size=6) for speaker, _ in rows}
     vectors = np.stack([places[speaker] + rng.normal(size=6) for speaker, _ in rows])
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    config = ProtocolConfig(p_targets=(0.1, 0.5), enrolments=(1, 2), negatives=9, seed=5)
+    config = ProtocolConfig(p_targets=(0.1, 0.5), enrollments=(1, 2), negatives=9, seed=5)
     everyone = utterances(rows)
     found = measure_by_dataset(vectors, everyone, config=config)
     assert list(found) == ["large", "small", "mean"]
@@ -57,7 +57,7 @@ def test_measures_of_vectors_against_loops():
     trials = identification_trials(
         [rows[i][0] for i in own],
         [everyone[i].session for i in own],
-        enrolment=2,
+        enrollment=2,
         negatives=9,
         seed=5,
     )
@@ -69,12 +69,12 @@ def test_measures_of_vectors_against_loops():
         assert mean.min_dcf[prior] == pytest.approx(sum(costs) / 2)
     assert mean.accuracy == found["large"].accuracy
     assert (mean.speakers, mean.utterances) == (10, 32)
-    # The small set has no utterance left when two enrol each speaker.
+    # The small set has no utterance left when two enroll each speaker.
     assert found["small"].closed_set is None
     sessions = [everyone[i].session for i in own]
     names = [rows[i][0] for i in own]
-    enrol, test = draw_enrolments(names, sessions, enrolment=2, seed=5)
-    told = closed_set_ranks(vectors[own], names, enrol, test)
+    enroll, test = draw_enrollments(names, sessions, enrollment=2, seed=5)
+    told = closed_set_ranks(vectors[own], names, enroll, test)
     assert found["large"].closed_set.top1 == mean.closed_set.top1 == told.top(1)
     assert found["large"].closed_set.top5 == told.top(5)
     assert (mean.closed_set.speakers, mean.closed_set.tests) == (6, len(test))
@@ -88,7 +88,7 @@ def test_an_accuracy_has_the_interval_of_its_speakers_shares():
     rows = utterances([(f"a{k}", "one") for k in range(9) for _ in range(4)])
     vectors = rng.normal(size=(36, 4)) + np.repeat(rng.normal(size=(9, 4)), 4, axis=0)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    config = ProtocolConfig(enrolments=(1,), negatives=20, replicates=300)
+    config = ProtocolConfig(enrollments=(1,), negatives=20, replicates=300)
     found = measure_by_dataset(vectors, rows, config=config)["one"]
     names = [u.speaker for u in rows]
     trials = identification_trials(names, [u.session for u in rows], negatives=20)
