@@ -45,6 +45,9 @@ class Recording:
 
         Args:
             on_progress: is given the number of samples that the caller has done with.
+
+        Returns:
+            An iterator over blocks (T,) float32 of any lengths, times the gain.
         """
         done = 0
         for block in self._read():

@@ -33,7 +33,23 @@ __all__ = ["ClipGroups", "ClipsConfig", "group_clips"]
 
 @dataclass(frozen=True)
 class ClipsConfig:
-    """Every knob of `diarize cluster`. Settings of a backend are a group under its own name."""
+    """Every setting of `group_clips`.
+
+    Args:
+        segmenter: name of what finds the speech: silero, energy, neural or pyannote.
+        segmentation: settings by segmenter name, as {"silero": {"hysteresis": {"onset": 0.4}}}.
+        clip_embedding: how the speech of a clip becomes one vector; lengths in seconds.
+        embedder: name of packaged or fetched weights, a path, or `onnx:` and one of both.
+        device: cpu, cuda or auto.
+        clusterer: name of what groups clips by speaker; "" chooses by their number.
+        clustering: settings by clusterer name, as {"graph": {"neighbours": 32}}.
+        min_probability: 0 to 1, both excluded; clips are of one speaker from this mean probability
+            on. It needs a calibration of the embedder.
+        min_similarity: -1 to 1, a cosine in place of the probability; None is none.
+
+    Raises:
+        ConfigError: a value that cannot be.
+    """
 
     segmenter: str = field(default="silero", metadata={"help": "finds the speech"})
     segmentation: dict[str, Any] = field(
@@ -125,9 +141,27 @@ def group_clips(
 ) -> ClipGroups:
     """Group the clips in folders, and files, by speaker.
 
-    cache: the file that keeps the vectors of clips; None is the one in the user's cache folder,
-    False is none. on_done(what, done, total). ConfigError, CorpusError, StoreError or
-    BackendUnavailable say what cannot be; CorpusError, too, where no clip has speech.
+    A clip that cannot be read, or has too little speech, gets a row without a speaker.
+
+    Args:
+        places: folders, which are searched at any depth, and files.
+        config: settings; the defaults if None.
+        count: bounds on the number of speakers; none if None.
+        cache: the file that keeps the vectors of clips; None is the one in the user's cache folder,
+            False is none.
+        on_done: is given what is done in words, the number of clips that are done, and of all.
+
+    Returns:
+        The clips and a row of each, sorted by path.
+
+    Raises:
+        ConfigError: a setting that cannot be used, no calibration where `min_probability` needs
+            one, or more clips than the clusterer can compare.
+        CorpusError: a place does not exist, there are no clips or only one file, or no clip has a
+            vector.
+        CheckpointError: weights that are missing or damaged.
+        StoreError: the cache is a file of another program.
+        BackendUnavailable: a part whose package is not installed.
     """
     config, count = config or ClipsConfig(), count or SpeakerCount()
     files = find_clips([Path(place) for place in places])

@@ -71,7 +71,11 @@ class AgglomerativeConfig:
 
 
 class Agglomerative(Clusterer):
-    """Average linkage on cosine distance."""
+    """Average linkage on cosine distance.
+
+    Args:
+        config: how the number of speakers is found; the defaults if None.
+    """
 
     Config = AgglomerativeConfig
     takes_groups = True
@@ -81,7 +85,17 @@ class Agglomerative(Clusterer):
 
     @classmethod
     def for_clips(cls, min_similarity: float) -> Agglomerative:
-        """For a folder of clips, where a single clip may be a speaker."""
+        """Make one for a folder of clips, where a single clip may be a speaker.
+
+        Args:
+            min_similarity: mean cosine, -1 to 1, from which clips are of one speaker.
+
+        Returns:
+            The clusterer.
+
+        Raises:
+            ConfigError: `min_similarity` is no cosine.
+        """
         if not -1 <= min_similarity <= 1:
             raise ConfigError(f"min_similarity is {min_similarity}: give a cosine, -1 to 1")
         return cls(
@@ -99,8 +113,17 @@ class Agglomerative(Clusterer):
         count: SpeakerCount,
         group: NDArray[np.int64] | None = None,
     ) -> NDArray[np.int64]:
-        """Unit vectors (N, D) -> (N,) labels. Rows of one group (N,) stay together; everything that
-        is counted or measured is so in rows all the same."""
+        """Group unit vectors by speaker. `diarize.cluster` is for vectors of any kind.
+
+        Args:
+            unit: (N, D) unit vectors, N >= 2.
+            count: bounds on the number of speakers.
+            group: (N,) 0..M-1; rows of one group stay together. Everything that is counted or
+                measured is so in rows all the same.
+
+        Returns:
+            (N,) int64 labels, one for each speaker; none is -1.
+        """
         tree = _Tree.grown(unit, group)
         smallest = max(
             self.config.min_cluster_size, round(self.config.min_cluster_share * len(unit))

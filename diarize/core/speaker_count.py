@@ -45,6 +45,9 @@ class SpeakerCount:
             minimum: the least number; 1 if None.
             maximum: the largest number; None is no bound.
 
+        Returns:
+            The bounds.
+
         Raises:
             ConfigError: the numbers contradict each other.
         """
@@ -64,7 +67,14 @@ class SpeakerCount:
         return self.minimum if self.minimum == self.maximum else None
 
     def clip(self, k: int) -> int:
-        """The allowed number nearest to k."""
+        """Bring a number of speakers within the bounds.
+
+        Args:
+            k: any number.
+
+        Returns:
+            The allowed number nearest to it.
+        """
         return max(self.minimum, k if self.maximum is None else min(k, self.maximum))
 
     def to_mapping(self) -> dict[str, int | None]:

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from encoder.errors import StoreError
 
-__all__ = ["DamagedError", "Database", "damaged", "open_database"]
+__all__ = ["TIMEOUT_S", "DamagedError", "Database", "damaged", "open_database"]
 
 TIMEOUT_S = 10.0  # how long another process may hold the file
 _DAMAGED = (

@@ -30,11 +30,17 @@ def embed_recording(
     Args:
         blocks: (T,) each, in order; how the recording is cut into blocks changes nothing.
         windows: N windows.
-        embedder: an `Encoder`, or anything with its `embed_windows` and `embed_stretches`.
+        embedder: an `Encoder`, or anything with its `embed_windows`, `fingerprint` and
+            `minimum_samples`.
         on_done: is given the number of windows that are embedded, and of all.
 
     Returns:
-        (N, D) unit vectors.
+        (N, D) float32 unit vectors.
+
+    Raises:
+        AudioError: a window is shorter than the embedder's `minimum_samples`.
+        ConfigError: the embedder lacks one of those three.
+        RuntimeError: the blocks end before the last window does.
     """
     embedder = as_window_embedder(embedder)
     none = embedder.embed_windows(torch.zeros(0), windows.bounds[:0])  # (0, D)

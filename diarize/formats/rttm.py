@@ -30,11 +30,19 @@ _LEAST_FIELDS = 8
 
 
 def read_rttm(path: str | os.PathLike[str]) -> dict[str, list[Turn]]:
-    """Turns of each recording in an RTTM file, sorted; "-" reads the standard input.
+    """Read the turns of each recording in an RTTM file.
 
     Comments (`;;`), blank lines, other line types, missing or extra last columns, CRLF and a byte
     order mark are accepted; lines of zero duration carry no turn. A file without lines gives {}.
-    Raises FormatError naming file, line and fault.
+
+    Args:
+        path: a UTF-8 file; "-" is the standard input.
+
+    Returns:
+        The sorted turns of each recording by its name, which is the second column.
+
+    Raises:
+        FormatError: the file cannot be read, or a line that is named with its fault.
     """
     recordings: dict[str, list[Turn]] = {}
     for where, fields in read_fields(path, "RTTM"):
@@ -80,7 +88,20 @@ def format_rttm(turns_by_uri: Mapping[str, Iterable[Turn]]) -> str:
 
 
 def write_rttm(turns_by_uri: Mapping[str, Iterable[Turn]], path: str | os.PathLike[str]) -> None:
-    """Write `format_rttm` to a file in one step, or to the standard output for "-"; StoreError."""
+    """Write turns as an RTTM file, the complete file or none.
+
+    Times are rounded to milliseconds, and turns that round to nothing are dropped; recordings keep
+    their order and turns are sorted.
+
+    Args:
+        turns_by_uri: the turns of each recording by its name.
+        path: a file, whose folder exists; "-" is the standard output.
+
+    Raises:
+        FormatError: two names are one once whitespace is written as "_".
+        StoreError: the file cannot be written.
+        ValueError: a time is negative or not finite.
+    """
     write_atomic(path, format_rttm(turns_by_uri))
 
 

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from diarize.core.sqlite_file import DamagedError
 from diarize.gallery.exemplars import thin_out
-from diarize.gallery.names import fold_name
+from diarize.gallery.names import fold_name, nearest_names, shown
+from encoder.errors import ConfigError
 
 __all__ = [
     "MOST_EXEMPLARS",
@@ -28,14 +29,15 @@ __all__ = [
     "KeptSound",
     "add_enrollments",
     "checked",
-    "drop_vectors_of_another",
     "find_speaker",
     "insert_exemplars",
-    "keep_of_both",
-    "kept_of_another",
+    "known_speaker",
     "make_speaker",
+    "merge_speakers",
+    "name_speaker",
+    "next_unknown",
+    "read_kept",
     "read_speaker",
-    "speakers_of_another",
     "thin_speaker",
 ]
 
@@ -127,7 +129,7 @@ class KeptSound:
 
 @dataclass(frozen=True)
 class Exchanged:
-    """What became of speakers with vectors of another encoder, by name.
+    """What became of speakers with vectors of another embedder, by name.
 
     done: they have new vectors. lost: how many of their enrollments went, as no sound of them was
     kept (a part of those in `done`). left: they keep the vectors they had, as no sound was kept.
@@ -159,6 +161,33 @@ def find_speaker(sql: sqlite3.Connection, name: str) -> tuple[int, str, str] | N
     query = "SELECT id, name, kind FROM person WHERE folded = ?"
     found = checked(sql.execute(query, (_text(fold_name(name)),)), int, str, str)
     return found[0] if found else None
+
+
+def known_speaker(sql: sqlite3.Connection, name: str) -> tuple[int, str, str]:
+    """As `find_speaker`; ConfigError with the nearest names if no speaker is called so."""
+    found = find_speaker(sql, name)
+    if found is not None:
+        return found
+    names = [known for (known,) in checked(sql.execute("SELECT name FROM person"), str)]
+    near = " or ".join(shown(known) for known in nearest_names(name, names))
+    step = f"did you mean {near}?" if near else "`diarize gallery` lists who is there"
+    raise ConfigError(f"no speaker in the gallery is called {shown(name)}: {step}")
+
+
+def next_unknown(sql: sqlite3.Connection) -> int:
+    """The number of the next unknown speaker; none is given twice."""
+    sql.execute("UPDATE numbering SET strangers = strangers + 1")
+    ((number,),) = checked(sql.execute("SELECT strangers FROM numbering"), int, count=1)
+    return int(number)
+
+
+def name_speaker(sql: sqlite3.Connection, speaker: int, name: str) -> str:
+    """Give a speaker the stored name `name`; an unknown speaker becomes named."""
+    sql.execute(
+        "UPDATE person SET name = ?, folded = ?, kind = 'named' WHERE id = ?",
+        (name, fold_name(name), speaker),
+    )
+    return name
 
 
 def make_speaker(sql: sqlite3.Connection, name: str, kind: str) -> int:
@@ -280,49 +309,27 @@ def thin_speaker(sql: sqlite3.Connection, speaker: int) -> None:
         sql.executemany("DELETE FROM exemplar WHERE id = ?", gone)
 
 
-def keep_of_both(sql: sqlite3.Connection, speaker: int, other: int) -> None:
-    """Sounds kept with `speaker` of enrollments that both have are kept with `other`, too."""
+def merge_speakers(sql: sqlite3.Connection, speaker: int, other: int) -> None:
+    """Give all that `speaker` has to `other`. Sounds kept with `speaker` of enrollments that both
+    have are kept with `other`, too."""
     sql.execute(
         "UPDATE sound SET kept = coalesce(kept, (SELECT own.kept FROM sound AS own"
         " WHERE own.person = ? AND own.hash = sound.hash)) WHERE person = ?",
         (speaker, other),
     )
+    sql.execute("UPDATE OR IGNORE sound SET person = ? WHERE person = ?", (other, speaker))
+    sql.execute("DELETE FROM person WHERE id = ?", (speaker,))  # and what both had
+    thin_speaker(sql, other)
 
 
-def kept_of_another(sql: sqlite3.Connection, fingerprint: str) -> list[tuple[int, int]]:
-    """(enrollment, speaker) of sounds kept of speakers who have vectors of another encoder."""
-    query = (
-        "SELECT id, person FROM sound WHERE kept IS NOT NULL AND person IN (SELECT person FROM"
-        " sound JOIN exemplar ON sound.id = sound WHERE fingerprint != ?) ORDER BY person, id"
+def read_kept(sql: sqlite3.Connection, number: int) -> KeptSound | None:
+    """The sound kept of the enrollment with that number; None if there is none."""
+    found = sql.execute(
+        "SELECT sound.id, name, source, kept FROM sound JOIN person ON person.id = person"
+        " WHERE sound.id = ? AND kept IS NOT NULL",
+        (number,),
     )
-    return checked(sql.execute(query, (fingerprint,)), int, int)
-
-
-def drop_vectors_of_another(sql: sqlite3.Connection, speaker: int, fingerprint: str) -> int:
-    """Delete the speaker's vectors of another encoder, and enrollments without a kept sound that
-    have no others; how many enrollments went."""
-    own = "sound IN (SELECT id FROM sound WHERE person = ?)"
-    # Kept sounds get all their vectors anew, or they would have some twice.
-    sql.execute(
-        f"DELETE FROM exemplar WHERE {own} AND (fingerprint != ? OR sound IN"
-        " (SELECT id FROM sound WHERE kept IS NOT NULL))",
-        (speaker, fingerprint),
-    )
-    return sql.execute(
-        "DELETE FROM sound WHERE person = ? AND kept IS NULL"
-        " AND id NOT IN (SELECT sound FROM exemplar)",
-        (speaker,),
-    ).rowcount
-
-
-def speakers_of_another(sql: sqlite3.Connection, fingerprint: str) -> list[str]:
-    """Names of the speakers who have vectors of another encoder."""
-    rows = sql.execute(
-        "SELECT name FROM person WHERE id IN (SELECT person FROM sound JOIN exemplar"
-        " ON sound.id = sound WHERE fingerprint != ?) ORDER BY folded",
-        (fingerprint,),
-    )
-    return [name for (name,) in checked(rows, str)]
+    return next((KeptSound(*row) for row in checked(found, int, str, str, bytes)), None)
 
 
 def _now() -> str:

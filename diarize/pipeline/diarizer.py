@@ -112,6 +112,9 @@ class Diarizer:
         Args:
             config: settings, the path of a TOML file, or None for the defaults.
 
+        Returns:
+            The diarizer, with the calibration of its embedder where there is one.
+
         Raises:
             ConfigError: a name or a value that cannot be used.
             CheckpointError: weights that are missing or damaged.
@@ -154,7 +157,9 @@ class Diarizer:
 
         Raises:
             AudioError: the sound cannot be read.
-            ConfigError: the bounds on the number of speakers contradict each other.
+            BackendUnavailable: so many windows need a package that is not installed.
+            ConfigError: bounds that contradict each other, or a negative `channel`.
+            ValueError: a wave is not of shape (T,).
         """
         bounds = SpeakerCount.of(speakers, min_speakers, max_speakers)  # before the sound is read
         if count is not None and bounds != SpeakerCount():
@@ -170,7 +175,20 @@ class Diarizer:
         uri: str | None = None,
         on_stage: OnStage | None = None,
     ) -> Prepared:
-        """The first half: everything that needs the sound. Arguments as in a call."""
+        """The first half of a call: everything that needs the sound.
+
+        Args:
+            audio: as in a call.
+            channel: as in a call.
+            uri: as in a call.
+            on_stage: as in a call.
+
+        Returns:
+            The speech, and the N windows with their embeddings (N, D), for `decide`.
+
+        Raises:
+            AudioError, ConfigError, ValueError: as in a call.
+        """
         report = on_stage or _unreported
         clock = _Clock()
         warnings: list[str] = []
@@ -207,8 +225,20 @@ class Diarizer:
         *,
         on_stage: OnStage | None = None,
     ) -> DiarizationResult:
-        """The second half: who spoke when. `prepared` stays as it is and serves other settings of
-        clustering, resegmentation and aggregation as well; ValueError for another embedder's."""
+        """The second half of a call: who spoke when.
+
+        Args:
+            prepared: the first half; it stays as it is and serves other settings as well.
+            count: bounds on the number of speakers; none if None.
+            on_stage: called when clustering begins, see `OnStage`.
+
+        Returns:
+            Turns in seconds, and the embeddings, windows and labels that they are made of.
+
+        Raises:
+            BackendUnavailable: so many windows need a package that is not installed.
+            ValueError: `prepared` was made with another embedder.
+        """
         if prepared.fingerprint != self.embedder.fingerprint:
             other, own = prepared.fingerprint, self.embedder.fingerprint
             raise ValueError(f"prepared with the embedder {other}, not with {own}")

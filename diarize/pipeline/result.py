@@ -121,9 +121,15 @@ class DiarizationResult:
         return speaking_time(turn for turn in self.turns if turn.speaker != UNKNOWN)
 
     def named(self, naming: Naming) -> DiarizationResult:
-        """The result with the names that `naming` has for its labels 0..K-1.
+        """The result with the names of enrolled speakers.
 
         Labels of one name become one speaker; the unnamed keep their SPEAKER_NN.
+
+        Args:
+            naming: a name, or None, for each label 0..K-1, as `diarize.gallery.name_speakers` has.
+
+        Returns:
+            A new result; this one stays as it is.
         """
         own = speaker_names(self.labels)
         by_label = [name or own[label] for label, name in enumerate(naming.names)]
@@ -148,7 +154,7 @@ class DiarizationResult:
         )
 
     def to_rttm(self) -> str:
-        """The turns as RTTM text."""
+        """The turns as RTTM text; FormatError as `write_rttm`."""
         return format_rttm({self.uri: self.turns})
 
     def to_json(self) -> str:
@@ -156,11 +162,26 @@ class DiarizationResult:
         return format_json(self.to_mapping())
 
     def write_rttm(self, path: str | Path) -> None:
-        """Write RTTM, the complete file or none; "-" is standard output."""
+        """Write the turns as RTTM, the complete file or none.
+
+        Args:
+            path: a file, whose folder exists; "-" is standard output.
+
+        Raises:
+            FormatError: two speakers have one name once whitespace is written as "_".
+            StoreError: the file cannot be written.
+        """
         write_atomic(path, self.to_rttm())
 
     def write_json(self, path: str | Path) -> None:
-        """Write JSON, the complete file or none; "-" is standard output."""
+        """Write everything but the vectors as JSON, the complete file or none.
+
+        Args:
+            path: a file, whose folder exists; "-" is standard output.
+
+        Raises:
+            StoreError: the file cannot be written.
+        """
         write_atomic(path, self.to_json())
 
     def to_mapping(self) -> dict[str, Any]:

@@ -25,7 +25,14 @@ __all__ = ["DiarizationScore", "measure_der", "score_diarization"]
 
 @dataclass(frozen=True)
 class DiarizationScore:
-    """Seconds of reference speech and of each error, all >= 0. Scores add."""
+    """Seconds of reference speech and of each error, all >= 0. Scores add.
+
+    Args:
+        reference_s: speech of the reference; where speakers overlap, that of each counts.
+        missed_s: speech of the reference without a speaker in the hypothesis.
+        false_alarm_s: speech of the hypothesis without a speaker in the reference.
+        confusion_s: speech that has the wrong speaker.
+    """
 
     reference_s: float = 0.0
     missed_s: float = 0.0
@@ -66,9 +73,7 @@ def score_diarization(
 ) -> DiarizationScore:
     """Compare one recording's result with its reference.
 
-    Speaker names need not agree: the best one-to-one pairing is found. `uem` is the (start_s,
-    end_s) regions to score; None scores the extent of all turns, so silence that should have been
-    kept silent beyond them is not seen. Raises ValueError for a time that is not finite.
+    Speaker names need not agree: the best one-to-one pairing is found.
 
     Agrees with `pyannote.metrics.diarization.DiarizationErrorRate(collar=2 * protocol.collar_s,
     skip_overlap=protocol.skip_overlap)` to 1e-6 s.
@@ -77,6 +82,19 @@ def score_diarization(
     >>> hypothesis = [Turn(0, 11, "1"), Turn(11, 19, "2"), Turn(19, 26, "1"), Turn(28, 31, "3")]
     >>> score_diarization(reference, hypothesis)
     DiarizationScore(reference_s=32.0, missed_s=4.0, false_alarm_s=1.0, confusion_s=2.0)
+
+    Args:
+        reference: the true turns, in any order.
+        hypothesis: the turns to score, in any order.
+        uem: (start_s, end_s) of the regions to score; None scores the extent of all turns, so
+            silence that should have been kept silent beyond them is not seen.
+        protocol: what is left out of scoring; nothing by default.
+
+    Returns:
+        Seconds of speech and of each error.
+
+    Raises:
+        ValueError: a time is not finite.
     """
     return measure_der(sweep(reference, hypothesis, uem=uem, protocol=protocol))
 

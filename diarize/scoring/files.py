@@ -23,7 +23,7 @@ AnyPath = str | os.PathLike[str]
 def score_files(
     reference: AnyPath, hypothesis: AnyPath, *, uem: AnyPath | None = None
 ) -> ScoreReport:
-    """Score RTTM files against RTTM files; "-" reads one of them from the standard input.
+    """Score RTTM files against RTTM files.
 
     A folder stands for all its *.rttm (for `uem`, *.uem), also in folders inside. Recordings pair
     by the name inside the files; a file without lines is an empty recording named like the file.
@@ -33,8 +33,18 @@ def score_files(
     score. One without a reference is named and left out. One that a given `uem` does not name is
     scored over its whole extent.
 
-    Raises FormatError for a broken file; CorpusError if a folder holds nothing, if two files
-    speak of one recording, or if no recording is in both.
+    Args:
+        reference: RTTM file or folder with the true turns; "-" is the standard input.
+        hypothesis: RTTM file or folder with the turns to score; "-" is the standard input.
+        uem: UEM file or folder with the regions to score; None scores the extent of all turns.
+
+    Returns:
+        A score for each recording of the reference, sorted by name, and notes on what did not fit.
+
+    Raises:
+        FormatError: a file that cannot be read, or that is broken.
+        CorpusError: a folder holds no such file, two files speak of one recording, no recording is
+            in both, or both sides are "-".
     """
     if os.fspath(reference) == os.fspath(hypothesis) == "-":
         raise CorpusError("reference and hypothesis cannot both be '-': give one of them as a file")

@@ -13,9 +13,28 @@ regions by a single sample.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from encoder.common.lazy import lazy_exports
 from encoder.common.registry import Registry
 
-__all__ = ["SEGMENTERS"]
+if TYPE_CHECKING:
+    from diarize.segmentation.base import ChunkActivity, Segmentation, Segmenter
+    from diarize.segmentation.energy import EnergySegmenter
+    from diarize.segmentation.neural import NeuralSegmenter
+    from diarize.segmentation.pyannote import PyannoteSegmenter
+    from diarize.segmentation.silero import SileroSegmenter
+
+__all__ = [
+    "SEGMENTERS",
+    "ChunkActivity",
+    "EnergySegmenter",
+    "NeuralSegmenter",
+    "PyannoteSegmenter",
+    "Segmentation",
+    "Segmenter",
+    "SileroSegmenter",
+]
 
 SEGMENTERS = Registry(
     "segmenter",
@@ -24,5 +43,18 @@ SEGMENTERS = Registry(
         "silero": "diarize.segmentation.silero:SileroSegmenter",
         "neural": "diarize.segmentation.neural:NeuralSegmenter",
         "pyannote": "diarize.segmentation.pyannote:PyannoteSegmenter",
+    },
+)
+
+__getattr__, __dir__ = lazy_exports(
+    __name__,
+    {
+        "ChunkActivity": "diarize.segmentation.base",
+        "EnergySegmenter": "diarize.segmentation.energy",
+        "NeuralSegmenter": "diarize.segmentation.neural",
+        "PyannoteSegmenter": "diarize.segmentation.pyannote",
+        "Segmentation": "diarize.segmentation.base",
+        "Segmenter": "diarize.segmentation.base",
+        "SileroSegmenter": "diarize.segmentation.silero",
     },
 )

@@ -43,10 +43,13 @@ class SileroConfig:
 
 
 class SileroSegmenter(Segmenter):
-    """Silero VAD, block by block; BackendUnavailable comes from the registry without the package.
+    """Silero VAD, block by block.
 
     The model depends on absolute loudness and misses speech that is very quiet, which is why the
     pipeline brings every recording to one level first.
+
+    Args:
+        config: settings; the defaults if None.
     """
 
     Config = SileroConfig
@@ -60,15 +63,36 @@ class SileroSegmenter(Segmenter):
         self._stream = fastest_exact(self._model)
 
     def segment(self, blocks: Iterable[Tensor]) -> Segmentation:
-        """Find the regions of the wave made up by `blocks`; see `Segmenter.segment`."""
+        """Find the regions of a wave in which someone speaks.
+
+        Args:
+            blocks: the wave, float32 at 16 kHz, in blocks (T,) of any lengths, in order.
+
+        Returns:
+            The regions (R, 2) in samples, without local speakers.
+
+        Raises:
+            AudioError: a sample is not finite.
+            ValueError: a block is not of shape (T,).
+        """
         activity, length = self.activity(blocks)
         regions = binarize(activity, hop=HOP, length=length, config=self.config.hysteresis)
         return Segmentation(regions)
 
     def activity(self, blocks: Iterable[Tensor]) -> tuple[npt.NDArray[np.float32], int]:
-        """Return the speech probability (F,) of each 512 samples, and the wave's length.
+        """Find the probability of speech in each 512 samples of a wave.
 
         The last chunk is filled up with zeros, as the package does.
+
+        Args:
+            blocks: the wave, float32 at 16 kHz, in blocks (T,) of any lengths, in order.
+
+        Returns:
+            (F,) float32 in [0, 1], and the length of the wave in samples.
+
+        Raises:
+            AudioError: a sample is not finite.
+            ValueError: a block is not of shape (T,).
         """
         length = 0
 

@@ -42,9 +42,15 @@ STEEPEST = 1000.0  # a slope that trials without any doubt lead to
 
 @dataclass(frozen=True)
 class Calibration:
-    """Holds for one embedder: `fingerprint`. `fitted_on` says in words and numbers what it is from.
+    """From similarities to probabilities, for the vectors of one embedder.
 
-    further: what others keep in the same file under names of their own, written back as read.
+    Args:
+        fingerprint: That of the embedder.
+        slope: Log odds for 1 of similarity.
+        offset: Log odds at similarity 0 of endless sounds.
+        shortness: Log odds for each 1 / second of the two sounds.
+        further: What others keep in the same file under names of their own, written back as read.
+        fitted_on: What it is fitted on, in words and numbers.
     """
 
     fingerprint: str

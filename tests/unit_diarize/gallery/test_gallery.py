@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diarize.gallery.exemplars import thin_out
-from diarize.gallery.gallery import MOST_EXEMPLARS, Exchanged, Gallery, default_gallery
-from diarize.gallery.schema import Enrollment
+from diarize.gallery.gallery import Gallery, default_gallery
+from diarize.gallery.schema import MOST_EXEMPLARS, Enrollment, Exchanged
 from encoder.errors import ConfigError, StoreError
 from tests.support.galleries import MADE_BY, OTHER, names, sound, vectors
 

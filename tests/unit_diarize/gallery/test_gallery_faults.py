@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from diarize.gallery.gallery import MOST_EXEMPLARS, Gallery
+from diarize.gallery.gallery import Gallery
+from diarize.gallery.schema import MOST_EXEMPLARS
 from encoder.errors import ConfigError, StoreError, ToolkitError
 from tests.support.galleries import MADE_BY, OTHER, names, sound
 
