@@ -14,11 +14,13 @@ from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from typing import IO
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from diarize.audio.level import LevelMeter
 from encoder.audio.load import reopenable, samples_to_seconds, seconds_to_samples, stream_audio
+from encoder.errors import AudioError
 
 __all__ = ["Recording", "open_recording"]
 
@@ -82,6 +84,8 @@ def open_recording(
             meter.add(piece)
         yield Recording(len(wave), meter.gain, partial(_pieces, wave))
         return
+    if isinstance(audio, np.ndarray):
+        raise AudioError("the recording is a numpy array: give `torch.from_numpy` of it")
     with ExitStack() as stack:
         source = stack.enter_context(reopenable(audio))
         decode = partial(stream_audio, source, block_s=samples_to_seconds(BLOCK), channel=channel)

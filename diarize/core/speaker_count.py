@@ -4,6 +4,7 @@ checked at once."""
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral
 
 from encoder.errors import ConfigError
 
@@ -19,13 +20,16 @@ class SpeakerCount:
         maximum: the largest number; None is no bound.
 
     Raises:
-        ConfigError: no number lies within the bounds.
+        ConfigError: a bound is no whole number, or no number lies within the bounds.
     """
 
     minimum: int = 1
     maximum: int | None = None
 
     def __post_init__(self) -> None:
+        for bound in (self.minimum, self.maximum):
+            if bound is not None and not isinstance(bound, Integral):
+                raise ConfigError(f"the number of speakers is {bound!r}: give a whole number")
         if self.minimum < 1:
             raise ConfigError(f"the number of speakers is {self.minimum}: give 1 or more")
         if self.maximum is not None and self.maximum < self.minimum:
@@ -49,7 +53,7 @@ class SpeakerCount:
             The bounds.
 
         Raises:
-            ConfigError: the numbers contradict each other.
+            ConfigError: a number is no whole one, or the numbers contradict each other.
         """
         if speakers is not None:
             if minimum is not None or maximum is not None:

@@ -48,7 +48,9 @@ def read_rttm(path: str | os.PathLike[str]) -> dict[str, list[Turn]]:
     for where, fields in read_fields(path, "RTTM"):
         kind = fields[0].upper()
         if not _TYPES.fullmatch(kind):
-            raise FormatError(f"{where} starts with {fields[0]!r}, which is no RTTM line type")
+            raise FormatError(
+                f"{where} starts with {fields[0]!r}, which is no RTTM line type: give an RTTM file"
+            )
         if kind != "SPEAKER":
             continue
         if len(fields) < _LEAST_FIELDS:

@@ -94,9 +94,10 @@ class Diarizer:
         self.calibration = calibration
         if TurnCalibration.of(calibration) is None and config.min_confidence > 0:
             raise ConfigError(
-                f"min_confidence is {config.min_confidence}, but the embedder {config.embedder!r} "
-                "has no calibration of turns: fit one with `python -m recipes.calibrate.turns` of "
-                "the source repository, or leave min_confidence out",
+                f"min_confidence is {config.min_confidence}, but the embedder "
+                f"{self.embedder.fingerprint} has no calibration of turns: fit one with "
+                "`python -m recipes.calibrate.turns` of the source repository, or leave "
+                "min_confidence out",
                 setting="min_confidence",
             )
         if seconds_to_samples(config.window.min_window_s) < self.embedder.minimum_samples:

@@ -26,10 +26,10 @@ def name_result(
 ) -> DiarizationResult:
     """The result with the names of those enrolled `people` who speak in it; others stay SPEAKER_NN.
 
-    Vectors of the people must be of the result's embedder (`Gallery.people` checks it). Labels that
-    are one person become one speaker, but never fewer than `result.count.minimum`. link: a gallery
-    in which speakers without a name are remembered. ConfigError without a calibration, unless the
-    rule gives a similarity; StoreError if the gallery cannot be written.
+    Vectors of the people must be of the result's embedder (`Gallery.speakers` checks it). Labels
+    that are one person become one speaker, but never fewer than `result.count.minimum`. link: a
+    gallery in which speakers without a name are remembered. ConfigError without a calibration,
+    unless the rule gives a similarity; StoreError if the gallery cannot be written.
     """
     rule = rule or result.config.naming
     windows = result.windows

@@ -55,7 +55,10 @@ class SegmentationTrainConfig:
         default="", metadata={"help": "weights to go on from, a name or a path; empty: from chance"}
     )
     teacher: str = field(
-        default="", metadata={"help": "npz of prepare_teacher.py, for [speaker_loss]; empty: none"}
+        default="",
+        metadata={
+            "help": "npz of recipes.prepare.teacher_vectors, for [speaker_loss]; empty: none"
+        },
     )
     model: SegmentationNetworkConfig = field(default_factory=SegmentationNetworkConfig)
     speaker_loss: SpeakerLossConfig = field(default_factory=SpeakerLossConfig)

@@ -71,6 +71,11 @@ def open_source(source: Source, stack: ExitStack) -> tuple[BinaryIO, str]:
             file = stack.enter_context(Path(source).open("rb"))  # noqa: SIM115 - in the stack
         elif isinstance(source, _Copy):
             file, name = source, source.speaks_of
+        elif not hasattr(source, "read"):
+            raise AudioError(
+                f"no sound can be read from an object of type {type(source).__name__}: give "
+                "the path of a media file or a binary file object"
+            )
         else:
             file, name = source, repr(str(getattr(source, "name", "the given stream")))
         if not file.seekable():

@@ -183,7 +183,13 @@ class FunctionEmbedder(WindowEmbedder):
         given = self._function(wave)
         if isinstance(given, Tensor):
             given = given.detach().cpu().numpy()
-        vector = np.asarray(given, np.float32)
+        try:
+            vector = np.asarray(given, np.float32)
+        except (TypeError, ValueError) as error:
+            raise ConfigError(
+                f"the function of {self.name!r} gives {type(given).__name__}, not numbers: "
+                "give one vector (D,)"
+            ) from error
         if vector.size == 0 or vector.size != max(vector.shape, default=0):
             raise ConfigError(
                 f"the function of {self.name!r} gives an array of shape {vector.shape} for a wave "

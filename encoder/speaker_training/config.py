@@ -95,7 +95,7 @@ class TrainConfig:
         default=0.0, metadata={"help": "share of the utterances with a telephone copy in the bank"}
     )
     teacher: str = field(
-        default="", metadata={"help": "npz of prepare_teacher.py; empty: no teacher"}
+        default="", metadata={"help": "npz of recipes.prepare.teacher_vectors; empty: no teacher"}
     )
     selected_weights: Literal["last", "best"] = field(
         default="last",

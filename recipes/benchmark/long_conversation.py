@@ -1,4 +1,4 @@
-"""Make a conversation of any length out of real recordings, as FLAC; run by `bench.py`.
+"""Make a conversation of any length out of real recordings, as FLAC; run by `pipeline.py`.
 
     python -m recipes.benchmark.long_conversation --seconds 60 --cache cache/bench [--data corpus]
 

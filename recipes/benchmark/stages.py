@@ -1,4 +1,4 @@
-"""Diarize one recording in this process and say what each stage cost; run by `bench.py`.
+"""Diarize one recording in this process and say what each stage cost; run by `pipeline.py`.
 
     python -m recipes.benchmark.stages meeting.flac
 

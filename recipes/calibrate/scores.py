@@ -183,7 +183,7 @@ def _fit(
 
 
 def _with_turns(fitted: Calibration, folders: list[Path]) -> Calibration:
-    """As calibrate_turns.py fitted them into the first calibration that has some."""
+    """As `recipes.calibrate.turns` fitted them into the first calibration that has some."""
     for path in (folder / file_name(fitted.fingerprint) for folder in folders):
         try:
             earlier = read_calibration(path) if path.is_file() else None

@@ -199,7 +199,7 @@ def _write(
         "kind": f"simulated {style}",
         "trust": "high",
         "split": split,
-        "reference": f"made by simulate.py, seed {seed}: the voices' speech before mixing",
+        "reference": f"made by `make simulate`, seed {seed}: the speakers' speech before mixing",
     }
     return Made(row, taking)
 

@@ -97,8 +97,9 @@ def _identified(stored: Stored) -> str:
         parts.append(f"{split} {', '.join(able) or 'none'}")
     return (
         f"Data sets large enough for top-1: {'; '.join(parts)}. Among all: every utterance that "
-        "does not enroll its speaker is told among all speakers of the data set, two utterances "
-        "each. In brackets 95 % of the values that other speakers, drawn from these, would give."
+        "does not enroll its speaker is identified among all speakers of the data set, two "
+        "utterances each. In brackets 95 % of the values that other speakers, drawn from these, "
+        "would give."
     )
 
 

@@ -7,7 +7,7 @@ import torch
 from diarize.clustering.agglomerative import Agglomerative
 from diarize.pipeline.config import DiarizeConfig
 from diarize.pipeline.diarizer import Diarizer
-from encoder.errors import ConfigError
+from encoder.errors import AudioError, ConfigError
 from encoder.inference.window_embedder import FunctionEmbedder, WindowEmbedder
 from tests.support.tones import BandEmbedder, LoudSegmenter
 
@@ -55,3 +55,15 @@ def test_who_speaks_when(embedder):
 def test_what_is_no_embedder_is_refused_before_it_is_needed():
     with pytest.raises(ConfigError, match="object has no fingerprint"):
         Diarizer(DiarizeConfig(), LoudSegmenter(), object(), Agglomerative())
+
+
+def test_an_embedder_of_ones_own_is_named_where_its_calibration_lacks():
+    config = DiarizeConfig(min_confidence=0.5)
+    with pytest.raises(ConfigError, match="the embedder derived has no calibration of turns"):
+        Diarizer(config, LoudSegmenter(), Derived(), Agglomerative())
+
+
+def test_a_numpy_array_is_refused_with_the_way_out():
+    diarizer = Diarizer(DiarizeConfig(), LoudSegmenter(), Derived(), Agglomerative())
+    with pytest.raises(AudioError, match=r"numpy array: give `torch.from_numpy`"):
+        diarizer(sound().numpy())

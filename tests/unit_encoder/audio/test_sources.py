@@ -132,3 +132,10 @@ def test_a_full_disk_is_said_in_one_sentence(size):
         load_audio(Pipe(bytes(size)))
     assert "\n" not in str(caught.value) and "set TMPDIR" in str(caught.value)
     assert "'the given stream'" in str(caught.value)
+
+
+@pytest.mark.parametrize("source", [None, 3, np.zeros(16000, np.float32)])
+def test_what_is_no_source_is_named(source):
+    words = f"of type {type(source).__name__}: give the path"
+    with pytest.raises(AudioError, match=words):
+        load_audio(source)

@@ -8,7 +8,7 @@ from av.audio.frame import AudioFrame
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import encoder.audio.timestamps as playback
+from encoder.audio import timestamps
 from encoder.audio.container import Piece, kind_of, samples_of
 from encoder.audio.timestamps import Notes
 from encoder.errors import AudioError
@@ -143,12 +143,12 @@ def sequences(draw):
 @given(sequences(), st.sampled_from([None, None, 0, 1]))
 def test_joined_pieces_are_played_as_one_by_one(pieces, channel):
     with np.errstate(all="ignore"):
-        assert played(playback._placed, pieces, channel) == played(one_by_one, pieces, channel)
+        assert played(timestamps._placed, pieces, channel) == played(one_by_one, pieces, channel)
 
 
 def test_a_long_stretch_is_joined_up_to_each_whole_second():
     pieces = [Piece(make_frame(160, seed=i), i * 0.02, False) for i in range(120)]
-    waves = [wave.size for wave, _ in playback._placed(iter(pieces), None, Notes("x"))]
+    waves = [wave.size for wave, _ in timestamps._placed(iter(pieces), None, Notes("x"))]
     assert waves == [160, 7840, 8000, 3200]  # the first is placed by itself
 
 
@@ -162,7 +162,7 @@ def test_nothing_is_decoded_before_it_is_needed():
             yield Piece(make_frame(160), index * 0.02, False)
 
     heard = 0
-    for wave, _ in playback._placed(pieces(), None, Notes("x")):
+    for wave, _ in timestamps._placed(pieces(), None, Notes("x")):
         heard += wave.size
         if heard >= 16000:
             break

@@ -23,7 +23,7 @@ USE = """
 import sys
 assert "torchaudio" not in sys.modules
 from encoder.audio.torchaudio_compat import torchaudio
-assert "torchaudio" not in sys.modules, "importing the door must not import torchaudio"
+assert "torchaudio" not in sys.modules, "importing encoder must not import torchaudio"
 import torch
 f = torchaudio().functional
 assert torchaudio() is torchaudio() is sys.modules["torchaudio"]

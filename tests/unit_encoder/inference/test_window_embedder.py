@@ -70,6 +70,7 @@ def test_the_name_makes_the_fingerprint():
         (lambda wave: wave.reshape(2, -1), r"shape \(2, 800\).*give one vector"),
         (lambda wave: 3.0, r"shape \(\)"),
         (lambda wave: [np.nan, 1.0], r"not numbers for 0\.100 s"),
+        (lambda wave: "loud", r"'bad' gives str, not numbers: give one vector"),
     ],
 )
 def test_what_is_no_vector_is_refused_at_once(function, words):
