@@ -128,11 +128,11 @@ def run(
         "min_confidence": min_confidence,
     }  # fmt: skip
     chosen: dict[str, Any] = {name: value for name, value in flags.items() if value is not None}
-    plan = replace(load_config(config, settings or []), **chosen)
+    used = replace(load_config(config, settings or []), **chosen)
     if exclusive:
-        plan = replace(plan, aggregation=replace(plan.aggregation, exclusive=True))
-    SEGMENTERS.check(plan.segmenter)
-    CLUSTERERS.check(plan.clusterer)
+        used = replace(used, aggregation=replace(used.aggregation, exclusive=True))
+    SEGMENTERS.check(used.segmenter)
+    CLUSTERERS.check(used.clusterer)
 
     from diarize.cli.console import HowFar, interruptible, progress, speakers_table, tell
 
@@ -147,13 +147,13 @@ def run(
         on_stage("load", 0, None)
         from diarize.pipeline.diarizer import Diarizer
 
-        diarizer = Diarizer.from_config(plan)
+        diarizer = Diarizer.from_config(used)
         enrolled: list[EnrolledSpeaker] = []
         if known:  # a rule that cannot be used is refused before the recording is read
             from diarize.gallery.identification import check_rule
 
-            check_rule(plan.naming, diarizer.calibration)
-            enrolled = known.speakers(diarizer.embedder.fingerprint, embedder=plan.embedder)
+            check_rule(used.naming, diarizer.calibration)
+            enrolled = known.speakers(diarizer.embedder.fingerprint, embedder=used.embedder)
         result = diarizer(audio, count=count, channel=channel, on_stage=on_stage)
         if known:
             from diarize.pipeline.speaker_naming import name_result

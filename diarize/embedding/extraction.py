@@ -43,12 +43,15 @@ def embed_recording(
         RuntimeError: the blocks end before the last window does.
     """
     embedder = as_window_embedder(embedder)
-    none = embedder.embed_windows(torch.zeros(0), windows.bounds[:0])  # (0, D)
-    # Made at once: many small arrays among the passing blocks of sound would scatter the free
-    # memory so that new blocks find no room in it.
-    out = np.empty((len(windows), none.shape[1]), np.float32)
+    if not len(windows):
+        return embedder.embed_windows(torch.zeros(0), windows.bounds)  # (0, D)
+    out = np.empty((0, 0), np.float32)
     done = 0
     for vectors in embedder.embed_stretches(_cut(blocks, windows)):
+        if not done:
+            # Made at once: many small arrays among the passing blocks of sound would scatter the
+            # free memory so that new blocks find no room in it.
+            out = np.empty((len(windows), vectors.shape[1]), np.float32)
         out[done : done + len(vectors)] = vectors
         done += len(vectors)
         if on_done:

@@ -18,16 +18,16 @@ __all__ = ["name_result"]
 
 def name_result(
     result: DiarizationResult,
-    people: Sequence[EnrolledSpeaker],
+    enrolled: Sequence[EnrolledSpeaker],
     *,
     link: Gallery | None = None,
     rule: NamingConfig | None = None,
     link_rule: LinkConfig | None = None,
 ) -> DiarizationResult:
-    """The result with the names of those enrolled `people` who speak in it; others stay SPEAKER_NN.
+    """The result with the names of those `enrolled` who speak in it; others stay SPEAKER_NN.
 
-    Vectors of the people must be of the result's embedder (`Gallery.speakers` checks it). Labels
-    that are one person become one speaker, but never fewer than `result.count.minimum`. link: a
+    Their vectors must be of the result's embedder (`Gallery.speakers` checks it). Labels that are
+    one enrolled speaker become one speaker, but never fewer than `result.count.minimum`. link: a
     gallery in which speakers without a name are remembered. ConfigError without a calibration,
     unless the rule gives a similarity; StoreError if the gallery cannot be written.
     """
@@ -39,7 +39,7 @@ def name_result(
         result.labels,
         seconds,
         deciding,
-        people,
+        enrolled,
         result.calibration,
         rule,
         minimum_speakers=result.count.minimum,

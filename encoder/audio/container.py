@@ -3,7 +3,7 @@
 `open_media` turns anything a user may name into an open container with one chosen audio
 stream; `decode` yields its frames with the times written in the file; `samples_of` makes arrays
 of them, many at a time; `resample` changes the rate. What a sample's place on the timeline is,
-and what a listener is told, is decided in `encoder.audio.load`.
+and what is warned of, is decided in `encoder.audio.load`.
 
 Bytes are read through a Python file, never by FFmpeg itself, and every FFmpeg protocol is
 refused: a playlist cannot make this toolkit fetch other files or use the network. PyAV keeps

@@ -66,7 +66,11 @@ class Registry:
         """
         backend = self.load(name)
         for group, values in groups.items():
-            self.check(group)
+            if group not in self._entries:
+                raise ConfigError(
+                    f"'{where}.{group}' is no group of settings: a setting is {where}.NAME.SETTING "
+                    f"with one of the names {', '.join(self.names())}"
+                )
             if not isinstance(values, Mapping):
                 raise ConfigError(
                     f"'{where}.{group}' is a group of settings, not {values!r}: "

@@ -106,13 +106,13 @@ def main(
         if (recordings := conversations_in(data)) is None:
             return
         sets, without = _sets(recordings, simulated)
-        plan = load_config(None, settings or [])
-        embedders = each_embedder(embedder, lambda name: _embedder(name, plan, settings or []))
+        config = load_config(None, settings or [])
+        embedders = each_embedder(embedder, lambda name: _embedder(name, config, settings or []))
         without += [
             name for name in BOTH if not embedder and name not in {e.name for e in embedders}
         ]
         runs = []
-        for name, finder in _segmenters(segmenter, plan, without):
+        for name, finder in _segmenters(segmenter, config, without):
             for run in _runs(name, finder, embedders, sets):
                 _show(run)
                 runs.append(run)
@@ -140,18 +140,18 @@ def _sets(recordings: list[Conversation], simulated: Path) -> tuple[Sets, list[s
     return {name: talks for name, talks in sets.items() if talks}, without
 
 
-def _embedder(name: str, plan: DiarizeConfig, settings: Sequence[str]) -> EmbedderSettings:
-    embedder = load_embedder(name, device=plan.device)
+def _embedder(name: str, config: DiarizeConfig, settings: Sequence[str]) -> EmbedderSettings:
+    embedder = load_embedder(name, device=config.device)
     return EmbedderSettings(name, embedder, (*SETTINGS.get(name, []), *settings))
 
 
 def _segmenters(
-    asked: Sequence[str] | None, plan: DiarizeConfig, without: list[str]
+    asked: Sequence[str] | None, config: DiarizeConfig, without: list[str]
 ) -> Iterator[tuple[str, Segmenter]]:
     """One after another; what is not there may be absent, if it was not asked for."""
     for name in asked or [name for name in SEGMENTERS.names() if name != BASELINE]:
         try:
-            built = SEGMENTERS.build(name, plan.segmentation, where="segmentation")
+            built = SEGMENTERS.build(name, config.segmentation, where="segmentation")
         except (BackendUnavailable, CheckpointError) as error:
             if asked:
                 raise

@@ -79,8 +79,8 @@ def main(
     """Right, wrong and missing names at several probabilities."""
     if not is_corpus(data):
         return
-    plan = DiarizeConfig()
-    name = embedder or plan.embedder
+    config = DiarizeConfig()
+    name = embedder or config.embedder
     try:
         loaded = load_embedder(name, device="cpu")
         calibration = find_calibration(loaded.fingerprint)
@@ -89,7 +89,7 @@ def main(
                 f"there is no calibration of {name!r} ({loaded.fingerprint}): make one with "
                 f"`make calibrate WEIGHTS={name}`"
             )
-        voices = ClipEmbedder(SEGMENTERS.build(plan.segmenter, {}, where="segmentation"), loaded)
+        voices = ClipEmbedder(SEGMENTERS.build(config.segmenter, {}, where="segmentation"), loaded)
         clips, talks = _clips(data, voices), _conversations(data, voices)
         rows = [
             {"min_probability": p, **_score(clips, talks, calibration, p)} for p in PROBABILITIES

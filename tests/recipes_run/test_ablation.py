@@ -181,7 +181,7 @@ def test_what_is_not_there_is_said_or_refused(folder, monkeypatch):
     few = ["--data", "corpus", "--simulated", "nowhere"]
     asked = [*few, "--segmenter", "pyannote", "--results", "refused"]
     text = run("evaluate.ablation", *asked, cwd=folder, code=2)
-    assert "make pyannote" in text and "Traceback" not in text
+    assert "recipes.prepare.pyannote" in text and "Traceback" not in text
     text = run("evaluate.ablation", *few, "--results", "kept", "--no-save", cwd=folder)
     assert not (folder / "refused").exists() and not (folder / "kept").exists()
     for name in ("pyannote: ", "onnx:campplus: "):

@@ -330,11 +330,15 @@ def test_the_public_model_is_optional_unless_asked_for(corpus, tmp_path, monkeyp
         monkeypatch.setenv(name, str(tmp_path / "nothing"))
     few = ["--data", corpus, "--limit-per-dataset", 12, "--results", "results"]
     text = run("evaluate.embedders", *few, cwd=tmp_path)
-    assert "left out onnx:campplus" in text and "make campplus" in text and "heldout" in text
+    assert (
+        "left out onnx:campplus" in text
+        and "recipes.prepare.campplus" in text
+        and "heldout" in text
+    )
     assert not (tmp_path / "results").exists()  # a try on a few is no result
     asked = ["--data", corpus, "--embedder", "onnx:campplus", "--results", "results"]
     text = run("evaluate.diarization", *asked, cwd=tmp_path, code=2)
-    assert "make campplus" in text and "Traceback" not in text
+    assert "recipes.prepare.campplus" in text and "Traceback" not in text
     assert not (tmp_path / "results").exists()
 
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from diarize.embedding.extraction import TOGETHER, embed_recording, runs
 from diarize.embedding.windows import WindowConfig, cut_windows
+from tests.support.tones import BandEmbedder
 from tests.unit_diarize.embedding.test_windows import recordings
 
 
@@ -74,3 +75,18 @@ def test_runs_tile_the_windows_within_regions(recording, step_s):
     assert at == len(windows)
     sizes = np.bincount(windows.region) if len(windows) else []
     assert len(list(runs(windows))) == sum(-(-size // TOGETHER) for size in sizes)
+
+
+def test_an_embedder_is_asked_for_no_windows_only_where_there_are_none():
+    asked = []
+
+    class Stacking(BandEmbedder):
+        def embed_windows(self, wave, bounds, *, on_done=None):
+            asked.append(len(bounds))
+            return super().embed_windows(wave, bounds, on_done=on_done)
+
+    windows = cut_windows(np.array([[0, 40_000]]), length=40_000)
+    embedded = embed_recording([torch.rand(40_000)], windows, Stacking())
+    assert len(embedded) == len(windows) == sum(asked) and 0 not in asked
+    none = cut_windows(np.zeros((0, 2), np.int64), length=40_000)
+    assert embed_recording([torch.rand(40_000)], none, Stacking()).shape[0] == 0 == asked[-1]

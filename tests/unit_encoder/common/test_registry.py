@@ -44,3 +44,8 @@ def test_a_library_that_does_not_load(tmp_path, monkeypatch):
 def test_architectures_carry_their_config():
     assert ARCHITECTURES.load("rescnn") is ResCNN
     assert ResCNN.Config is ResCNNConfig
+
+
+def test_a_setting_beside_the_groups_says_where_settings_are():
+    with pytest.raises(ConfigError, match=r"'model\.blocks' is no group.*NAME\.SETTING"):
+        ARCHITECTURES.build("rescnn", {"blocks": 1}, where="model")
