@@ -41,7 +41,8 @@ def main(
             shutil.copytree(ROOT / part, place / "work" / part)
         (place / "work/pytest.ini").write_text(
             "[pytest]\naddopts = -q --import-mode=importlib\npythonpath = .\n"
-            "markers =\n    wheel: runs against the wheel\n    corpus: needs the corpus\n"
+            "markers =\n    slow: takes long\n    wheel: runs against the wheel\n"
+            "    corpus: needs the corpus\n"
         )
         _run(
             python, "-c",

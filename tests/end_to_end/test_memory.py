@@ -7,6 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.slow
+
 WAVE_MB = 3600 * 16_000 * 4 / 1e6  # of an hour, were it held as a whole
 MOST_MB = 8  # for each hour more: vectors, windows, turns
 

@@ -15,6 +15,8 @@ from diarize.scoring.report import score_recording
 from tests.recipes_run import test_recipes as made
 from tests.support.onnx_models import content
 
+pytestmark = pytest.mark.slow
+
 ROOT, SAMPLES, run, write_rows = made.ROOT, made.SAMPLES, made.run, made.write_rows
 TALK = "ami_ES2004a_600_660"
 WITHOUT = ["default", "no resegmentation", "oracle speaker count"]

@@ -10,6 +10,8 @@ import soundfile
 
 from tests.recipes_run import test_recipes as made
 
+pytestmark = pytest.mark.slow
+
 ROOT, SAMPLES, run = made.ROOT, made.SAMPLES, made.run
 STAGES = ["decode", "speech", "embed", "cluster", "write"]
 

@@ -20,6 +20,8 @@ from tests.recipes_run import test_recipes as made
 from tests.support.onnx_models import BANDS, write
 from tests.support.onnx_segmentation import LIFT, SLOPE, swinging, worked_out
 
+pytestmark = pytest.mark.slow
+
 NETWORK = """
 import torch
 class CAMPPlus(torch.nn.Module):

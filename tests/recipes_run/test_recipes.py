@@ -202,6 +202,7 @@ def project(tmp_path):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_two_embedders_from_scores_to_tables(corpus, project, tiny_weights):
     both = ["--embedder", "deepspeaker-small", "--embedder", tiny_weights]
     both += ["--results", "recipes/results"]
@@ -378,6 +379,7 @@ def test_train_smoke_says_that_training_works(tmp_path):
     assert told == ["ok"] * 8 and "training works here as it should" in text
 
 
+@pytest.mark.slow
 def test_train_smoke_sees_what_does_not_hold(tmp_path):
     """A recording with another loss, and a training that does not move."""
     recorded = json.loads((ROOT / "recipes/results/smoke.json").read_text())

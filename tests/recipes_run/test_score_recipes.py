@@ -14,6 +14,8 @@ import soundfile
 from encoder.calibration.score_calibration import Calibration, write_calibration
 from tests.recipes_run import test_recipes as made
 
+pytestmark = pytest.mark.slow
+
 ROOT, SAMPLES, run, write_rows = made.ROOT, made.SAMPLES, made.run, made.write_rows
 corpus, tiny_weights = made.corpus, made.tiny_weights
 TALK = "ami_ES2004a_600_660"

@@ -11,6 +11,8 @@ import soundfile
 from diarize.formats.rttm import read_rttm
 from tests.recipes_run import test_recipes as made
 
+pytestmark = pytest.mark.slow
+
 SAMPLES, run, write_rows = made.SAMPLES, made.run, made.write_rows
 TALK = "ami_ES2004a_600_660"
 

@@ -174,6 +174,7 @@ def test_reduced_and_not_the_labels_are_nearly_the_same():
     np.testing.assert_array_equal(reduced, cluster(rows, Agglomerative(), max_exact=500))
 
 
+@pytest.mark.slow
 def test_ten_hours_of_twelve_speakers_fit_beside_their_vectors():
     rows, truth = conversation(np.linspace(1500, 8000, 12).astype(int).tolist(), odd=500)
     assert len(rows) > 57_000

@@ -51,6 +51,7 @@ def test_unlabelled_clips_stand_alone():
     assert score_clusters(list("xy"), ["a", "b"]).f == 1
 
 
+@pytest.mark.slow
 def test_a_million_clips():
     rng = np.random.default_rng(0)
     truth = np.arange(1_000_000) // 100

@@ -10,6 +10,8 @@ import pytest
 from encoder.audio.load import SAMPLE_RATE, probe_duration, stream_audio
 from tests.support.synth import click_times, clicks, write_media
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[3]
 
 

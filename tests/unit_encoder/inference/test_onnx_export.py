@@ -17,6 +17,8 @@ from encoder.inference.onnx_inputs import OnnxFeatures
 from tests.support.onnx_models import WAVE, content
 from tests.support.synth import clicks
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def encoder():

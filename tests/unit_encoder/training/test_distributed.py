@@ -26,6 +26,8 @@ from encoder.training.distributed import EngineConfig, SingleEngine, make_engine
 from encoder.training.loop import FitConfig, fit
 from encoder.training.objective import Objective
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[3]
 CONFIG = FitConfig(
     steps=6, warmup_steps=2, learning_rate=1e-2, checkpoint_every_s=-1.0, validate_every=3

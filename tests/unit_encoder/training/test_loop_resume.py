@@ -69,6 +69,7 @@ def killed_at(out, moment):
     return losses
 
 
+@pytest.mark.slow
 def test_a_process_killed_at_random_moments_goes_on_exactly(tmp_path):
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # as the processes: sums then have the same order
