@@ -1,4 +1,5 @@
-"""Vectors (N, D): means of groups, and unit norm, which a mean of unit vectors has not."""
+"""Vectors (N, D) and labels (N,), and the means of groups. Unit norm, which a mean of unit vectors
+has not, is made by `encoder.common.vectors.unit_rows`."""
 
 from __future__ import annotations
 
@@ -6,9 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from encoder.common.vectors import unit_rows
-
-__all__ = ["group_means", "unit_rows"]
+__all__ = ["Labels", "Vectors", "group_means"]
 
 Vectors = NDArray[np.floating]
 Labels = NDArray[np.int64]

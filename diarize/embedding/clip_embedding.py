@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 from diarize.audio.level import level_out
 from diarize.core.regions import merge_regions
-from diarize.core.vectors import unit_rows
 from diarize.segmentation.base import Segmenter
 from encoder.audio.load import load_audio
 from encoder.common.units import SAMPLE_RATE, samples_to_seconds, seconds_to_samples
+from encoder.common.vectors import unit_rows
 from encoder.errors import ConfigError
 from encoder.inference.window_embedder import WindowEmbedder
 

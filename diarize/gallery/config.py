@@ -14,7 +14,7 @@ class NamingConfig:
     """When a speaker gets an enrolled name. A similarity, where given, replaces the probability.
 
     The default is for recordings: their speakers share a room or a line, so that they are more
-    alike than the clips that calibrations are fitted on. Of 27 unknown speakers in development
+    similar than the clips that calibrations are fitted on. Of 27 unknown speakers in development
     conversations 6 got a wrong name at 0.9 and 2 at 0.97, for 2 right names fewer of 26
     (recipes/evaluate/naming.py).
     """

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from diarize.core.vectors import unit_rows
 from diarize.gallery.gallery import Gallery
 from diarize.gallery.identification import Match, rank_speakers
 from diarize.gallery.names import clean_name, fold_name, shown
 from diarize.gallery.schema import EnrolledSpeaker, Enrollment, Exchanged
 from encoder.common.units import SAMPLE_RATE
+from encoder.common.vectors import unit_rows
 from encoder.errors import ConfigError, CorpusError
 
 if TYPE_CHECKING:

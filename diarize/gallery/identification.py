@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from diarize.core.vectors import unit_rows
 from diarize.gallery.config import NamingConfig
 from diarize.gallery.schema import EnrolledSpeaker
+from encoder.common.vectors import unit_rows
 from encoder.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from diarize.core.turns import UNKNOWN, Turn
-from diarize.core.vectors import unit_rows
 from diarize.embedding.windows import Windows
 from encoder.calibration.score_calibration import LONGEST_S, SHORTEST_S, Calibration, sigmoid
+from encoder.common.vectors import unit_rows
 from encoder.errors import CheckpointError, CorpusError
 
 __all__ = ["TurnCalibration", "fit_turns", "leave_doubtful", "turn_confidence", "turn_margins"]

@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
-from diarize.core.vectors import group_means, unit_rows
+from diarize.core.vectors import group_means
 from diarize.embedding.windows import Windows
 from diarize.segmentation.base import ChunkActivity
+from encoder.common.vectors import unit_rows
 
 __all__ = ["WindowPosteriors", "centroids", "map_local_speakers", "window_posteriors"]
 

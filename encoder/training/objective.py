@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor, nn
@@ -11,17 +12,17 @@ from encoder.training.distributed import Engine
 __all__ = ["ChoosableBatches", "Objective"]
 
 
-class Objective(nn.Module):
+class Objective(nn.Module, ABC):
     """Turns a network and a batch into a loss; its own parameters are trained along.
 
-    `forward` has to be written. What the other methods do here is nothing.
+    A subclass writes `forward`; the other methods do nothing unless it overrides them.
     """
 
+    @abstractmethod
     def forward(
         self, model: nn.Module, batch: Any, *, progress: float
     ) -> tuple[Tensor, dict[str, float]]:
         """The loss, a scalar, and measurements by name; progress: the share of steps done."""
-        raise NotImplementedError
 
     def bind(self, engine: Engine) -> None:
         """Called once before the first step, with the engine that the training runs on."""

@@ -9,8 +9,6 @@ made once is kept. Only 30 s are ever in memory. Prints the file's path and what
 
 from __future__ import annotations
 
-import contextlib
-import csv
 import hashlib
 import itertools
 import json
@@ -25,6 +23,8 @@ import typer
 from numpy.typing import NDArray
 
 from encoder.audio.load import SAMPLE_RATE, seconds_to_samples, stream_audio
+from encoder.common.atomic_files import replacing
+from encoder.common.tables import read_table
 from encoder.errors import CorpusError, ToolkitError
 
 SAMPLE = Path(__file__).parents[1] / "samples" / "ami_ES2004a_600_660.flac"
@@ -49,15 +49,11 @@ def main(
 
 
 def _recordings(folder: Path) -> list[Path]:
-    try:
-        with (folder / "manifest.tsv").open(newline="", encoding="utf-8") as handle:
-            found = [folder / row["file"] for row in csv.DictReader(handle, delimiter="\t")]
-    except FileNotFoundError:
+    manifest = folder / "manifest.tsv"
+    if not manifest.exists():
         return [SAMPLE]
-    except (OSError, KeyError, ValueError) as error:
-        raise CorpusError(
-            f"{str(folder / 'manifest.tsv')!r} cannot be used ({error!r}): correct or remove it"
-        ) from error
+    rows = read_table(manifest, ("file",), what="the manifest ", step="correct or remove it")
+    found = [folder / row.fields["file"] for row in rows]
     for path in found:
         if not path.exists():
             raise CorpusError(f"the manifest names {str(path)!r}, which is not there: correct it")
@@ -72,21 +68,18 @@ def _name(recordings: Sequence[Path]) -> str:
 
 def _write(file: Path, recordings: Sequence[Path], samples: int) -> None:
     part = file.with_name(f"{file.stem}.{os.getpid()}.part.flac")
+    step = "give another --cache or make room"
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with soundfile.SoundFile(part, "w", SAMPLE_RATE, 1, "PCM_16", format="FLAC") as out:
+        with (
+            replacing(file, step=step, temporary=part),
+            soundfile.SoundFile(part, "w", SAMPLE_RATE, 1, "PCM_16", format="FLAC") as out,
+        ):
             for block in _rounds(recordings):
                 out.write(block[: samples - out.frames])
                 if out.frames >= samples:
                     break
-        part.replace(file)
-    except (OSError, soundfile.SoundFileError) as error:
-        raise CorpusError(
-            f"{str(file)!r} cannot be written ({error}): give another --cache or make room"
-        ) from error
-    finally:
-        with contextlib.suppress(OSError):  # most often it has its own name by now
-            part.unlink()
+    except soundfile.SoundFileError as error:
+        raise CorpusError(f"{str(file)!r} cannot be written ({error}): {step}") from error
 
 
 def _rounds(recordings: Sequence[Path]) -> Iterator[NDArray[np.float32]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -10,6 +9,7 @@ from typing import NamedTuple
 from diarize.core.turns import Turn
 from diarize.formats.rttm import read_rttm
 from diarize.formats.uem import read_uem
+from encoder.common.tables import read_table
 from encoder.errors import CorpusError
 
 # CAM++'s vectors of different voices lie closer together; chosen, as our default, on these
@@ -28,10 +28,10 @@ class Conversation(NamedTuple):
 
 
 def read_conversations(folder: Path) -> list[Conversation]:
-    """All of `folder/manifest.tsv`; CorpusError for a reference of another recording."""
-    with (folder / "manifest.tsv").open(newline="", encoding="utf-8") as handle:
-        rows = list(csv.DictReader(handle, delimiter="\t"))
-    return [_conversation(folder, row) for row in rows]
+    """All of `folder/manifest.tsv`; CorpusError for a reference of another recording,
+    FormatError for a broken table."""
+    rows = read_table(folder / "manifest.tsv", ("recording", "file", "trust"), what="the manifest ")
+    return [_conversation(folder, row.fields) for row in rows]
 
 
 def conversations_in(data: Path) -> list[Conversation] | None:

@@ -12,12 +12,11 @@ from diarize.formats.uem import read_uem
 from diarize.pipeline.config import load_config
 from diarize.pipeline.diarizer import Diarizer
 from diarize.scoring.report import score_recording
-from tests.recipes_run import test_recipes as made
 from tests.support.onnx_models import content
+from tests.support.recipe_runs import SAMPLES, run, write_rows
 
 pytestmark = pytest.mark.slow
 
-ROOT, SAMPLES, run, write_rows = made.ROOT, made.SAMPLES, made.run, made.write_rows
 TALK = "ami_ES2004a_600_660"
 WITHOUT = ["default", "no resegmentation", "oracle speaker count"]
 WITHOUT += ["count by silhouette", "count by eigengap", "hdbscan"]

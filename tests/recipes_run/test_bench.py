@@ -8,11 +8,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from tests.recipes_run import test_recipes as made
+from tests.support.recipe_runs import SAMPLES, run, write_rows
 
 pytestmark = pytest.mark.slow
 
-ROOT, SAMPLES, run = made.ROOT, made.SAMPLES, made.run
 STAGES = ["decode", "speech", "embed", "cluster", "write"]
 
 
@@ -86,7 +85,7 @@ def test_long_conversations_repeat_short_ones_at_other_levels(tmp_path):
     quiet = (0.5 * sound).astype(np.float32)  # nothing that a gain would clip
     folder = tmp_path / "corpus/conversations"
     rows = [{"file": f"{name}.flac"} for name in ("b", "a")]
-    made.write_rows(folder / "manifest.tsv", rows)
+    write_rows(folder / "manifest.tsv", rows)
     soundfile.write(folder / "b.flac", quiet, rate)
     soundfile.write(folder / "a.flac", -quiet[:rate], rate)
     command = ["--seconds", 9.5, "--cache", tmp_path / "cache", "--data", tmp_path / "corpus"]
@@ -105,7 +104,7 @@ def test_long_conversations_repeat_short_ones_at_other_levels(tmp_path):
 
 
 def test_what_is_wrong_is_said_in_one_line(tmp_path):
-    made.write_rows(tmp_path / "corpus/conversations/manifest.tsv", [{"file": "gone.flac"}])
+    write_rows(tmp_path / "corpus/conversations/manifest.tsv", [{"file": "gone.flac"}])
     command = ["--data", "corpus", "--lengths", 20]
     text = run("benchmark.pipeline", *command, cwd=tmp_path, code=2)
     assert "gone.flac" in text and "error: " in text and "Traceback" not in text

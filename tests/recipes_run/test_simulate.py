@@ -9,11 +9,10 @@ import pytest
 import soundfile
 
 from diarize.formats.rttm import read_rttm
-from tests.recipes_run import test_recipes as made
+from tests.support.recipe_runs import SAMPLES, run, write_rows
 
 pytestmark = pytest.mark.slow
 
-SAMPLES, run, write_rows = made.SAMPLES, made.run, made.write_rows
 TALK = "ami_ES2004a_600_660"
 
 

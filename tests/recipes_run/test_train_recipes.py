@@ -1,0 +1,151 @@
+"""Training from start to end on a corpus made here: all phases, fine-tuning, the smoke run."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+
+import pytest
+
+from encoder.hub.weights_file import load_weights
+from tests.support.recipe_runs import ROOT, run
+
+TINY = """
+seed = 3
+threads = 1
+validation_share = 0.4
+[model]
+channels = [4, 8]
+blocks = 1
+embedding_size = 8
+[softmax.sampler]
+speakers = 4
+utterances = 1
+crop_frames = [50]
+[softmax.fit]
+steps = 6
+validate_every = 3
+[triplet.sampler]
+speakers = 3
+utterances = 2
+crop_frames = [50]
+[triplet.fit]
+steps = 4
+validate_every = 2
+[clean_finetune.augmentation]
+noise = 0.0
+[clean_finetune.sampler]
+speakers = 3
+utterances = 2
+crop_frames = [50]
+[clean_finetune.fit]
+steps = 2
+"""
+
+
+@pytest.fixture(scope="module")
+def trained(corpus, tmp_path_factory):
+    """A folder where `tiny.toml` was trained, and what trains it."""
+    folder = tmp_path_factory.mktemp("trained")
+    (folder / "tiny.toml").write_text(TINY)
+    command = ["--config", "tiny.toml", "--data", corpus, "--out", "out", "--cache", "banks"]
+    run("train.embedder", *command, cwd=folder)
+    return folder, command
+
+
+def test_train_writes_weights_goes_on_and_repeats_itself(trained):
+    folder, command = trained
+    (weights,) = (folder / "out").glob("deepspeaker-tiny-*.safetensors")
+    assert load_weights(weights).model.config.channels == (4, 8)
+    rows = (folder / "out/softmax/metrics.jsonl").read_text().splitlines()
+    assert [json.loads(row)["step"] for row in rows] == [3, 6]
+    assert 0 <= json.loads(rows[-1])["validation_eer_1.6s"] <= 1
+    assert (folder / "out/clean_finetune/last.pt").exists()
+    assert (folder / "out/curves.png").exists()
+    kept = json.loads((folder / "out/config.json").read_text())
+    assert kept["clean_finetune"]["fit"]["steps"] == 2
+    # A second run finds everything done; one from scratch finds the same weights, bit for bit.
+    run("train.embedder", *command, cwd=folder)
+    again = ["again" if word == "out" else word for word in command]
+    run("train.embedder", *again, cwd=folder)
+    assert [p.name for p in (folder / "again").glob("*.safetensors")] == [weights.name]
+
+
+def test_train_says_what_is_wrong_in_one_line(corpus, tmp_path):
+    (tmp_path / "bad.toml").write_text("[model]\nchanels = [4]\n")
+    text = run(
+        "train.embedder",
+        "--config",
+        "bad.toml",
+        "--data",
+        corpus,
+        "--out",
+        "o",
+        cwd=tmp_path,
+        code=2,
+    )
+    assert "model.chanels" in text and "Traceback" not in text
+    (tmp_path / "tiny.toml").write_text(TINY)
+    text = run(
+        "train.embedder",
+        "--config",
+        "tiny.toml",
+        "--data",
+        "no",
+        "--out",
+        "o",
+        cwd=tmp_path,
+        code=2,
+    )
+    assert "'no' does not exist" in text and "Traceback" not in text
+
+
+def test_finetune_compares_before_and_after_and_writes_only_what_is_better(
+    corpus, trained, tmp_path
+):
+    (start,) = (trained[0] / "out").glob("*.safetensors")
+    mine = tmp_path / "my voices"
+    for number in range(3):
+        for take in range(5):  # the same buzz again and again, so that 0 % can be reached
+            path = mine / f"s{number}" / f"{take}.flac"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(corpus / f"voices/set/s{number}/{take % 3}.flac", path)
+    command = ["--data", mine, "--out", "mine", "--cache", "banks", "--general", corpus]
+    small = ["softmax.sampler.speakers=3", "triplet.sampler.speakers=3", f'init="{start}"']
+    for setting in [*small, "softmax.epochs=2", "triplet.epochs=2"]:
+        command += ["--set", setting]
+    text = run("train.finetune", *command, cwd=tmp_path)
+    assert all(word in text for word in ("before", "halfway", "after", "heldout 1.6 s"))
+    written = list((tmp_path / "mine").glob("deepspeaker-mine-*.safetensors"))
+    assert len(written) == (0 if "nothing was written" in text else 1)
+    text = run("train.finetune", "--data", mine / "s0", "--out", "o", cwd=tmp_path, code=2)
+    assert "error:" in text and "Traceback" not in text
+
+
+def test_train_smoke_says_that_training_works(tmp_path):
+    text = run("train.smoke", cwd=tmp_path)
+    told = [line[:2] for line in text.splitlines() if line[:4] in ("ok  ", "NO  ")]
+    assert told == ["ok"] * 8 and "training works here as it should" in text
+
+
+@pytest.mark.slow
+def test_train_smoke_sees_what_does_not_hold(tmp_path):
+    """A recording with another loss, and a training that does not move."""
+    recorded = json.loads((ROOT / "recipes/results/smoke.json").read_text())
+    recorded["softmax"][0] *= 1.002
+    (tmp_path / "other.json").write_text(json.dumps(recorded))
+    still = (ROOT / "recipes/configs/embedder/smoke.toml").read_text()
+    assert still.count("learning_rate = 2e-3") == 2
+    still = still.replace("learning_rate = 2e-3", "learning_rate = 0.0\nfinal_learning_rate = 0.0")
+    still = re.sub(r"^steps = \d+", "steps = 5", still, flags=re.M)
+    (tmp_path / "still.toml").write_text(still)
+    options = ["--recorded", "other.json", "--config", "still.toml"]
+    lines = run("train.smoke", *options, cwd=tmp_path, code=1).splitlines()
+    wrong = [line for line in lines if line.startswith("NO  ")]
+    words = ("softmax, batch 1 through", "softmax: the loss", "triplet: the loss", "clips of one")
+    assert len(wrong) == len(words), wrong
+    for line, word in zip(wrong, words, strict=True):
+        assert line[4:].startswith(word), line
+    assert sum(line.startswith("ok  ") for line in lines) == 4
+    assert any(line.startswith("training does not work here") for line in lines)
