@@ -1,4 +1,4 @@
-"""Wave (B, T) to features (B, F, M): the log-mel bands of Deep Speaker, and Kaldi's filterbanks."""
+"""Wave (B, T) to features (B, F, M), by name: the log-mel bands of Deep Speaker, Kaldi's filterbanks."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING
 from encoder.common.lazy import lazy_exports
 
 if TYPE_CHECKING:
+    from encoder.features.kinds import FEATURES, features_of
     from encoder.features.log_mel import FeatureConfig, LogMel, normalise, normalise_moving
 
 __all__ = [
+    "FEATURES",
     "FeatureConfig",
     "LogMel",
+    "features_of",
     "normalise",
     "normalise_moving",
 ]
@@ -19,8 +22,10 @@ __all__ = [
 __getattr__, __dir__ = lazy_exports(
     __name__,
     {
+        "FEATURES": "encoder.features.kinds",
         "FeatureConfig": "encoder.features.log_mel",
         "LogMel": "encoder.features.log_mel",
+        "features_of": "encoder.features.kinds",
         "normalise": "encoder.features.log_mel",
         "normalise_moving": "encoder.features.log_mel",
     },

@@ -7,15 +7,25 @@ one wave at a time; the mel bank itself is torchaudio's.
 from __future__ import annotations
 
 import functools
+from dataclasses import dataclass, field
 from typing import Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from encoder.audio.torchaudio_compat import torchaudio
 from encoder.common.units import SAMPLE_RATE
+from encoder.errors import ConfigError
+from encoder.features.moving_mean import moving_mean
 
-__all__ = ["KaldiWindow", "kaldi_fbank", "kaldi_frames", "kaldi_samples"]
+__all__ = [
+    "KaldiFbank",
+    "KaldiFbankConfig",
+    "KaldiWindow",
+    "kaldi_fbank",
+    "kaldi_frames",
+    "kaldi_samples",
+]
 
 KaldiWindow = Literal["hamming", "povey"]
 
@@ -24,12 +34,70 @@ PREEMPHASIS = 0.97
 F_MIN, F_MAX = 20.0, SAMPLE_RATE / 2
 
 
+@dataclass(frozen=True)
+class KaldiFbankConfig:
+    """Settings of `KaldiFbank`, part of the fingerprint of weights that take it.
+
+    ConfigError for values that cannot be.
+    """
+
+    n_mels: int = field(default=80, metadata={"help": "mel bands (M)"})
+    window: KaldiWindow = field(default="povey", metadata={"help": "hamming or povey"})
+    scale: float = field(default=1.0, metadata={"help": "multiplies the wave, which is in [-1, 1]"})
+
+    def __post_init__(self) -> None:
+        if self.n_mels < 4:
+            raise ConfigError(f"n_mels is {self.n_mels}: give the model's number of bands")
+        if not 0 < self.scale < float("inf"):
+            raise ConfigError(f"scale is {self.scale}: give 1.0 or 32768.0")
+
+    @property
+    def hop(self) -> int:
+        """Samples between analysis windows."""
+        return HOP
+
+    def frames(self, samples: int) -> int:
+        """F for a wave of `samples`: only analysis windows that fit into it."""
+        return kaldi_frames(samples)
+
+    def samples(self, frames: int) -> int:
+        """The fewest samples that give so many frames."""
+        return kaldi_samples(frames)
+
+
+class KaldiFbank(nn.Module):
+    """(B, T) or (T,) wave in [-1, 1] -> (B, F, M) or (F, M) natural-log mel power."""
+
+    Config = KaldiFbankConfig
+
+    def __init__(self, config: KaldiFbankConfig | None = None) -> None:
+        super().__init__()
+        self.config = config or KaldiFbankConfig()
+
+    def forward(self, wave: Tensor) -> Tensor:
+        """Natural-log mel power, not normalised; F is `config.frames(T)`."""
+        c = self.config
+        if not c.frames(wave.shape[-1]):
+            return wave.new_zeros(*wave.shape[:-1], 0, c.n_mels)
+        return kaldi_fbank(wave * c.scale, n_mels=c.n_mels, window=c.window)
+
+    @staticmethod
+    def normalise(features: Tensor) -> Tensor:
+        """(..., F, M) -> the same without each band's mean, as public models are trained."""
+        return features - features.mean(dim=-2, keepdim=True)
+
+    @staticmethod
+    def normalise_moving(features: Tensor, frames: int) -> Tensor:
+        """(F, M) -> (F, M) without the mean of the `frames` frames around each one."""
+        return features - moving_mean(features, frames)
+
+
 def kaldi_fbank(waves: Tensor, *, n_mels: int = 80, window: KaldiWindow = "povey") -> Tensor:
     """(B, T) or (T,) wave at 16 kHz -> (B, F, M) or (F, M) natural-log mel power, not normalised.
 
     Only analysis windows that fit whole are taken: F is `kaldi_frames(T)`, which must be >= 1.
     """
-    taper, bank = _taper_and_bank(n_mels, window)
+    taper, bank = (constant.to(waves.device) for constant in _taper_and_bank(n_mels, window))
     frames = waves.unfold(-1, WINDOW, HOP)
     frames = frames - frames.mean(dim=-1, keepdim=True)
     before = torch.cat([frames[..., :1], frames[..., :-1]], dim=-1)

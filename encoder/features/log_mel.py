@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from encoder.audio.torchaudio_compat import torchaudio
+from encoder.features.moving_mean import moving_mean
 
 __all__ = ["FeatureConfig", "LogMel", "normalise", "normalise_moving"]
 
@@ -78,6 +79,7 @@ class LogMel(nn.Module):
     features is the features of the slice. F is `config.frames(T)`.
     """
 
+    Config = FeatureConfig
     window: Tensor
     bank: Tensor
 
@@ -109,6 +111,16 @@ class LogMel(nn.Module):
         power = torch.fft.rfft(frames, n=c.n_fft).abs().square()
         return torch.log(power @ self.bank + c.floor)
 
+    @staticmethod
+    def normalise(features: Tensor) -> Tensor:
+        """The function of that name."""
+        return normalise(features)
+
+    @staticmethod
+    def normalise_moving(features: Tensor, frames: int) -> Tensor:
+        """The function of that name."""
+        return normalise_moving(features, frames)
+
 
 def normalise(features: Tensor) -> Tensor:
     """(..., F, M) log-mel -> the same shape with zero mean per band and unit overall variance.
@@ -127,19 +139,11 @@ def normalise_moving(features: Tensor, frames: int) -> Tensor:
     Near an end these are the first or last `frames`; where there are no more than `frames` in all,
     this is `normalise`. So a frame looks about as it would in a window of that length.
     """
-    F = len(features)
-    if frames >= F:
+    if frames >= len(features):
         return normalise(features)
-    first = (torch.arange(F, device=features.device) - frames // 2).clamp(0, F - frames)
-    centred = features - _means_from(first, features, frames)
-    deviation = _means_from(first, centred.square().mean(dim=1, keepdim=True), frames).sqrt()
-    return centred / (deviation + LEAST_DEVIATION)
-
-
-def _means_from(first: Tensor, values: Tensor, frames: int) -> Tensor:
-    """Mean of `values` (F, n) over `frames` frames from each of `first` (N,) on: (N, n)."""
-    sums = nn.functional.pad(values.double().cumsum(dim=0), (0, 0, 1, 0))
-    return ((sums[first + frames] - sums[first]) / frames).to(values.dtype)
+    centred = features - moving_mean(features, frames)
+    power = centred.square().mean(dim=1, keepdim=True)
+    return centred / (moving_mean(power, frames).sqrt() + LEAST_DEVIATION)
 
 
 @functools.cache

@@ -1,8 +1,10 @@
 """Weights on disk: one safetensors file that says what it is.
 
-The file holds the tensors (float16) and, in its header, architecture, model and feature settings as
-JSON. Its name ends in the first 8 hex digits of the SHA-256 of its content, so a damaged or swapped
-file is noticed. Nothing is unpickled; keys must match the architecture exactly.
+The file holds the tensors (float16 where not told otherwise) and, in its header, architecture,
+model and feature settings as JSON. Its name ends in its fingerprint, the first 8 hex digits of a
+SHA-256 over the tensors, the architecture and the features: the same weights have it wherever and
+whenever the file was made, and a damaged or swapped one is noticed. (Files of format 1 have that of
+their bytes.) Nothing is unpickled; keys must match the architecture exactly.
 """
 
 from __future__ import annotations
@@ -21,43 +23,47 @@ from encoder.common.atomic_files import replacing
 from encoder.common.config import from_mapping, to_mapping
 from encoder.common.registry import Registry
 from encoder.errors import CheckpointError, ToolkitError
-from encoder.features.log_mel import FeatureConfig
+from encoder.features.kinds import FEATURES, kind_of
 from encoder.models import ARCHITECTURES
 
 __all__ = ["Loaded", "load_weights", "save_weights"]
 
-FORMAT = 1
+FORMAT = 2  # 1, which is still read, knew log-mel features only
 
 
 class Loaded(NamedTuple):
     """A model in evaluation mode, the settings of its features, and the fingerprint of the pair."""
 
     model: nn.Module
-    features: FeatureConfig
+    features: Any
     fingerprint: str
 
 
 def save_weights(
     model: nn.Module,
-    features: FeatureConfig,
+    features: Any,
     folder: str | Path,
     *,
     name: str,
     architectures: Registry = ARCHITECTURES,
+    exact: bool = False,
 ) -> Path:
-    """Write `folder/name-HASH.safetensors` in one piece and return its path.
+    """Write `folder/name-FINGERPRINT.safetensors` in one piece and return its path.
 
-    architectures: the family of networks, which has the model's class.
+    features: settings of one of `encoder.features.kinds.FEATURES`. architectures: the family of
+    networks, which has the model's class. exact: keep the tensors as they are, not as float16.
     """
     description = {
         "format": FORMAT,
         "architecture": architectures.name_of(type(model)),
         "model": to_mapping(model.config),
-        "features": to_mapping(features),
+        "features": {"kind": kind_of(features), **to_mapping(features)},
     }
-    tensors = {key: _compact(key, value) for key, value in model.state_dict().items()}
+    tensors = {key: _checked(key, value) for key, value in model.state_dict().items()}
+    if not exact:
+        tensors = {key: _compact(value) for key, value in tensors.items()}
     content = save(tensors, metadata={"deepspeaker": json.dumps(description)})
-    path = Path(folder) / f"{name}-{_digest(content)}.safetensors"
+    path = Path(folder) / f"{name}-{_fingerprint(description, tensors)}.safetensors"
     with replacing(path, what="the weights ") as partial:
         partial.write_bytes(content)
     return path
@@ -74,18 +80,23 @@ def load_weights(path: str | Path, *, architectures: Registry = ARCHITECTURES) -
             f"cannot read the weights {str(path)!r} ({error.strerror}): "
             "give the path of a .safetensors file"
         ) from error
-    expected = path.stem.rpartition("-")[2]
-    if _is_hash(expected) and expected != _digest(content):
-        raise CheckpointError(
-            f"the weights {str(path)!r} are damaged: their content has the hash "
-            f"{_digest(content)}, their name says {expected}; fetch them again"
-        )
-    description, tensors = _read(path)
+    named = path.stem.rpartition("-")[2]
+    try:
+        description, tensors = _read(path)
+        old = description["format"] == 1
+        fingerprint = _digest(content) if old else _fingerprint(description, tensors)
+    except (CheckpointError, KeyError) as error:
+        if _is_hash(named) and not isinstance(error.__cause__, _OtherFormat):
+            raise _damaged(path, named) from error
+        raise
+    if _is_hash(named) and named != fingerprint:
+        raise _damaged(path, named)
     try:
         architecture = architectures.load(description["architecture"])
         with torch.device("meta"):  # no random weights, that would be written over
             model = architecture(from_mapping(architecture.Config, description["model"]))
-        features = from_mapping(FeatureConfig, description["features"])
+        settings = {"kind": "log-mel", **description["features"]}
+        features = from_mapping(FEATURES.load(settings.pop("kind")).Config, settings)
         model.load_state_dict(
             {
                 k: v.to(torch.float32 if v.is_floating_point() else v.dtype, copy=True)
@@ -98,7 +109,11 @@ def load_weights(path: str | Path, *, architectures: Registry = ARCHITECTURES) -
         raise CheckpointError(
             f"the weights {str(path)!r} do not fit the architecture they name: {reason}"
         ) from error
-    return Loaded(model.eval(), features, _digest(content))
+    return Loaded(model.eval(), features, fingerprint)
+
+
+class _OtherFormat(ValueError):
+    """A file of another version, which is not damaged."""
 
 
 def _read(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
@@ -113,22 +128,43 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
             "give a .safetensors file written by its training"
         ) from error
     written = description.get("format") if isinstance(description, dict) else None
-    if written != FORMAT:
+    if written not in (1, FORMAT):
         raise CheckpointError(
             f"the weights {str(path)!r} have format {written}, this version "
             f"reads {FORMAT}: update the toolkit"
-        )
+        ) from _OtherFormat()
     return description, tensors
 
 
-def _compact(key: str, value: torch.Tensor) -> torch.Tensor:
+def _damaged(path: Path, named: str) -> CheckpointError:
+    return CheckpointError(
+        f"the weights {str(path)!r} are damaged: their content is not what the {named} in their "
+        "name says; fetch them again"
+    )
+
+
+def _checked(key: str, value: torch.Tensor) -> torch.Tensor:
+    if value.is_floating_point() and not value.isfinite().all():
+        raise CheckpointError(f"the weights {key!r} hold values that are not numbers: train again")
+    return value.contiguous()
+
+
+def _compact(value: torch.Tensor) -> torch.Tensor:
     """float16, unless a value is too large for it (a batch norm's variance may be)."""
     if not value.is_floating_point():
         return value
-    if not value.isfinite().all():
-        raise CheckpointError(f"the weights {key!r} hold values that are not numbers: train again")
     half = value.to(torch.float16)
-    return (half if half.isfinite().all() else value).contiguous()
+    return half if half.isfinite().all() else value
+
+
+def _fingerprint(description: dict[str, Any], tensors: dict[str, torch.Tensor]) -> str:
+    known = {key: description[key] for key in ("architecture", "features")}
+    digest = hashlib.sha256(json.dumps(known, sort_keys=True).encode())
+    for key in sorted(tensors):
+        value = tensors[key]
+        digest.update(f"{key} {value.dtype} {tuple(value.shape)}".encode())
+        digest.update(value.cpu().numpy().tobytes())
+    return digest.hexdigest()[:8]
 
 
 def _digest(content: bytes) -> str:

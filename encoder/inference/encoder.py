@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 
 from encoder.common.parallel import in_threads
 from encoder.errors import BackendUnavailable
-from encoder.features.log_mel import FeatureConfig, LogMel, normalise, normalise_moving
+from encoder.features.kinds import features_of
 from encoder.hub.paths import DEFAULT, find_weights
 from encoder.hub.weights_file import load_weights
 from encoder.inference.window_embedder import BatchedEmbedder, Stretch, check_windows
@@ -29,19 +30,19 @@ class Encoder(BatchedEmbedder):
     batch_size = 32
 
     def __init__(
-        self, model: nn.Module, features: FeatureConfig, fingerprint: str, *, device: str = "cpu"
+        self, model: nn.Module, features: Any, fingerprint: str, *, device: str = "cpu"
     ) -> None:
         """Put a network into evaluation mode on a device.
 
         Args:
-            model: (B, F, M) normalised log-mel -> (B, D) of unit norm.
-            features: Settings of the log-mel features.
+            model: (B, F, M) normalised features -> (B, D) of unit norm.
+            features: Settings of the features, such as a `FeatureConfig`.
             fingerprint: Of the network and its features.
             device: "cpu", "cuda" or "cuda:N".
         """
         self.device = torch.device(device)
         self.model = model.eval().to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.mel = LogMel(features).to(self.device)
+        self.mel: Any = features_of(features).to(self.device)
         self.fingerprint = fingerprint
 
     @classmethod
@@ -89,7 +90,7 @@ class Encoder(BatchedEmbedder):
         return self.mel.config.samples(self.mel.config.frames(samples))
 
     def _forward(self, waves: Tensor) -> NDArray[np.float32]:
-        features = normalise(self.mel(waves.to(self.device)))
+        features = self.mel.normalise(self.mel(waves.to(self.device)))
         return self.model(features).cpu().numpy()
 
     def embed_stretches(self, stretches: Iterable[Stretch]) -> Iterator[NDArray[np.float32]]:
@@ -121,7 +122,7 @@ class Encoder(BatchedEmbedder):
         check_windows(len(wave), bounds, self.minimum_samples)
         model: ResCNN = self.model  # type: ignore[assignment]
         longest = self.mel.config.frames(int((bounds[:, 1] - bounds[:, 0]).max()))
-        features = normalise_moving(self.mel(wave.to(self.device)), longest)
+        features = self.mel.normalise_moving(self.mel(wave.to(self.device)), longest)
         # Every length that the network meets costs memory for kernels of its own.
         padded = nn.functional.pad(features, (0, 0, 0, -len(features) % LENGTHS))
         frames = model.frames(padded[None], len(features))[0]  # (H, F / stride)

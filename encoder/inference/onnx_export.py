@@ -21,7 +21,6 @@ from torch import Tensor, nn
 from encoder.common.atomic_files import replacing
 from encoder.common.units import samples_to_seconds
 from encoder.errors import BackendUnavailable, CheckpointError, ConfigError
-from encoder.features.log_mel import normalise
 from encoder.hub.paths import find_weights
 from encoder.hub.weights_file import Loaded, load_weights
 from encoder.inference.encoder import Encoder
@@ -134,7 +133,7 @@ class _FromWave(nn.Module):
         self.mel, self.model = encoder.mel, encoder.model
 
     def forward(self, wave: Tensor) -> Tensor:
-        return self.model(normalise(self.mel(wave)))
+        return self.model(self.mel.normalise(self.mel(wave)))
 
 
 @contextlib.contextmanager
