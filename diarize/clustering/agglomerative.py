@@ -38,8 +38,12 @@ class AgglomerativeConfig:
     ConfigError for values that cannot be.
     """
 
-    count_by: Literal["pairs", "silhouette", "eigengap", "distance"] = field(
-        default="pairs", metadata={"help": "the rule that finds the number of speakers"}
+    count_by: Literal["pairs", "silhouette", "eigengap", "distance", "surplus"] = field(
+        default="pairs",
+        metadata={
+            "help": "the rule that finds the number of speakers; surplus leaves too many, for "
+            "resegmentation to choose among"
+        },
     )
     merge_ratio: float = field(
         default=0.7,
@@ -107,6 +111,16 @@ class Agglomerative(Clusterer):
             )
         )
 
+    def before_resegmentation(self) -> Agglomerative:
+        """Too many groups, where no setting was chosen: small ones and similar ones are left to
+        resegmentation, which knows the order of time and how vectors vary.
+
+        Returns:
+            A clusterer; this one where its settings are not the defaults.
+        """
+        plain = self.config == AgglomerativeConfig()
+        return type(self)(AgglomerativeConfig(count_by="surplus")) if plain else self
+
     def fit_predict(
         self,
         unit: NDArray[np.floating],
@@ -144,7 +158,10 @@ class Agglomerative(Clusterer):
             return _cut_into(tree, count_by_eigengap(unit, most), smallest)
         if self.config.count_by == "distance":
             return dissolve(unit, tree.cut_at(self.config.max_distance), smallest)
-        labels = dissolve(unit, tree.cut_at(1 - pair_threshold(unit)), smallest)
+        labels = tree.cut_at(1 - pair_threshold(unit))
+        if self.config.count_by == "surplus":
+            return labels
+        labels = dissolve(unit, labels, smallest)
         return merge_similar(unit, labels, self.config.merge_ratio)
 
 

@@ -22,7 +22,7 @@ from diarize.core.vectors import Labels, Vectors, group_means
 __all__ = ["Labels", "SpeakerCount", "Vectors", "cluster"]
 
 Noise = Literal["nearest", "keep", "own"]
-MIN_DECIDING = 4  # rows; with fewer, short windows have a say too
+MIN_DECIDING = 2  # rows; with fewer, short windows have a say too
 MAX_EXACT = 3_000  # rows or groups of an O(N^2) backend: 4.5 million pairs, twice 36 MB as float64
 BLOCK = 8_192  # rows
 

@@ -34,6 +34,11 @@ class Clusterer(ABC):
         that mean cosine and more are one speaker's. ConfigError where it has none."""
         raise ConfigError(f"the clusterer {cls.__name__} has no settings for clips: choose another")
 
+    def before_resegmentation(self) -> Clusterer:
+        """The clusterer for labels that resegmentation with a model of vectors will correct, which
+        can leave out speakers but not add any."""
+        return self
+
     @classmethod  # noqa: B027 - most need none
     def check_rows(cls, number: int) -> None:
         """BackendUnavailable, now, where so many rows need a package that is not installed."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
 
@@ -15,7 +16,8 @@ from encoder.inference.window_embedder import Stretch, WindowEmbedder, as_window
 
 __all__ = ["TOGETHER", "embed_recording", "runs"]
 
-TOGETHER = 64  # windows: 27 s
+TOGETHER = 64  # windows: 27 s where they overlap
+TOGETHER_S = 30.0  # where they do not
 
 
 def embed_recording(
@@ -61,10 +63,11 @@ def embed_recording(
 
 def runs(windows: Windows) -> Iterator[slice]:
     """Which windows make up each stretch, in order: all those of a region, or, of a long region,
-    runs of about equal size with at most `TOGETHER`."""
+    runs of about equal size with at most about `TOGETHER`, and `TOGETHER_S`."""
     first = 0
-    for count in np.bincount(windows.region).tolist():
-        pieces = -(-count // TOGETHER)
+    seconds = np.bincount(windows.region, windows.territory_s).tolist()
+    for count, long_s in zip(np.bincount(windows.region).tolist(), seconds, strict=True):
+        pieces = min(count, max(-(-count // TOGETHER), math.ceil(long_s / TOGETHER_S)))
         edges = [first + count * piece // pieces for piece in range(pieces + 1)] if count else []
         yield from (slice(a, b) for a, b in pairwise(edges))
         first += count

@@ -1,7 +1,8 @@
-"""Cutting regions into overlapping windows, each with the territory it speaks for.
+"""Windows of a recording, each with the territory it speaks for, and how regions are cut into them.
 
 A window is long enough for a good embedding; its territory is the exclusive stretch around its
-centre. The territories of a region tile it, so that every sample of speech gets one label.
+centre. The territories of a region tile it, so that every sample of speech gets one label. Where a
+segmenter tells speakers apart, `diarize.embedding.speaker_windows` cuts in place of `cut_windows`.
 """
 
 from __future__ import annotations
@@ -21,8 +22,14 @@ __all__ = ["WindowConfig", "Windows", "cut_windows"]
 class WindowConfig:
     """Lengths in seconds."""
 
-    window_s: float = field(default=1.6, metadata={"help": "length of a window"})
-    step_s: float = field(default=0.4, metadata={"help": "between the starts of two windows"})
+    window_s: float = field(
+        default=1.6, metadata={"help": "length of a window, where nothing tells speakers apart"}
+    )
+    step_s: float = field(default=0.4, metadata={"help": "between the starts of two such windows"})
+    longest_s: float = field(
+        default=3.2,
+        metadata={"help": "longest window of one local speaker, where the segmenter finds them"},
+    )
     min_window_s: float = field(
         default=0.6, metadata={"help": "windows of shorter regions are widened to this"}
     )
@@ -36,6 +43,8 @@ class WindowConfig:
             raise ConfigError(f"step_s is {self.step_s}: give more than 0 and at most window_s")
         if not 0.2 <= self.min_window_s <= self.window_s:
             raise ConfigError(f"min_window_s is {self.min_window_s}: give 0.2 to window_s")
+        if not self.min_window_s <= self.longest_s <= 30:
+            raise ConfigError(f"longest_s is {self.longest_s}: give min_window_s to 30")
 
 
 @dataclass(frozen=True)
@@ -43,12 +52,14 @@ class Windows:
     """N windows in time order, all arrays int64 in samples.
 
     bounds (N, 2): what is embedded; territory (N, 2): what the label is for; region (N,): the
-    number of the region that each belongs to.
+    number of the region that each belongs to. alone (N,) bool: in which of them one speaker speaks
+    alone, where the segmenter tells; None where it does not.
     """
 
     bounds: NDArray[np.int64]
     territory: NDArray[np.int64]
     region: NDArray[np.int64]
+    alone: NDArray[np.bool_] | None = None
 
     def __len__(self) -> int:
         return len(self.bounds)
@@ -63,9 +74,19 @@ class Windows:
         """(N,) seconds of each window's territory."""
         return (self.territory[:, 1] - self.territory[:, 0]) / SAMPLE_RATE
 
-    def is_long(self, config: WindowConfig | None = None) -> NDArray[np.bool_]:
-        """(N,) which windows are long enough to make a speaker (`min_clustering_window_s`)."""
-        return self.lengths_s >= (config or WindowConfig()).min_clustering_window_s
+    @property
+    def fresh_s(self) -> NDArray[np.float64]:
+        """(N,) seconds of each window that no window before it has."""
+        if not len(self):
+            return np.zeros(0)
+        heard = np.append(self.bounds[0, 0], np.maximum.accumulate(self.bounds[:-1, 1]))
+        return np.maximum(self.bounds[:, 1] - np.maximum(self.bounds[:, 0], heard), 0) / SAMPLE_RATE
+
+    def is_clear(self, config: WindowConfig | None = None) -> NDArray[np.bool_]:
+        """(N,) which windows can make a speaker: those of `min_clustering_window_s` and more, of
+        one speaker alone as far as is known."""
+        long = self.lengths_s >= (config or WindowConfig()).min_clustering_window_s
+        return long if self.alone is None else long & self.alone
 
 
 def cut_windows(

@@ -19,22 +19,27 @@ from torch import Tensor
 
 from diarize.audio.recording import Recording, open_recording
 from diarize.clustering import CLUSTERERS
-from diarize.clustering.api import cluster
+from diarize.clustering.api import MIN_DECIDING, cluster
 from diarize.clustering.base import Clusterer
+from diarize.clustering.count_enforcement import join_nearest
+from diarize.core.labels import by_first_appearance
 from diarize.core.speaker_count import SpeakerCount
 from diarize.embedding.embedders import load_embedder
 from diarize.embedding.extraction import embed_recording
+from diarize.embedding.speaker_windows import cut_speaker_windows
 from diarize.embedding.windows import Windows, cut_windows
 from diarize.pipeline.config import DiarizeConfig, load_config
 from diarize.pipeline.result import DiarizationResult
 from diarize.postprocessing.aggregation import aggregate
 from diarize.postprocessing.confidence import TurnCalibration
+from diarize.postprocessing.count_fitting import fit_count
 from diarize.postprocessing.resegmentation import resegment
 from diarize.postprocessing.speaker_mapping import map_local_speakers, window_posteriors
 from diarize.postprocessing.turns import turn_regions
 from diarize.segmentation import SEGMENTERS
 from diarize.segmentation.base import ChunkActivity, Segmentation, Segmenter
 from encoder.audio.load import probe_duration, samples_to_seconds, seconds_to_samples
+from encoder.calibration.plda import Plda, find_plda
 from encoder.calibration.score_calibration import Calibration, find_calibration
 from encoder.errors import ConfigError
 from encoder.inference.window_embedder import WindowEmbedder, as_window_embedder
@@ -73,6 +78,7 @@ class Diarizer:
         embedder: embeds windows.
         clusterer: groups windows by speaker.
         calibration: the embedder's, for the confidence of turns and the names of a gallery.
+        plda: the model of the embedder's vectors, for resegmentation; it works without one.
 
     Raises:
         ConfigError: `min_confidence` without a calibration of turns, or windows that are too short
@@ -86,12 +92,14 @@ class Diarizer:
         embedder: WindowEmbedder,
         clusterer: Clusterer,
         calibration: Calibration | None = None,
+        plda: Plda | None = None,
     ) -> None:
         self.config = config
         self.segmenter = segmenter
         self.embedder = as_window_embedder(embedder)
         self.clusterer = clusterer
         self.calibration = calibration
+        self.plda = plda
         if TurnCalibration.of(calibration) is None and config.min_confidence > 0:
             raise ConfigError(
                 f"min_confidence is {config.min_confidence}, but the embedder "
@@ -114,7 +122,8 @@ class Diarizer:
             config: settings, the path of a TOML file, or None for the defaults.
 
         Returns:
-            The diarizer, with the calibration of its embedder where there is one.
+            The diarizer, with the calibration of its embedder and the model of its vectors where
+            there are any.
 
         Raises:
             ConfigError: a name or a value that cannot be used.
@@ -126,8 +135,10 @@ class Diarizer:
         segmenter = SEGMENTERS.build(config.segmenter, config.segmentation, where="segmentation")
         clusterer = CLUSTERERS.build(config.clusterer, config.clustering, where="clustering")
         embedder = load_embedder(config.embedder, device=config.device)
-        calibration = find_calibration(embedder.fingerprint)
-        return cls(config, segmenter, embedder, clusterer, calibration)
+        name = embedder.fingerprint
+        return cls(
+            config, segmenter, embedder, clusterer, find_calibration(name), find_plda(name)
+        )
 
     def __call__(
         self,
@@ -249,14 +260,8 @@ class Diarizer:
         clock = _Clock()
         clock.start("cluster")
         (on_stage or _unreported)("cluster", 0, None)
-        labels = cluster(
-            embeddings,
-            self.clusterer,
-            count,
-            decides=windows.is_long(self.config.window),
-        )
-        if self.config.resegment:
-            labels = resegment(embeddings, windows, labels, count, self.config.resegmentation)
+        labels = self._labelled(windows, embeddings)
+        labels = fit_count(embeddings, windows, labels, count, self.config.window)
         regions = None
         if prepared.segmentation.chunks is not None:
             labels, regions = self._aggregated(prepared, prepared.segmentation.chunks, labels)
@@ -281,6 +286,24 @@ class Diarizer:
             channel=prepared.channel,
             warnings=warnings,
         )
+
+    def _labelled(
+        self, windows: Windows, embeddings: NDArray[np.float32]
+    ) -> NDArray[np.int64]:
+        """The speaker (N,) of each window, whatever number was asked for."""
+        clear = windows.is_clear(self.config.window)
+        if windows.alone is None or not self.config.resegment:
+            labels = cluster(embeddings, self.clusterer, decides=clear)
+            if self.config.resegment:
+                labels = resegment(embeddings, windows, labels, config=self.config.resegmentation)
+            return labels
+        clusterer = self.clusterer if self.plda is None else self.clusterer.before_resegmentation()
+        labels = cluster(embeddings, clusterer, decides=clear)
+        heard = labels if clear.sum() < MIN_DECIDING else np.where(clear, labels, -1)
+        found = resegment(
+            embeddings, windows, heard, config=self.config.resegmentation, plda=self.plda
+        )
+        return by_first_appearance(np.where(labels < 0, -1, join_nearest(embeddings, found)))
 
     def _aggregated(
         self, prepared: Prepared, chunks: ChunkActivity, labels: NDArray[np.int64]
@@ -311,6 +334,9 @@ class Diarizer:
         if len(regions) and length < self.embedder.minimum_samples:
             warn(f"{length_s:.3f} s are too short to tell who speaks")
             regions = regions[:0]
+        if segmentation.chunks is not None and len(regions):
+            windows = cut_speaker_windows(segmentation, length=length, config=self.config.window)
+            return segmentation, windows
         return segmentation, cut_windows(regions, length=length, config=self.config.window)
 
     def _embedded(

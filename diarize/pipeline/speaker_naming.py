@@ -33,7 +33,7 @@ def name_result(
     """
     rule = rule or result.config.naming
     windows = result.windows
-    seconds, deciding = windows.territory_s, windows.is_long(result.config.window)
+    seconds, deciding = windows.territory_s, windows.is_clear(result.config.window)
     naming = name_speakers(
         result.embeddings,
         result.labels,

@@ -46,8 +46,20 @@ class AggregationConfig:
 @dataclass(frozen=True)
 class ResegmentationConfig:
     """What is expected of speakers. The same values suit two very different embedders. ConfigError
-    for values that are not above 0."""
+    for values that are not above 0.
 
+    evidence and prior are the factors Fa and Fb of VBx, where a model of the embedder's vectors is
+    at hand; concentration, spread and prior_s describe the vectors where there is none.
+    """
+
+    evidence: float = field(
+        default=0.5,
+        metadata={"help": "what a window of 1.6 s and more counts for, with a model of vectors"},
+    )
+    prior: float = field(
+        default=4.0,
+        metadata={"help": "how much evidence a speaker needs to stay, with a model of vectors"},
+    )
     concentration: float = field(
         default=100.0,
         metadata={"help": "nats for a second of speech and a cosine of 1"},

@@ -3,14 +3,17 @@
 Clustering ignores time. Here every speaker is a state of a hidden Markov model: the evidence of a
 window is weighed against that of its neighbours, and against how well a speaker is known. Speakers
 who explain nothing that others do not explain as well lose their share and go, so that their number
-can only fall.
+can only fall. Posteriors of means and states are improved in turn (variational Bayes): VBx (Landini
+et al. 2022, arXiv 2012.14952).
 
-This is VBx (Landini et al. 2022, arXiv 2012.14952) without its trained model of the vectors: those
+With a model of the embedder's vectors (`encoder.calibration.plda`), as published. Without one, those
 of a speaker lie around a mean, equally wide in all directions, and the means lie so around the mean
-of the recording. Posteriors of means and states are improved in turn (variational Bayes).
+of the recording.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,16 +23,34 @@ from diarize.core.speaker_count import SpeakerCount
 from diarize.core.vectors import Labels, Vectors
 from diarize.embedding.windows import Windows
 from diarize.postprocessing.config import ResegmentationConfig
+from encoder.calibration.plda import Plda
 
 __all__ = ["resegment"]
 
 Posteriors = NDArray[np.float64]
-NEW_S = 0.4  # windows overlap: a vector counts for its territory, but for no more seconds than this
+FULL_S = 1.6  # new sound from which a window counts in full, with a model of vectors
+STEP_S = 0.4  # windows overlap: without one, a vector counts for no more of its territory than this
+ALONE_S = 1.6  # nor, if it is of one speaker alone, for more than this
 GONE = 1e-3  # a speaker who begins so small a part of an equal share of the turns is none
 SURE = 1 - 1e-9  # that the speaker stays: no more, or what is impossible would stay so
 ROUNDS, SETTLED = 50, 1e-3  # at most so many, until no posterior changes by more
-HALVINGS = 6  # of `prior_s`, to keep the speakers that must stay
+HALVINGS = 6  # of the prior, to keep the speakers that must stay
 PIECE = 512  # windows: longer chains are cut, so that all pieces are gone through at once
+
+
+class _Evidence(NamedTuple):
+    """What the windows say, ready for any speakers.
+
+    vectors (N, L): of variance 1 within a speaker, times the deviation of the speakers' means.
+    between (L,): variance of these means. counted (N,): what each window counts for. prior: what
+    counts so much is believed half. freedom: of how many directions between speaks for each of L.
+    """
+
+    vectors: NDArray[np.floating]
+    between: NDArray[np.float64]
+    counted: NDArray[np.float64]
+    prior: float
+    freedom: float
 
 
 def resegment(
@@ -38,12 +59,14 @@ def resegment(
     labels: Labels,
     count: SpeakerCount | None = None,
     config: ResegmentationConfig | None = None,
+    *,
+    plda: Plda | None = None,
 ) -> Labels:
     """Correct the labels of windows by their order in time.
 
     There are never more speakers than before, and never fewer than `count.minimum` if there were so
-    many: where some would go who must not, `prior_s` is halved again and again, and at last every
-    window keeps its given label.
+    many: where some would go who must not, they are expected less and less often to differ, and at
+    last every window keeps its given label.
 
     Args:
         embeddings: (N, D) unit vectors.
@@ -51,6 +74,7 @@ def resegment(
         labels: (N,) speakers; windows labelled -1 keep that and do not count.
         count: bounds on the number of speakers.
         config: what is expected of speakers.
+        plda: the model of the embedder's vectors; None takes them as equally wide everywhere.
 
     Returns:
         (N,) int64 labels 0..K-1 by first appearance.
@@ -62,9 +86,13 @@ def resegment(
     found = given
     if K > 1:
         unit = embeddings if len(rows) == len(labels) else embeddings[rows]
-        lengths_s = windows.territory_s[rows]
+        if plda is None:
+            said = _plain(unit, _counted_s(windows)[rows], config)
+        else:
+            said = _modelled(plda, unit, windows.fresh_s[rows], config)
+        stay = _stays(windows.territory_s, rows, config.turn_s)
         for halvings in range(HALVINGS):
-            better = _improved(unit, lengths_s, given, config, config.prior_s / 2**halvings)
+            better = _improved(said._replace(prior=said.prior / 2**halvings), stay, given)
             if len(np.unique(better)) >= min(count.minimum, K):
                 found = better
                 break
@@ -73,32 +101,53 @@ def resegment(
     return by_first_appearance(out)
 
 
-def _improved(
-    unit: Vectors,
-    lengths_s: NDArray[np.float64],
-    given: Labels,
-    config: ResegmentationConfig,
-    prior_s: float,
-) -> Labels:
-    """The most likelihood speaker (N,) of each window, of those who are left of 0..K-1."""
-    counted_s = np.minimum(lengths_s, NEW_S)[:, None]
-    # Seconds of speech from one centre to the next: to count pauses, too, was no better.
-    apart_s = np.append(0.0, (lengths_s[1:] + lengths_s[:-1]) / 2)
-    stay = np.minimum(np.exp(-apart_s / config.turn_s), SURE)
-    centre = unit.mean(axis=0, dtype=np.float64)
+def _modelled(
+    plda: Plda, unit: Vectors, fresh_s: NDArray[np.float64], config: ResegmentationConfig
+) -> _Evidence:
+    between = plda.between.astype(np.float64)
+    counted = config.evidence * np.minimum(fresh_s / FULL_S, 1)
+    return _Evidence(plda.transform(unit) * np.sqrt(between), between, counted, config.prior, 1.0)
+
+
+def _plain(unit: Vectors, counted_s: NDArray[np.float64], config: ResegmentationConfig) -> _Evidence:
+    """Of vectors that vary by 1 / concentration a second in each direction, and whose speakers'
+    means vary by as much in `prior_s` seconds; `spread` of it in all directions together."""
+    centred = unit - unit.mean(axis=0, dtype=np.float64).astype(unit.dtype)
+    freedom = config.concentration * config.spread * config.prior_s / unit.shape[1]
+    between = np.ones(unit.shape[1])
+    scale = np.sqrt(config.concentration * config.prior_s).astype(unit.dtype)
+    return _Evidence(centred * scale, between, counted_s / config.prior_s, 1.0, freedom)
+
+
+def _counted_s(windows: Windows) -> NDArray[np.float64]:
+    return np.minimum(windows.territory_s, STEP_S if windows.alone is None else ALONE_S)
+
+
+def _stays(
+    territory_s: NDArray[np.float64], rows: NDArray[np.int64], turn_s: float
+) -> NDArray[np.float64]:
+    """(n,): P(the same speaker as in the row before), by the seconds of speech between their
+    middles; to count pauses, too, was no better."""
+    middle_s = (np.cumsum(territory_s) - territory_s / 2)[rows]
+    apart_s = np.diff(middle_s, prepend=middle_s[:1])
+    return np.minimum(np.exp(-apart_s / turn_s), SURE)
+
+
+def _improved(said: _Evidence, stay: NDArray[np.float64], given: Labels) -> Labels:
+    """The most likely speaker (N,) of each window, of those who are left of 0..K-1."""
+    rho, between = said.vectors, said.between
     posterior = np.eye(int(given.max()) + 1)[given]
     share = np.full(posterior.shape[1], 1 / posterior.shape[1])
+    counted = said.counted[:, None]
     for _ in range(ROUNDS):
-        weight = posterior * counted_s
-        speech_s = weight.sum(axis=0)
+        weight = posterior * counted
         # A speaker with little speech is drawn to the centre, and is less sure to be there.
-        sums = weight.T.astype(unit.dtype) @ unit - speech_s[:, None] * centre
-        means = sums / (speech_s + prior_s)[:, None]
-        unsure = config.spread * prior_s / (speech_s + prior_s)
-        fit = unit @ means.T.astype(unit.dtype) - centre @ means.T
-        fit -= (np.square(means).sum(axis=1) + unsure) / 2
+        unsure = 1 / (1 + weight.sum(axis=0)[:, None] * between / said.prior)  # (K, L)
+        means = unsure * (weight.T.astype(rho.dtype) @ rho) / said.prior
+        fit = rho @ means.T.astype(rho.dtype)
+        fit = fit - (np.square(means) + said.freedom * unsure) @ between / 2
         before = posterior
-        posterior, turns = _forward_backward(config.concentration * counted_s * fit, stay, share)
+        posterior, turns = _forward_backward(counted * fit, stay, share)
         share = turns / turns.sum()
         stays = share > GONE / len(share)
         if not stays.all():

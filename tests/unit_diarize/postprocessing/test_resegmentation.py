@@ -91,7 +91,7 @@ def slowly(vectors, lengths_s, labels, config):
     """The whole model in loops, by matrices of changes; the most likely speakers (N,)."""
     N, K = len(labels), max(labels) + 1
     centre = sum(vectors) / N
-    counted_s = [min(length, resegmentation.NEW_S) for length in lengths_s]
+    counted_s = [min(length, resegmentation.STEP_S) for length in lengths_s]
     belief = [[float(k == label) for k in range(K)] for label in labels]
     share = np.full(K, 1 / K)
     for _ in range(resegmentation.ROUNDS):
