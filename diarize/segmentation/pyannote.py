@@ -25,7 +25,7 @@ __all__ = ["PyannoteConfig", "PyannoteSegmenter", "nearest_frames"]
 
 CHUNK = seconds_to_samples(CHUNK_S)
 FRAME = SAMPLE_RATE // 50  # samples: the frames that the network is asked about
-AT_ONCE = 8  # chunks; more are not faster, and take 8 MB each
+AT_ONCE = 8  # chunks; more are not faster
 
 
 @dataclass(frozen=True)
