@@ -16,7 +16,7 @@ from diarize.pipeline.config import load_config
 from diarize.scoring import score_recording
 from diarize.segmentation import SEGMENTERS
 from encoder import load_audio
-from encoder.errors import BackendUnavailable, CheckpointError, ToolkitError
+from encoder.errors import CheckpointError, ToolkitError
 from encoder.inference.window_embedder import Stretch
 
 pytestmark = pytest.mark.wheel
@@ -141,10 +141,10 @@ def test_one_voice_alone_is_one_speaker(diarizer, meeting, wave):
 def test_every_segmenter_serves(segmenter, wave):
     try:
         diarizer = Diarizer.from_config(load_config(None, [f"segmenter={segmenter}"]))
-    except (BackendUnavailable, CheckpointError) as error:
+    except CheckpointError as error:
         if segmenter != "pyannote":
             raise
-        pytest.skip(str(error))  # its model is fetched once
+        pytest.skip(str(error))  # its weights are fetched once
     assert len(diarizer(wave[: 20 * 16_000]).turns) >= 2
 
 

