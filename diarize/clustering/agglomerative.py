@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Agglomerative", "AgglomerativeConfig"]
 
+FEW = 2  # windows that do not overlap: no speaker has fewer, where resegmentation has no model
+
 
 @dataclass(frozen=True)
 class AgglomerativeConfig:
@@ -111,15 +113,21 @@ class Agglomerative(Clusterer):
             )
         )
 
-    def before_resegmentation(self) -> Agglomerative:
-        """Too many groups, where no setting was chosen: small ones and similar ones are left to
-        resegmentation, which knows the order of time and how vectors vary.
+    def for_speaker_windows(self, *, modelled: bool) -> Agglomerative:
+        """With settings for windows that do not overlap, of one speaker each, where none was chosen.
+
+        Args:
+            modelled: resegmentation follows, with a model of the vectors; it is left to choose
+                among too many speakers.
 
         Returns:
             A clusterer; this one where its settings are not the defaults.
         """
-        plain = self.config == AgglomerativeConfig()
-        return type(self)(AgglomerativeConfig(count_by="surplus")) if plain else self
+        if self.config != AgglomerativeConfig():
+            return self
+        if modelled:
+            return type(self)(AgglomerativeConfig(count_by="surplus"))
+        return type(self)(AgglomerativeConfig(min_cluster_size=FEW))
 
     def fit_predict(
         self,

@@ -34,9 +34,9 @@ class Clusterer(ABC):
         that mean cosine and more are one speaker's. ConfigError where it has none."""
         raise ConfigError(f"the clusterer {cls.__name__} has no settings for clips: choose another")
 
-    def before_resegmentation(self) -> Clusterer:
-        """The clusterer for labels that resegmentation with a model of vectors will correct, which
-        can leave out speakers but not add any."""
+    def for_speaker_windows(self, *, modelled: bool) -> Clusterer:
+        """For windows that do not overlap, of one speaker each. modelled: resegmentation with a
+        model of the vectors follows, which can leave out speakers but not add any."""
         return self
 
     @classmethod  # noqa: B027 - most need none

@@ -291,17 +291,21 @@ class Diarizer:
         self, windows: Windows, embeddings: NDArray[np.float32]
     ) -> NDArray[np.int64]:
         """The speaker (N,) of each window, whatever number was asked for."""
-        clear = windows.is_clear(self.config.window)
-        if windows.alone is None or not self.config.resegment:
+        config = self.config
+        clear = windows.is_clear(config.window)
+        if windows.alone is None:
             labels = cluster(embeddings, self.clusterer, decides=clear)
-            if self.config.resegment:
-                labels = resegment(embeddings, windows, labels, config=self.config.resegmentation)
+            if config.resegment:
+                labels = resegment(embeddings, windows, labels, config=config.resegmentation)
             return labels
-        clusterer = self.clusterer if self.plda is None else self.clusterer.before_resegmentation()
+        modelled = self.plda is not None and config.resegment
+        clusterer = self.clusterer.for_speaker_windows(modelled=modelled)
         labels = cluster(embeddings, clusterer, decides=clear)
+        if not config.resegment:
+            return labels
         heard = labels if clear.sum() < MIN_DECIDING else np.where(clear, labels, -1)
         found = resegment(
-            embeddings, windows, heard, config=self.config.resegmentation, plda=self.plda
+            embeddings, windows, heard, config=config.resegmentation, plda=self.plda
         )
         return by_first_appearance(np.where(labels < 0, -1, join_nearest(embeddings, found)))
 

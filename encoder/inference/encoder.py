@@ -16,7 +16,15 @@ from encoder.errors import BackendUnavailable
 from encoder.features.kinds import features_of
 from encoder.hub.paths import DEFAULT, find_weights
 from encoder.hub.weights_file import load_weights
-from encoder.inference.window_embedder import BatchedEmbedder, Stretch, check_windows
+from encoder.inference.window_embedder import (
+    BatchedEmbedder,
+    Stretch,
+    check_windows,
+    embed_group,
+    groups_of,
+)
+from encoder.models.campplus import CAMPlusPlus
+from encoder.models.campplus_folded import FoldedCAMPlusPlus
 from encoder.models.rescnn import ResCNN
 
 __all__ = ["Encoder"]
@@ -71,9 +79,12 @@ class Encoder(BatchedEmbedder):
                 f"no device {device!r} on this machine: use cpu or auto"
             ) from error
         loaded = load_weights(find_weights(name_or_path))
-        if isinstance(loaded.model, ResCNN):
-            loaded.model.fold_norms()
-        return cls(loaded.model, loaded.features, loaded.fingerprint, device=device)
+        model = loaded.model
+        if isinstance(model, ResCNN):
+            model.fold_norms()
+        elif isinstance(model, CAMPlusPlus):
+            model = FoldedCAMPlusPlus(model)
+        return cls(model, loaded.features, loaded.fingerprint, device=device)
 
     @property
     def embedding_size(self) -> int:
@@ -110,11 +121,14 @@ class Encoder(BatchedEmbedder):
         Raises:
             AudioError: As for `embed_windows`.
         """
+        on_cpu = self.device.type == "cpu"
         if not isinstance(self.model, ResCNN):
-            return super().embed_stretches(stretches)
-        if self.device.type != "cpu":
-            return map(self._embed_stretch, stretches)
-        return in_threads(self._embed_stretch, stretches)
+            return self._window_by_window(stretches) if on_cpu else super().embed_stretches(stretches)
+        return (in_threads if on_cpu else map)(self._embed_stretch, stretches)
+
+    def _window_by_window(self, stretches: Iterable[Stretch]) -> Iterator[NDArray[np.float32]]:
+        for vectors in in_threads(lambda group: embed_group(self, group), groups_of(stretches)):
+            yield from vectors
 
     @torch.inference_mode()
     def _embed_stretch(self, stretch: Stretch) -> NDArray[np.float32]:

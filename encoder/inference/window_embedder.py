@@ -31,9 +31,11 @@ __all__ = [
     "WindowEmbedder",
     "as_window_embedder",
     "check_windows",
+    "embed_group",
+    "groups_of",
 ]
 
-AT_ONCE = 128  # windows of a wave, at least, that wait for others of their length
+AT_ONCE = 64  # windows of a wave, at least, that wait for others of their length
 
 
 class Stretch(NamedTuple):
@@ -109,7 +111,8 @@ class WindowEmbedder(ABC):
         Raises:
             AudioError: As for `embed_windows`.
         """
-        return _window_by_window(self, stretches)
+        for group in groups_of(stretches):
+            yield from embed_group(self, group)
 
 
 class FunctionEmbedder(WindowEmbedder):
@@ -300,26 +303,23 @@ def check_windows(length: int, bounds: NDArray[np.int64], minimum_samples: int) 
         )
 
 
-def _window_by_window(
-    embedder: WindowEmbedder, stretches: Iterable[Stretch]
-) -> Iterator[NDArray[np.float32]]:
+def groups_of(stretches: Iterable[Stretch]) -> Iterator[list[Stretch]]:
+    """Stretches in groups of `AT_ONCE` windows and a few more."""
     waiting: list[Stretch] = []
     for stretch in stretches:
         waiting.append(stretch)
         if sum(len(bounds) for _, bounds in waiting) >= AT_ONCE:
-            yield from _in_one_call(embedder, waiting)
+            yield waiting
             waiting = []
-    yield from _in_one_call(embedder, waiting)
+    if waiting:
+        yield waiting
 
 
-def _in_one_call(
-    embedder: WindowEmbedder, stretches: list[Stretch]
-) -> Iterator[NDArray[np.float32]]:
-    if not stretches:
-        return
-    starts = np.cumsum([0, *(len(wave) for wave, _ in stretches)])
-    bounds = [bounds + start for (_, bounds), start in zip(stretches, starts, strict=False)]
+def embed_group(embedder: WindowEmbedder, group: list[Stretch]) -> list[NDArray[np.float32]]:
+    """(N, D) of each stretch, all in one call."""
+    starts = np.cumsum([0, *(len(wave) for wave, _ in group)])
+    bounds = [bounds + start for (_, bounds), start in zip(group, starts, strict=False)]
     vectors = embedder.embed_windows(
-        torch.cat([wave for wave, _ in stretches]), np.concatenate(bounds)
+        torch.cat([wave for wave, _ in group]), np.concatenate(bounds)
     )
-    yield from np.split(vectors, np.cumsum([len(some) for some in bounds])[:-1])
+    return np.split(vectors, np.cumsum([len(some) for some in bounds])[:-1])

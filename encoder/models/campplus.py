@@ -18,10 +18,10 @@ from torch import Tensor, nn
 
 from encoder.errors import ConfigError
 
-__all__ = ["CAMPlusPlus", "CAMPlusPlusConfig"]
+__all__ = ["DILATIONS", "SEGMENT", "CAMPlusPlus", "CAMPlusPlusConfig"]
 
 SEGMENT = 100  # frames of the halved rate whose mean is a layer's local context
-_DILATIONS = (1, 2, 2)  # of the three blocks
+DILATIONS = (1, 2, 2)  # of the three blocks
 _STEM = 128  # channels after the first time-delay layer
 
 
@@ -62,7 +62,7 @@ class CAMPlusPlus(nn.Module):
         self.stem_norm = nn.BatchNorm1d(_STEM)
         channels = _STEM
         blocks: list[nn.Module] = []
-        for layers, dilation in zip(self.config.layers, _DILATIONS, strict=True):
+        for layers, dilation in zip(self.config.layers, DILATIONS, strict=True):
             blocks.append(_DenseBlock(channels, layers, dilation, self.config))
             channels = (channels + layers * self.config.growth) // 2
         self.blocks = nn.Sequential(*blocks)
