@@ -25,6 +25,7 @@ from diarize.core.speaker_count import SpeakerCount
 from diarize.embedding.embedders import load_embedder
 from diarize.embedding.extraction import embed_recording
 from diarize.embedding.windows import Windows, cut_windows
+from diarize.models.presets import check_fetched
 from diarize.pipeline.config import DiarizeConfig, load_config
 from diarize.pipeline.result import DiarizationResult
 from diarize.postprocessing.aggregation import aggregate
@@ -107,22 +108,33 @@ class Diarizer:
             )
 
     @classmethod
-    def from_config(cls, config: DiarizeConfig | str | Path | None = None) -> Diarizer:
+    def from_config(
+        cls, config: DiarizeConfig | str | Path | None = None, *, preset: str | None = None
+    ) -> Diarizer:
         """Build every stage that the settings name.
 
         Args:
             config: settings, the path of a TOML file, or None for the defaults.
+            preset: what the settings of a file, or the defaults, begin with: fast, best, or default
+                for the user's own; None is the file's, or fast.
 
         Returns:
             The diarizer, with the calibration of its embedder where there is one.
 
         Raises:
             ConfigError: a name or a value that cannot be used.
-            CheckpointError: weights that are missing or damaged.
+            CheckpointError: weights that are missing or damaged, or models of the preset that were
+                not fetched.
             BackendUnavailable: a backend whose package is not installed.
         """
         if not isinstance(config, DiarizeConfig):
-            config = load_config(config)
+            config = load_config(config, preset=preset)
+        elif preset is not None:
+            raise ConfigError(
+                f"the preset {preset!r} comes too late for settings that are complete: give it to "
+                "load_config, or leave it out"
+            )
+        check_fetched(config.preset, vars(config))
         segmenter = SEGMENTERS.build(config.segmenter, config.segmentation, where="segmentation")
         clusterer = CLUSTERERS.build(config.clusterer, config.clustering, where="clustering")
         embedder = load_embedder(config.embedder, device=config.device)

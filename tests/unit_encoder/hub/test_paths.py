@@ -120,7 +120,7 @@ def test_absent_onnx_models(places):
     for part in (
         "'campplus'",
         *(str(folder.parent) for folder in places),
-        "recipes.prepare.campplus",
+        "`diarize models fetch campplus`",
     ):
         assert part in str(caught.value)
     with pytest.raises(CheckpointError, match=r"no ONNX model named 'voice' in .*: give a path"):
