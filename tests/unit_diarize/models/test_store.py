@@ -115,7 +115,7 @@ def bad(content, tmp_path, monkeypatch):
     [
         b"",
         b"no weights",
-        pickle.dumps(print),  # code
+        pickle.dumps(print, protocol=2),  # code
         saved([1, 2]),
         saved({"other": torch.zeros(3)}),
         saved(network(size=7).state_dict()),
