@@ -39,9 +39,11 @@ $(VENV)/.installed-test: $(VENV)/.installed
 	$(INSTALL) -e '.[test]'
 	@touch $@
 
-demo: $(VENV)/.installed  ## install, diarize a real meeting excerpt, show the result and its error
+demo: $(VENV)/.installed  ## install, fetch the public models (81 MB, once), diarize a real meeting excerpt, show the result and its error
 	@mkdir -p demo-out
-	$(BIN)/diarize $(SAMPLE).flac -o demo-out/meeting.rttm -o demo-out/meeting.json
+	@preset=best; $(BIN)/diarize models fetch best || { preset=fast; \
+	    echo "The public models cannot be had, so this is the preset fast, with packaged networks."; }; \
+	set -x; $(BIN)/diarize $(SAMPLE).flac --preset $$preset -o demo-out/meeting.rttm -o demo-out/meeting.json
 	@echo; echo "First turns of demo-out/meeting.rttm:"; head -5 demo-out/meeting.rttm; echo
 	$(BIN)/diarize score $(SAMPLE).rttm demo-out/meeting.rttm --uem $(SAMPLE).uem
 
@@ -65,11 +67,11 @@ train: $(VENV)/.installed-test  ## train an embedder: CONFIG=... DATA=corpus OUT
 segmentation: $(VENV)/.installed-test  ## train the local segmentation network on simulated conversations; goes on after a stop
 	$(BIN)/python -m recipes.train.segmentation --data $(DATA) --out runs/segmentation $(ARGS)
 
-campplus: $(VENV)/.installed-test  ## fetch CAM++, a public model, for `--embedder onnx:campplus` (once)
-	$(BIN)/python -m recipes.prepare.campplus
+campplus: $(VENV)/.installed  ## fetch CAM++, a public model, for `--embedder campplus` (once)
+	$(BIN)/diarize models fetch campplus
 
-pyannote: $(VENV)/.installed-test  ## fetch pyannote's segmentation, a public network, for `--segmenter pyannote` (once)
-	$(BIN)/python -m recipes.prepare.pyannote
+pyannote: $(VENV)/.installed  ## fetch pyannote's segmentation, a public network, for `--segmenter pyannote` (once)
+	$(BIN)/diarize models fetch pyannote-segmentation
 
 train-smoke: $(VENV)/.installed-test  ## half a minute of training: does it work on this machine?
 	$(BIN)/python -m recipes.train.smoke

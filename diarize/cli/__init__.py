@@ -14,9 +14,10 @@ import typer
 from diarize.cli import cluster as cli_cluster
 from diarize.cli import gallery as cli_gallery
 from diarize.cli import identify as cli_identify
+from diarize.cli import models as cli_models
 from diarize.cli import run as cli_diarize
 from diarize.cli import score as cli_score
-from diarize.cli.default_command import default_command
+from diarize.cli.command_groups import default_command
 from encoder.errors import ToolkitError
 
 __all__ = ["app", "main"]
@@ -61,6 +62,7 @@ app.command("rename")(cli_gallery.rename)
 app.command("gallery")(cli_gallery.gallery)
 app.command("cluster")(cli_cluster.cluster)
 app.add_typer(cli_score.app, name="score")
+app.add_typer(cli_models.app, name="models")
 
 
 def main() -> None:

@@ -17,6 +17,7 @@ from diarize.cli.options import (
     OptionalPath,
     OptionalStr,
     OptionalStrings,
+    PresetName,
     Quiet,
     SegmenterName,
     Speakers,
@@ -61,6 +62,7 @@ def cluster(
             "are compared, above 10000 clips only nearest neighbours."
         ),
     ] = None,
+    preset: PresetName = None,
     segmenter: SegmenterName = None,
     embedder: EmbedderName = None,
     device: DeviceName = None,
@@ -113,11 +115,11 @@ def cluster(
 
     from diarize.cli.cluster_view import clips_table, counting
     from diarize.clips.export_folders import export_clips
-    from diarize.clips.group import ClipsConfig, group_clips
+    from diarize.clips.group import clips_config, group_clips
     from diarize.core.text import plural
-    from encoder.common.config import apply_overrides, from_mapping
+    from diarize.models.presets import USERS
 
-    config = from_mapping(ClipsConfig, {**apply_overrides({}, settings or []), **chosen})
+    config = clips_config(settings or [], preset, otherwise=USERS, chosen=chosen)
     embedded = (0, 0)
 
     def what_is_left() -> str:

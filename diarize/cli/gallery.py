@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from diarize.cli.models import check_files, models, open_gallery
+from diarize.cli.loading import check_files, models, open_gallery
 from diarize.cli.options import (
     EmbedderName,
     GalleryPath,
     JsonOutput,
     MediaFiles,
     OptionalFloat,
+    PresetName,
     Quiet,
     SegmenterName,
 )
@@ -28,6 +29,7 @@ def enroll(
     name: Annotated[str, typer.Argument(help="What the speaker is called.")],
     files: MediaFiles,
     gallery: GalleryPath = None,
+    preset: PresetName = None,
     embedder: EmbedderName = None,
     segmenter: SegmenterName = None,
     keep_sound: Annotated[
@@ -59,7 +61,7 @@ def enroll(
     with (
         interruptible("no speaker was enrolled"),
         open_gallery(gallery, writing=True) as known,
-        models(embedder, segmenter, shown=not quiet) as (
+        models(preset, embedder, segmenter, shown=not quiet) as (
             clip_embedder,
             calibration,
             used,
@@ -152,8 +154,9 @@ def gallery(
     output: JsonOutput = None,
     reembed: Annotated[
         bool,
-        typer.Option("--reembed", help="Embed the kept sounds again, with --embedder."),
+        typer.Option("--reembed", help="Embed the kept sounds again, with --preset or --embedder."),
     ] = False,
+    preset: PresetName = None,
     embedder: EmbedderName = None,
     segmenter: SegmenterName = None,
     quiet: Quiet = False,
@@ -164,11 +167,13 @@ def gallery(
 
     if output is not None:
         check_target(output)
-    if not reembed and (embedder or segmenter):
-        raise ConfigError("--embedder and --segmenter go with --reembed: add it, or leave them out")
+    if not reembed and (preset or embedder or segmenter):
+        raise ConfigError(
+            "--preset, --embedder and --segmenter go with --reembed: add it, or leave them out"
+        )
     with open_gallery(gallery) as known:
         if reembed:
-            _reembed(known, embedder, segmenter, shown=not quiet)
+            _reembed(known, preset, embedder, segmenter, shown=not quiet)
         enrolled = known.speakers()
     rows = [
         {
@@ -193,7 +198,9 @@ def gallery(
         gallery_table(rows, str(known.path))
 
 
-def _reembed(known: Gallery, embedder: str | None, segmenter: str | None, *, shown: bool) -> None:
+def _reembed(
+    known: Gallery, preset: str | None, embedder: str | None, segmenter: str | None, *, shown: bool
+) -> None:
     from diarize.cli.console import interruptible, tell
     from diarize.core.text import plural
     from diarize.gallery.enrollment import reembed
@@ -201,7 +208,7 @@ def _reembed(known: Gallery, embedder: str | None, segmenter: str | None, *, sho
     known.check_writable()
     with (
         interruptible("the gallery is as it was"),
-        models(embedder, segmenter, shown=shown) as (clip_embedder, _, used, on_stage),
+        models(preset, embedder, segmenter, shown=shown) as (clip_embedder, _, used, on_stage),
     ):
         found = reembed(
             known, clip_embedder, used, on_done=lambda done, total: on_stage("embed", done, total)

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from diarize.cli.models import check_files, models, open_gallery
+from diarize.cli.loading import check_files, models, open_gallery
 from diarize.cli.options import (
     EmbedderName,
     GalleryPath,
     JsonOutput,
     MediaFiles,
     OptionalFloat,
+    PresetName,
     Quiet,
     SegmenterName,
 )
@@ -38,6 +39,7 @@ def identify(
     files: MediaFiles,
     gallery: GalleryPath = None,
     top: Annotated[int, typer.Option(help="How many enrolled speakers to list a file.")] = 3,
+    preset: PresetName = None,
     embedder: EmbedderName = None,
     segmenter: SegmenterName = None,
     min_probability: Annotated[
@@ -76,7 +78,7 @@ def identify(
                 f"the gallery {str(known.path)!r} is empty: "
                 "enroll a speaker first with `diarize enroll NAME FILE`"
             )
-        with models(embedder, segmenter, shown=not quiet) as (
+        with models(preset, embedder, segmenter, shown=not quiet) as (
             clip_embedder,
             calibration,
             used,

@@ -11,11 +11,10 @@ from typing import Annotated, Optional
 import typer
 from typer.models import OptionInfo
 
-from diarize.pipeline.config import DiarizeConfig
+from diarize.models.presets import PRESETS
 from diarize.segmentation import SEGMENTERS
 
 __all__ = [
-    "DEFAULT_EMBEDDER",
     "DeviceName",
     "EmbedderName",
     "GalleryPath",
@@ -28,6 +27,7 @@ __all__ = [
     "OptionalPath",
     "OptionalStr",
     "OptionalStrings",
+    "PresetName",
     "Quiet",
     "Replicates",
     "Root",
@@ -36,8 +36,6 @@ __all__ = [
     "Speakers",
     "set_option",
 ]
-
-DEFAULT_EMBEDDER = DiarizeConfig().embedder
 
 OptionalInt = Optional[int]  # noqa: UP045
 OptionalFloat = Optional[float]  # noqa: UP045
@@ -53,6 +51,15 @@ MinSpeakers = Annotated[OptionalInt, typer.Option(help="Lowest number of speaker
 MaxSpeakers = Annotated[OptionalInt, typer.Option(help="Highest number of speakers.")]
 
 # Models and settings.
+PresetName = Annotated[
+    OptionalStr,
+    typer.Option(
+        "--preset",
+        help="Models with their settings: "
+        + ", ".join(f"{preset.name} ({preset.help})" for preset in PRESETS.values())
+        + "; by default the one of `diarize models default`.",
+    ),
+]
 SegmenterName = Annotated[
     OptionalStr, typer.Option(help=f"What finds the speech: {', '.join(SEGMENTERS.names())}.")
 ]
@@ -60,7 +67,7 @@ EmbedderName = Annotated[
     OptionalStr,
     typer.Option(
         help="Weights: a name, the path of a .safetensors file, or onnx:MODEL (see README); by "
-        f"default {DEFAULT_EMBEDDER}."
+        "default the preset's."
     ),
 ]
 DeviceName = Annotated[OptionalStr, typer.Option(help="cpu, cuda or auto.")]

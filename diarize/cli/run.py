@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from diarize.cli.models import open_gallery
+from diarize.cli.loading import open_gallery
 from diarize.cli.options import (
     DeviceName,
     EmbedderName,
@@ -20,6 +20,7 @@ from diarize.cli.options import (
     OptionalPath,
     OptionalStr,
     OptionalStrings,
+    PresetName,
     Quiet,
     SegmenterName,
     Speakers,
@@ -82,6 +83,7 @@ def run(
     channel: Annotated[
         OptionalInt, typer.Option(help="Use one channel, counted from 0, not the mix.")
     ] = None,
+    preset: PresetName = None,
     segmenter: SegmenterName = None,
     exclusive: Annotated[
         bool,
@@ -115,6 +117,7 @@ def run(
     """Who spoke when in one recording."""
     from diarize.core.output import check_target, output_format, write_atomic
     from diarize.core.speaker_count import SpeakerCount
+    from diarize.models.presets import USERS, check_fetched
     from diarize.pipeline.config import load_config
 
     # Flags are checked before anything slow is imported or read.
@@ -128,13 +131,15 @@ def run(
         "min_confidence": min_confidence,
     }  # fmt: skip
     chosen: dict[str, Any] = {name: value for name, value in flags.items() if value is not None}
-    used = replace(load_config(config, settings or []), **chosen)
+    used = replace(load_config(config, settings or [], preset, otherwise=USERS), **chosen)
     if exclusive:
         used = replace(used, aggregation=replace(used.aggregation, exclusive=True))
     SEGMENTERS.check(used.segmenter)
     CLUSTERERS.check(used.clusterer)
+    check_fetched(used.preset, vars(used))
 
     from diarize.cli.console import HowFar, interruptible, progress, speakers_table, tell
+    from diarize.cli.models import tell_of_best
 
     unlinked: StoreError | None = None
     how_far = HowFar()
@@ -170,6 +175,7 @@ def run(
         for sentence in result.warnings:
             tell(f"warning: {sentence}")
         speakers_table(result)
+        tell_of_best(used)
     if unlinked:
         tell(f"the turns were written, but no unknown speaker is remembered, for {unlinked}")
         raise typer.Exit(2)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from diarize.cli.default_command import default_command
+from diarize.cli.command_groups import default_command
 from diarize.cli.options import JsonOutput, OptionalPath, Quiet
 from diarize.cli.score_clusters import clusters
 from diarize.cli.score_embedder import identification, verification

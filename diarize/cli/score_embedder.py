@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from diarize.cli.options import (
-    DEFAULT_EMBEDDER,
     DeviceName,
     EmbedderName,
     JsonOutput,
     OptionalPath,
     OptionalStr,
+    PresetName,
     Quiet,
     Replicates,
     Root,
@@ -41,6 +41,7 @@ def verification(
         ),
     ],
     root: Root = None,
+    preset: PresetName = None,
     embedder: EmbedderName = None,
     device: DeviceName = None,
     output: JsonOutput = None,
@@ -58,12 +59,12 @@ def verification(
 ) -> None:
     """Equal error rate and detection costs of an embedder, or of scores that the list brings."""
     from diarize.cli.console import interruptible, progress, tell, wide_console
+    from diarize.cli.loading import chosen_embedder
     from diarize.core.output import write_atomic
     from diarize.embedding.embedders import load_embedder
     from diarize.formats.trial_lists import format_trials, read_trials
     from diarize.scoring.verification import TrialScores, embed_trials, score_verification
 
-    embedder = embedder or DEFAULT_EMBEDDER
     _check(trials, output, scores, None if det is None else str(det))
     if det is not None:
         from encoder.evaluation.det_plot import check_picture
@@ -75,6 +76,7 @@ def verification(
         if listed.scores is not None:
             found = TrialScores(listed.scores, None, [])
         else:
+            embedder = chosen_embedder(preset, embedder)
             name = f"{embedder} on {trials}"
             with progress(shown=not quiet) as on_stage:
                 on_stage("load", 0, None)
@@ -118,6 +120,7 @@ def identification(
         ),
     ],
     root: Root = None,
+    preset: PresetName = None,
     embedder: EmbedderName = None,
     device: DeviceName = None,
     split: Annotated[
@@ -136,14 +139,15 @@ def identification(
     from dataclasses import asdict
 
     from diarize.cli.console import interruptible, progress, tell, wide_console
+    from diarize.cli.loading import chosen_embedder
     from diarize.core.output import write_atomic
     from diarize.embedding.embedders import load_embedder
     from diarize.formats.trial_lists import read_identification
     from diarize.scoring.identification import identify_corpus, identify_list
     from encoder.evaluation.protocol import ProtocolConfig
 
-    embedder = embedder or DEFAULT_EMBEDDER
     _check(trials, output)
+    embedder = chosen_embedder(preset, embedder)
     with interruptible("no result was written"), progress(shown=not quiet) as on_stage:
         table: Table
         content: dict[str, Any]

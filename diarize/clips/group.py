@@ -7,7 +7,7 @@ for row in groups.rows:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,13 +22,14 @@ from diarize.core.text import plural
 from diarize.embedding.clip_embedding import ClipEmbedder, ClipEmbeddingConfig
 from diarize.embedding.embedders import load_embedder
 from diarize.formats.clip_table import ClipRow, rows_as_json, speaker_groups
+from diarize.models.presets import FAST, MODEL_SETTINGS, PRESETS, check_fetched, with_preset
 from diarize.segmentation import SEGMENTERS
 from encoder.calibration.score_calibration import find_calibration
-from encoder.common.config import to_mapping
+from encoder.common.config import apply_overrides, from_mapping, to_mapping
 from encoder.common.version import package_version
 from encoder.errors import ConfigError, CorpusError, StoreError
 
-__all__ = ["ClipGroups", "ClipsConfig", "group_clips"]
+__all__ = ["ClipGroups", "ClipsConfig", "clips_config", "group_clips"]
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,8 @@ class ClipsConfig:
         min_probability: 0 to 1, both excluded; clips are of one speaker from this mean probability
             on. It needs a calibration of the embedder.
         min_similarity: -1 to 1, a cosine in place of the probability; None is none.
+        preset: name of the preset that the models began with, for the record: it changes none of
+            them here, as `diarize.clips.group.clips_config` does.
 
     Raises:
         ConfigError: a value that cannot be.
@@ -72,13 +75,33 @@ class ClipsConfig:
         default=None, metadata={"help": "or from this cosine on; instead of the probability"}
     )
 
+    preset: str = field(default=FAST, metadata={"help": f"one of {', '.join(PRESETS)}"})
+
     def __post_init__(self) -> None:
+        if self.preset not in PRESETS:
+            raise ConfigError(f"unknown preset {self.preset!r}: choose one of {', '.join(PRESETS)}")
         if not 0 < self.min_probability < 1:
             raise ConfigError(
                 f"min_probability is {self.min_probability}: give more than 0 and less than 1"
             )
         if self.min_similarity is not None and not -1 <= self.min_similarity <= 1:
             raise ConfigError(f"min_similarity is {self.min_similarity}: give -1 to 1")
+
+
+def clips_config(
+    settings: Iterable[str] = (),
+    preset: str | None = None,
+    *,
+    otherwise: str = FAST,
+    chosen: Mapping[str, Any] | None = None,
+) -> ClipsConfig:
+    """The models of a preset, then `a.b=c` settings, then `chosen` ones, each over the one before.
+
+    preset, otherwise: as `diarize.load_config` has them. ConfigError as there.
+    """
+    values = {**apply_overrides({}, settings), **(chosen or {})}
+    values = with_preset(values, preset=preset, otherwise=otherwise, only=MODEL_SETTINGS)
+    return from_mapping(ClipsConfig, values)
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,11 +182,13 @@ def group_clips(
             one, or more clips than the clusterer can compare.
         CorpusError: a place does not exist, there are no clips or only one file, or no clip has a
             vector.
-        CheckpointError: weights that are missing or damaged.
+        CheckpointError: weights that are missing or damaged, or models of the preset that were not
+            fetched.
         StoreError: the cache is a file of another program.
         BackendUnavailable: a part whose package is not installed.
     """
     config, count = config or ClipsConfig(), count or SpeakerCount()
+    check_fetched(config.preset, vars(config))
     files = find_clips([Path(place) for place in places])
     pick_clusterer(  # raises now what would fail when all clips have been embedded
         config.clusterer, len(files), min_similarity=0.5, settings=config.clustering

@@ -106,9 +106,7 @@ def _stretches(
     return found
 
 
-def _bounds(
-    territory: NDArray[np.int64], length: int, config: WindowConfig
-) -> NDArray[np.int64]:
+def _bounds(territory: NDArray[np.int64], length: int, config: WindowConfig) -> NDArray[np.int64]:
     """(N, 2): around the middle of each territory, of its length in whole fifths of a second, but
     at least `min_window_s`, within the recording."""
     sizes = (territory[:, 1] - territory[:, 0]) // GRAIN * GRAIN

@@ -9,6 +9,7 @@ from typing import Any
 
 from diarize.embedding.windows import WindowConfig
 from diarize.gallery.config import NamingConfig
+from diarize.models.presets import FAST, PRESETS, with_preset
 from diarize.postprocessing.config import AggregationConfig, ResegmentationConfig
 from encoder.common.config import apply_overrides, from_mapping, read_toml
 from encoder.errors import ConfigError
@@ -33,6 +34,8 @@ class DiarizeConfig:
         resegmentation: what is expected of speakers there.
         naming: when a speaker gets a name of a gallery.
         min_confidence: 0 to 1; turns with a smaller probability have the speaker UNKNOWN.
+        preset: name of the preset that the settings began with, for the record: it changes none of
+            them here, as `load_config` does.
 
     Raises:
         ConfigError: a value that cannot be.
@@ -63,17 +66,34 @@ class DiarizeConfig:
         default=0.0, metadata={"help": "turns less likely right than this have no speaker (0..1)"}
     )
 
+    preset: str = field(default=FAST, metadata={"help": f"one of {', '.join(PRESETS)}"})
+
     def __post_init__(self) -> None:
+        if self.preset not in PRESETS:
+            raise ConfigError(f"unknown preset {self.preset!r}: choose one of {', '.join(PRESETS)}")
         if not 0 <= self.min_confidence <= 1:
             raise ConfigError(f"min_confidence is {self.min_confidence}: give 0 to 1")
 
 
-def load_config(path: str | Path | None = None, settings: Iterable[str] = ()) -> DiarizeConfig:
-    """Settings from defaults, a TOML file and single values, each over the one before.
+def load_config(
+    path: str | Path | None = None,
+    settings: Iterable[str] = (),
+    preset: str | None = None,
+    *,
+    otherwise: str = FAST,
+) -> DiarizeConfig:
+    """Settings from a preset, a TOML file and single values, each over the one before.
+
+    The preset is `preset`, else the one that a value or the file names (`preset = "best"`), else
+    `otherwise`. Its name may be "default", for the one that is the user's default. Python code
+    gets that only where it asks for it, so that it gives the same results for every user; the
+    command line asks for it always.
 
     Args:
         path: a TOML file; None is none.
         settings: `a.b=c` each, as "window.step_s=0.8".
+        preset: fast, best or default; None leaves it to the others.
+        otherwise: the preset where none is named.
 
     Returns:
         The settings of a `Diarizer`.
@@ -81,5 +101,5 @@ def load_config(path: str | Path | None = None, settings: Iterable[str] = ()) ->
     Raises:
         ConfigError: a name or a value that cannot be used.
     """
-    values = read_toml(path) if path is not None else {}
-    return from_mapping(DiarizeConfig, apply_overrides(values, settings))
+    values = apply_overrides(read_toml(path) if path is not None else {}, settings)
+    return from_mapping(DiarizeConfig, with_preset(values, preset=preset, otherwise=otherwise))

@@ -28,6 +28,7 @@ from diarize.embedding.embedders import load_embedder
 from diarize.embedding.extraction import embed_recording
 from diarize.embedding.speaker_windows import cut_speaker_windows
 from diarize.embedding.windows import Windows, cut_windows
+from diarize.models.presets import check_fetched
 from diarize.pipeline.config import DiarizeConfig, load_config
 from diarize.pipeline.result import DiarizationResult
 from diarize.postprocessing.aggregation import aggregate
@@ -115,11 +116,15 @@ class Diarizer:
             )
 
     @classmethod
-    def from_config(cls, config: DiarizeConfig | str | Path | None = None) -> Diarizer:
+    def from_config(
+        cls, config: DiarizeConfig | str | Path | None = None, *, preset: str | None = None
+    ) -> Diarizer:
         """Build every stage that the settings name.
 
         Args:
             config: settings, the path of a TOML file, or None for the defaults.
+            preset: what the settings of a file, or the defaults, begin with: fast, best, or default
+                for the user's own; None is the file's, or fast.
 
         Returns:
             The diarizer, with the calibration of its embedder and the model of its vectors where
@@ -127,18 +132,23 @@ class Diarizer:
 
         Raises:
             ConfigError: a name or a value that cannot be used.
-            CheckpointError: weights that are missing or damaged.
+            CheckpointError: weights that are missing or damaged, or models of the preset that were
+                not fetched.
             BackendUnavailable: a backend whose package is not installed.
         """
         if not isinstance(config, DiarizeConfig):
-            config = load_config(config)
+            config = load_config(config, preset=preset)
+        elif preset is not None:
+            raise ConfigError(
+                f"the preset {preset!r} comes too late for settings that are complete: give it to "
+                "load_config, or leave it out"
+            )
+        check_fetched(config.preset, vars(config))
         segmenter = SEGMENTERS.build(config.segmenter, config.segmentation, where="segmentation")
         clusterer = CLUSTERERS.build(config.clusterer, config.clustering, where="clustering")
         embedder = load_embedder(config.embedder, device=config.device)
         name = embedder.fingerprint
-        return cls(
-            config, segmenter, embedder, clusterer, find_calibration(name), find_plda(name)
-        )
+        return cls(config, segmenter, embedder, clusterer, find_calibration(name), find_plda(name))
 
     def __call__(
         self,
@@ -287,9 +297,7 @@ class Diarizer:
             warnings=warnings,
         )
 
-    def _labelled(
-        self, windows: Windows, embeddings: NDArray[np.float32]
-    ) -> NDArray[np.int64]:
+    def _labelled(self, windows: Windows, embeddings: NDArray[np.float32]) -> NDArray[np.int64]:
         """The speaker (N,) of each window, whatever number was asked for."""
         config = self.config
         clear = windows.is_clear(config.window)
@@ -304,9 +312,7 @@ class Diarizer:
         if not config.resegment:
             return labels
         heard = labels if clear.sum() < MIN_DECIDING else np.where(clear, labels, -1)
-        found = resegment(
-            embeddings, windows, heard, config=config.resegmentation, plda=self.plda
-        )
+        found = resegment(embeddings, windows, heard, config=config.resegmentation, plda=self.plda)
         return by_first_appearance(np.where(labels < 0, -1, join_nearest(embeddings, found)))
 
     def _aggregated(

@@ -44,7 +44,7 @@ def fit_count(
         return by_first_appearance(enforce_count(embeddings, labels, allowed, allowed))
     labels = labels.copy()
     eligible = _eligible(windows, config) & (labels >= 0)
-    while K < min(allowed, int((labels >= 0).sum())):
+    while min(allowed, int((labels >= 0).sum())) > K:
         labels[_odd(embeddings, windows.territory_s, labels, eligible)] = K
         K += 1
     return by_first_appearance(labels)

@@ -109,7 +109,9 @@ def _modelled(
     return _Evidence(plda.transform(unit) * np.sqrt(between), between, counted, config.prior, 1.0)
 
 
-def _plain(unit: Vectors, counted_s: NDArray[np.float64], config: ResegmentationConfig) -> _Evidence:
+def _plain(
+    unit: Vectors, counted_s: NDArray[np.float64], config: ResegmentationConfig
+) -> _Evidence:
     """Of vectors that vary by 1 / concentration a second in each direction, and whose speakers'
     means vary by as much in `prior_s` seconds; `spread` of it in all directions together."""
     centred = unit - unit.mean(axis=0, dtype=np.float64).astype(unit.dtype)

@@ -23,7 +23,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-__all__ = ["apply_overrides", "from_mapping", "read_toml", "to_mapping"]
+__all__ = ["apply_overrides", "from_mapping", "merge", "read_toml", "to_mapping"]
 
 ConfigT = TypeVar("ConfigT")
 
@@ -97,6 +97,18 @@ def apply_overrides(values: Mapping[str, Any], assignments: Iterable[str]) -> di
             if not isinstance(node, dict):
                 raise ConfigError(f"cannot set {key!r}: {parent!r} is a value, not a group")
         node[last] = _parse_value(text.strip())
+    return result
+
+
+def merge(values: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested `values` with those of `over` in their place; of a group, what `over` leaves out
+    stays."""
+    result = _deep_copy(values)
+    for key, value in over.items():
+        below = result.get(key)
+        if isinstance(below, Mapping) and isinstance(value, Mapping):
+            value = merge(below, value)
+        result[key] = value
     return result
 
 

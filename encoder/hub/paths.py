@@ -17,10 +17,13 @@ __all__ = [
     "find_weights",
     "own_weights",
     "user_cache",
+    "user_config",
     "user_data",
+    "weights_named",
 ]
 
 DEFAULT = "deepspeaker-small"
+FETCHED = ("campplus", "pyannote-segmentation")  # names that `diarize models fetch` knows
 
 
 def find_weights(name_or_path: str | Path = DEFAULT) -> Path:
@@ -34,20 +37,28 @@ def find_weights(name_or_path: str | Path = DEFAULT) -> Path:
         if not path.is_file():
             raise CheckpointError(f"there is no weights file {str(path)!r}: check the path")
         return path
-    folders = _folders()
-    for folder in folders:
-        found = sorted(f for f in folder.glob("*.safetensors") if _is_version_of(path.name, f.stem))
-        if len(found) > 1:
-            raise CheckpointError(
-                f"{str(folder)!r} holds {len(found)} versions of {path.name!r}: "
-                "give the path of one"
-            )
-        if found:
-            return found[0]
+    found = weights_named(path.name)
+    if len(found) > 1:
+        raise CheckpointError(
+            f"{str(found[0].parent)!r} holds {len(found)} versions of {path.name!r}: "
+            f"{_fetching(path.name) or 'give the path of one'}"
+        )
+    if found:
+        return found[0]
     raise CheckpointError(
-        f"there are no weights named {path.name!r} in {', '.join(str(f) for f in folders)}: "
-        f"give a path, or the name {DEFAULT!r}"
+        f"there are no weights named {path.name!r} in {', '.join(map(str, _folders()))}: "
+        f"{_fetching(path.name) or f'give a path, or the name {DEFAULT!r}'}"
     )
+
+
+def weights_named(name: str, *, own: bool = False) -> list[Path]:
+    """The files `NAME-HASH.safetensors` of the first folder that has any; `own` leaves out the
+    package's folder."""
+    for folder in _folders()[: -1 if own else None]:
+        found = sorted(f for f in folder.glob("*.safetensors") if _is_version_of(name, f.stem))
+        if found:
+            return found
+    return []
 
 
 def find_onnx(name_or_path: str | Path) -> Path:
@@ -65,8 +76,8 @@ def find_onnx(name_or_path: str | Path) -> Path:
         if (found := folder / f"{path.name}.onnx").is_file():
             return found
     step = "give a path"
-    if path.name == "campplus":
-        step = "fetch it with `python -m recipes.prepare.campplus` of the source repository"
+    if path.name in FETCHED:
+        step = f"{_fetching(path.name)}, and leave out `onnx:`"
     raise CheckpointError(
         f"there is no ONNX model named {path.name!r} in {', '.join(map(str, folders))}: {step}"
     )
@@ -93,6 +104,22 @@ def user_cache() -> Path:
         base = Path.home() / "Library/Caches"
     else:
         base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return base / "deepspeaker-diarize"
+
+
+def user_config() -> Path:
+    """The folder for what the user has settled on for this toolkit; not created here.
+
+    `$DIARIZE_HOME` if set. RuntimeError without a home.
+    """
+    if chosen := os.environ.get("DIARIZE_HOME"):
+        return Path(chosen).expanduser()
+    if sys.platform == "win32":
+        base = Path(os.environ.get("APPDATA") or Path.home() / "AppData/Roaming")
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library/Application Support"
+    else:
+        base = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
     return base / "deepspeaker-diarize"
 
 
@@ -123,6 +150,10 @@ def _own_folders() -> list[Path]:
     with contextlib.suppress(RuntimeError):  # a service's user may have no home
         chosen.append(user_cache())
     return chosen
+
+
+def _fetching(name: str) -> str:
+    return f"fetch it with `diarize models fetch {name}`" if name in FETCHED else ""
 
 
 def _expand(name_or_path: str | Path) -> Path:

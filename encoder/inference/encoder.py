@@ -123,7 +123,9 @@ class Encoder(BatchedEmbedder):
         """
         on_cpu = self.device.type == "cpu"
         if not isinstance(self.model, ResCNN):
-            return self._window_by_window(stretches) if on_cpu else super().embed_stretches(stretches)
+            return (
+                self._window_by_window(stretches) if on_cpu else super().embed_stretches(stretches)
+            )
         return (in_threads if on_cpu else map)(self._embed_stretch, stretches)
 
     def _window_by_window(self, stretches: Iterable[Stretch]) -> Iterator[NDArray[np.float32]]:

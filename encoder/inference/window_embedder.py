@@ -319,7 +319,5 @@ def embed_group(embedder: WindowEmbedder, group: list[Stretch]) -> list[NDArray[
     """(N, D) of each stretch, all in one call."""
     starts = np.cumsum([0, *(len(wave) for wave, _ in group)])
     bounds = [bounds + start for (_, bounds), start in zip(group, starts, strict=False)]
-    vectors = embedder.embed_windows(
-        torch.cat([wave for wave, _ in group]), np.concatenate(bounds)
-    )
+    vectors = embedder.embed_windows(torch.cat([wave for wave, _ in group]), np.concatenate(bounds))
     return np.split(vectors, np.cumsum([len(some) for some in bounds])[:-1])

@@ -130,7 +130,9 @@ class _Layer(nn.Module):
 
     def _masked(self, out: Tensor, windows: Tensor, F: int) -> Tensor:
         segments = -(-F // SEGMENT)
-        sums = [windows[..., s * SEGMENT : min(F, (s + 1) * SEGMENT)].sum(-1) for s in range(segments)]
+        sums = [
+            windows[..., s * SEGMENT : min(F, (s + 1) * SEGMENT)].sum(-1) for s in range(segments)
+        ]
         sizes = [min(F, (s + 1) * SEGMENT) - s * SEGMENT for s in range(segments)]
         whole = sum(sums) / F
         scaled = out.unflatten(1, windows.shape[1:])
@@ -155,9 +157,7 @@ def _affine(norm: Any) -> tuple[Tensor, Tensor]:
 def _folded(layer: Any, norm: Any) -> Any:
     """The layer with the batch norm after it in its weights."""
     scale, shift = (values[:, 0] for values in _affine(norm))
-    out = nn.utils.skip_init(
-        type(layer), **_shape_of(layer), bias=True
-    )
+    out = nn.utils.skip_init(type(layer), **_shape_of(layer), bias=True)
     weight = layer.weight * scale.view(-1, *[1] * (layer.weight.dim() - 1))
     bias = shift if layer.bias is None else shift + layer.bias * scale
     out.weight = nn.Parameter(weight.detach(), requires_grad=False)

@@ -1,6 +1,6 @@
 """Vectors of a speaker model for every training utterance, to teach a small network with.
 
-    python -m recipes.prepare.campplus        # once
+    diarize models fetch campplus             # once
     python -m recipes.prepare.teacher_vectors --data ../shared/corpus --out cache/teacher.npz
 
 The teacher is any embedder that `diarize --embedder` takes. An utterance (at most 4 s from its
@@ -39,7 +39,7 @@ console = Console(stderr=True)
 def main(
     data: Annotated[Path, typer.Option(help="corpus folder")],
     out: Annotated[Path, typer.Option(help="vectors go here")] = Path("cache/teacher.npz"),
-    embedder: Annotated[str, typer.Option(help="as for `diarize`")] = "onnx:campplus",
+    embedder: Annotated[str, typer.Option(help="as for `diarize`")] = "campplus",
     split: Annotated[str, typer.Option(help="of the manifest")] = "train",
     copies: Annotated[
         bool,

@@ -14,7 +14,7 @@ from encoder.errors import CorpusError
 
 # CAM++'s vectors of different voices lie closer together; chosen, as our default, on these
 # recordings.
-SETTINGS = {"onnx:campplus": ["clustering.agglomerative.merge_ratio=0.85"]}
+SETTINGS = {"campplus": ["clustering.agglomerative.merge_ratio=0.85"]}
 
 
 class Conversation(NamedTuple):

@@ -17,7 +17,7 @@ from encoder.hub.paths import DEFAULT
 from encoder.inference.extraction import LONGEST_S, CropVectors, crop_vectors
 from encoder.inference.window_embedder import WindowEmbedder
 
-REFERENCE = "onnx:campplus"  # a public model beside ours, for scale
+REFERENCE = "campplus"  # a public model beside ours, for scale
 BOTH = (DEFAULT, REFERENCE)
 RESULTS = Path(__file__).parents[1] / "results"
 VALIDATION_SHARE = 0.04  # as configs/embedder/small.toml

@@ -8,9 +8,10 @@ import inspect
 import typer
 
 from diarize.cli import app
-from diarize.clips.group import ClipsConfig, group_clips
+from diarize.clips.group import ClipsConfig, clips_config, group_clips
 from diarize.core.speaker_count import SpeakerCount
-from diarize.pipeline.config import DiarizeConfig
+from diarize.models import fetch, remove
+from diarize.pipeline.config import DiarizeConfig, load_config
 from diarize.pipeline.diarizer import Diarizer
 
 # Options of the command line only: where results go, and what is drawn.
@@ -18,7 +19,7 @@ OUTPUT = {"output", "quiet"}
 # Options that build a config, which the API takes as one argument.
 SETTINGS = {"config", "settings"}
 # Arguments of the API only: callbacks, and names that a file gives.
-CALLBACKS = {"on_stage", "on_done", "uri"}
+CALLBACKS = {"on_stage", "on_done", "on_progress", "uri"}
 
 
 def options(command):
@@ -82,3 +83,18 @@ def test_the_settings_that_both_commands_have_are_called_alike():
     both = fields(DiarizeConfig) & fields(ClipsConfig)
     assert {"segmenter", "embedder", "clusterer", "device"} <= both
     assert both & spelled("run") == both & spelled("cluster")
+
+
+def test_presets_are_chosen_alike_everywhere():
+    for config in (DiarizeConfig, ClipsConfig):
+        assert "preset" in fields(config)
+    for function in (Diarizer.from_config, load_config, clips_config):
+        assert "preset" in parameters(function)
+    assert "preset" in spelled("run") & spelled("cluster")
+
+
+def test_the_commands_of_models_are_functions():
+    commands = typer.main.get_command(app).commands["models"].commands
+    for name, function in (("fetch", fetch), ("remove", remove)):
+        given = {parameter.name for parameter in commands[name].params} - {"help"} - OUTPUT
+        assert given == parameters(function) - CALLBACKS

@@ -33,7 +33,7 @@ FLOORS = {
         "audio clustering formats",
         "segmentation/network",
         "segmentation",
-        "embedding simulation",
+        "embedding models simulation",
         "clips gallery postprocessing scoring segmentation_training",
         "pipeline",
         "cli",
@@ -241,7 +241,8 @@ def test_the_library_names_settings_not_flags_or_make_targets():
             continue
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
-                found = told.search(node.value)
+                # A flag by itself is given to another program.
+                found = told.search(node.value) if " " in node.value else None
                 assert not found, f"{name(path)}:{node.lineno} names {found[0]!r}"
 
 

@@ -168,7 +168,7 @@ def test_what_is_not_there_is_said_or_refused(folder, monkeypatch):
     assert "models fetch pyannote-segmentation" in text and "Traceback" not in text
     text = run("evaluate.ablation", *few, "--results", "kept", "--no-save", cwd=folder)
     assert not (folder / "refused").exists() and not (folder / "kept").exists()
-    for name in ("pyannote: ", "onnx:campplus: "):
+    for name in ("pyannote: ", "campplus: "):
         assert f"left out {name}" in text
     for name in ("meeting", "call", "broadcast"):
         assert f"left out the set '{name}'" in text

