@@ -114,7 +114,7 @@ class Agglomerative(Clusterer):
         )
 
     def for_speaker_windows(self, *, modelled: bool) -> Agglomerative:
-        """With settings for windows that do not overlap, of one speaker each, where none was chosen.
+        """For windows that do not overlap, of one speaker each, where no setting was chosen.
 
         Args:
             modelled: resegmentation follows, with a model of the vectors; it is left to choose

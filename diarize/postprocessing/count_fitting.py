@@ -1,10 +1,10 @@
 """Speakers joined or parted until there are as many as are allowed.
 
 The recording decides first, without regard to the bounds; what it says is changed no more than
-needed. Too many: the most similar two become one. Too few: the window most unlike its speaker begins
-a new one, with the windows of that speaker which are nearer to it than to the speaker's mean. So
-little speech moves where little is certain; a speaker who was never found is mostly one who says
-little.
+needed. Too many: the most similar two become one. Too few: the window most unlike its speaker
+begins a new one, with the windows of that speaker which are nearer to it than to the speaker's
+mean. So little speech moves where little is certain; a speaker who was never found is mostly one
+who says little.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ def fit_count(
 ) -> Labels:
     """Labels (N,) with a number of speakers that `count` allows, by first appearance.
 
-    embeddings (N, D) unit vectors. Windows labelled -1 keep that. There are never more speakers than
-    windows with a label.
+    embeddings (N, D) unit vectors. Windows labelled -1 keep that. There are never more speakers
+    than windows with a label.
     """
     K = int(labels.max(initial=-1)) + 1
     allowed = count.clip(K)

@@ -6,9 +6,9 @@ who explain nothing that others do not explain as well lose their share and go, 
 can only fall. Posteriors of means and states are improved in turn (variational Bayes): VBx (Landini
 et al. 2022, arXiv 2012.14952).
 
-With a model of the embedder's vectors (`encoder.calibration.plda`), as published. Without one, those
-of a speaker lie around a mean, equally wide in all directions, and the means lie so around the mean
-of the recording.
+With a model of the embedder's vectors (`encoder.calibration.plda`), as published. Without one,
+those of a speaker lie around a mean, equally wide in all directions, and the means lie so around
+the mean of the recording.
 """
 
 from __future__ import annotations

@@ -1,15 +1,15 @@
 """A model of one embedder's vectors: how speakers differ, and how one speaker varies.
 
-Linear discriminant analysis keeps the directions in which speakers differ most against the variation
-within them, then probabilistic linear discriminant analysis (PLDA; Ioffe 2006, in its two-covariance
-form) scales these so that a speaker's vectors vary by 1 in each direction and the speakers' means by
-`between`. It is fitted on short crops of many speakers, and packaged beside the embedder's
-calibration, by fingerprint.
+Linear discriminant analysis keeps the directions in which speakers differ most against the
+variation within them. Then probabilistic linear discriminant analysis (PLDA; Ioffe 2006, in its
+two-covariance form) scales these so that a speaker's vectors vary by 1 in each direction and the
+speakers' means by `between`. It is fitted on short crops of many speakers, and packaged beside the
+embedder's calibration, by fingerprint.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 from encoder.common.vectors import unit_rows
 from encoder.errors import CheckpointError, CorpusError
 from encoder.hub.paths import calibration_folders
-from encoder.hub.tensor_file import read_arrays, write_arrays
 
 __all__ = ["Plda", "find_plda", "fit_plda", "read_plda", "write_plda"]
 
 FORMAT = 1
+ARRAYS = ("centre", "projection", "second_centre", "rotation", "between")
 LEAST = 1e-6  # of a variance, relative to the mean one
 
 
@@ -81,8 +81,15 @@ def fit_plda(
     _, projection, _ = _diagonalised(centred, who)
     projected = _projected(unit - centre, projection[:, :directions])
     second_centre, rotation, between = _diagonalised(projected, who)
-    arrays = (centre, projection[:, :directions], second_centre, rotation, between)
-    return Plda(fingerprint, *(a.astype(np.float32) for a in arrays), fitted_on or {})
+    return Plda(
+        fingerprint,
+        centre.astype(np.float32),
+        projection[:, :directions].astype(np.float32),
+        second_centre.astype(np.float32),
+        rotation.astype(np.float32),
+        between.astype(np.float32),
+        fitted_on or {},
+    )
 
 
 def find_plda(fingerprint: str) -> Plda | None:
@@ -99,17 +106,22 @@ def find_plda(fingerprint: str) -> Plda | None:
 
 def read_plda(path: Path) -> Plda:
     """What `write_plda` wrote; CheckpointError names another file."""
+    from encoder.hub.tensor_file import read_arrays  # safetensors is wanted only where one is read
+
     arrays, description = read_arrays(path)
     try:
         if description["format"] != FORMAT:
             raise ValueError("of another version")
-        given = [arrays[f.name] for f in fields(Plda)[1:6]]
-        found = Plda(str(description["fingerprint"]), *given, dict(description["fitted_on"]))
+        found = Plda(
+            fingerprint=str(description["fingerprint"]),
+            fitted_on=dict(description["fitted_on"]),
+            **{name: arrays[name] for name in ARRAYS},
+        )
         D, L = found.projection.shape
         shapes = [(D,), (D, L), (L,), (L, L), (L,)]
-        if [array.shape for array in given] != shapes:
+        if [arrays[name].shape for name in ARRAYS] != shapes:
             raise ValueError("its arrays do not fit together")
-        if not all(np.isfinite(array).all() for array in given) or found.between.min() < 0:
+        if not all(np.isfinite(arrays[n]).all() for n in ARRAYS) or found.between.min() < 0:
             raise ValueError("its numbers cannot be")
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(
@@ -120,7 +132,9 @@ def read_plda(path: Path) -> Plda:
 
 def write_plda(plda: Plda, folder: Path) -> Path:
     """Write `folder/plda-FINGERPRINT.safetensors` in one piece; StoreError if it cannot."""
-    arrays = {f.name: getattr(plda, f.name) for f in fields(Plda)[1:6]}
+    from encoder.hub.tensor_file import write_arrays
+
+    arrays = {name: getattr(plda, name) for name in ARRAYS}
     description = {
         "format": FORMAT,
         "fingerprint": plda.fingerprint,

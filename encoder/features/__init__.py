@@ -1,4 +1,4 @@
-"""Wave (B, T) to features (B, F, M), by name: the log-mel bands of Deep Speaker, Kaldi's filterbanks."""
+"""Wave (B, T) to features (B, F, M): the log-mel bands of Deep Speaker, and Kaldi's filterbanks."""
 
 from __future__ import annotations
 

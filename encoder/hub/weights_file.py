@@ -86,7 +86,7 @@ def load_weights(path: str | Path, *, architectures: Registry = ARCHITECTURES) -
         old = description["format"] == 1
         fingerprint = _digest(content) if old else _fingerprint(description, tensors)
     except (CheckpointError, KeyError) as error:
-        if _is_hash(named) and not isinstance(error.__cause__, _OtherFormat):
+        if _is_hash(named) and not isinstance(error.__cause__, _OtherFormatError):
             raise _damaged(path, named) from error
         raise
     if _is_hash(named) and named != fingerprint:
@@ -112,7 +112,7 @@ def load_weights(path: str | Path, *, architectures: Registry = ARCHITECTURES) -
     return Loaded(model.eval(), features, fingerprint)
 
 
-class _OtherFormat(ValueError):
+class _OtherFormatError(ValueError):
     """A file of another version, which is not damaged."""
 
 
@@ -132,7 +132,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
         raise CheckpointError(
             f"the weights {str(path)!r} have format {written}, this version "
             f"reads {FORMAT}: update the toolkit"
-        ) from _OtherFormat()
+        ) from _OtherFormatError()
     return description, tensors
 
 

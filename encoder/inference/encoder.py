@@ -123,12 +123,11 @@ class Encoder(BatchedEmbedder):
         """
         on_cpu = self.device.type == "cpu"
         if not isinstance(self.model, ResCNN):
-            return (
-                self._window_by_window(stretches) if on_cpu else super().embed_stretches(stretches)
-            )
+            alone = self._in_threads if on_cpu else super().embed_stretches
+            return alone(stretches)
         return (in_threads if on_cpu else map)(self._embed_stretch, stretches)
 
-    def _window_by_window(self, stretches: Iterable[Stretch]) -> Iterator[NDArray[np.float32]]:
+    def _in_threads(self, stretches: Iterable[Stretch]) -> Iterator[NDArray[np.float32]]:
         for vectors in in_threads(lambda group: embed_group(self, group), groups_of(stretches)):
             yield from vectors
 

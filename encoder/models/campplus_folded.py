@@ -21,7 +21,7 @@ GAP = max(DILATIONS)  # columns of zeros after each window: what a convolution r
 
 
 class FoldedCAMPlusPlus(nn.Module):
-    """(B, F, M) features without their mean -> (B, D) of unit norm, as the network it is made of."""
+    """(B, F, M) features without their mean -> (B, D) of unit norm, as the network it is of."""
 
     def __init__(self, model: CAMPlusPlus) -> None:
         super().__init__()
@@ -34,7 +34,7 @@ class FoldedCAMPlusPlus(nn.Module):
         self.blocks = nn.ModuleList(
             _Block(block, dilation) for block, dilation in zip(model.blocks, DILATIONS, strict=True)
         )
-        self.out_scale, self.out_shift = _affine(model.out_norm)
+        self.out_norm = _Affine(model.out_norm)
         self.affine = _folded(model.affine, model.affine_norm)
 
     @property
@@ -55,8 +55,7 @@ class FoldedCAMPlusPlus(nn.Module):
         flat = wide.flatten(1)
         for block in self.blocks:
             flat = block(flat, B, F)
-        out = torch.addcmul(self.out_shift, flat, self.out_scale).relu_()
-        out = out.unflatten(1, (B, F + GAP))[..., :F]
+        out = self.out_norm(flat).unflatten(1, (B, F + GAP))[..., :F]
         pooled = torch.cat([out.mean(dim=-1), out.std(dim=-1)]).T  # (B, 2 C)
         return nn.functional.normalize(self.affine(pooled), dim=-1)
 
@@ -79,18 +78,19 @@ class _Block(nn.Module):
     def __init__(self, block: Any, dilation: int) -> None:
         super().__init__()
         self.layers = nn.ModuleList(_Layer(layer, dilation) for layer in block.layers)
-        self.scale, self.shift = _affine(block.norm)
+        self.norm = _Affine(block.norm)
         self.transit = nn.Parameter(block.transit.weight[..., 0], requires_grad=False)
 
     def forward(self, flat: Tensor, B: int, F: int) -> Tensor:
         C = len(flat)
-        every = flat.new_empty(len(self.scale), flat.shape[1])
+        every = flat.new_empty(len(self.norm.scale), flat.shape[1])
         every[:C] = flat
         for layer in self.layers:
             added = layer(every[:C], B, F)
             every[C : C + len(added)] = added
             C += len(added)
-        return self.transit @ torch.addcmul(self.shift, every, self.scale).relu_()
+        out: Tensor = self.transit @ self.norm(every)
+        return out
 
 
 class _Layer(nn.Module):
@@ -99,7 +99,7 @@ class _Layer(nn.Module):
     def __init__(self, layer: Any, dilation: int) -> None:
         super().__init__()
         self.dilation = dilation
-        self.scale, self.shift = _affine(layer.norm)
+        self.norm = _Affine(layer.norm)
         narrow = _folded(layer.narrow, layer.narrow_norm)
         self.narrow = nn.Parameter(narrow.weight[..., 0], requires_grad=False)
         self.narrow_bias = nn.Parameter(narrow.bias[:, None], requires_grad=False)
@@ -114,7 +114,7 @@ class _Layer(nn.Module):
 
     def forward(self, flat: Tensor, B: int, F: int) -> Tensor:
         N, before = flat.shape[1], self.dilation
-        seen = torch.addcmul(self.shift, flat, self.scale).relu_()
+        seen = self.norm(flat)
         # Zeros before the first window, too; those behind a window are before the next one.
         padded = flat.new_zeros(len(self.narrow), N + before)
         inner = padded[:, before:]
@@ -129,34 +129,47 @@ class _Layer(nn.Module):
         return self._masked(out, windows, F)
 
     def _masked(self, out: Tensor, windows: Tensor, F: int) -> Tensor:
-        segments = -(-F // SEGMENT)
-        sums = [
-            windows[..., s * SEGMENT : min(F, (s + 1) * SEGMENT)].sum(-1) for s in range(segments)
-        ]
-        sizes = [min(F, (s + 1) * SEGMENT) - s * SEGMENT for s in range(segments)]
-        whole = sum(sums) / F
+        """`out` times the mask of each segment, by the means of `windows` (inner, B, F + GAP)."""
         scaled = out.unflatten(1, windows.shape[1:])
-        for s, (total, size) in enumerate(zip(sums, sizes, strict=True)):
-            context = (whole + total / size).T  # (B, inner)
+        mean = windows.sum(dim=-1) / F  # behind F there are zeros
+        for start in range(0, F, SEGMENT):
+            segment = slice(start, min(start + SEGMENT, F))
+            context = (mean + windows[..., segment].mean(dim=-1)).T  # (B, inner)
             mask = torch.sigmoid(self.mask(torch.relu(self.squeeze(context)))).T
-            scaled[..., s * SEGMENT : (s + 1) * SEGMENT] *= mask[..., None]
+            scaled[..., segment] *= mask[..., None]
         return out
 
 
+class _Affine(nn.Module):
+    """A batch norm and a ReLU of (C, N)."""
+
+    scale: Tensor
+    shift: Tensor
+
+    def __init__(self, norm: Any) -> None:
+        super().__init__()
+        scale, shift = _affine(norm)
+        self.register_buffer("scale", scale[:, None])
+        self.register_buffer("shift", shift[:, None])
+
+    def forward(self, flat: Tensor) -> Tensor:
+        return torch.addcmul(self.shift, flat, self.scale).relu_()
+
+
 def _affine(norm: Any) -> tuple[Tensor, Tensor]:
-    """Scale and shift (C, 1) that a batch norm is."""
+    """Scale and shift (C,) that a batch norm is."""
     scale = (norm.running_var.double() + norm.eps).rsqrt()
     if norm.weight is not None:
         scale = scale * norm.weight.double()
     shift = -norm.running_mean.double() * scale
     if norm.bias is not None:
         shift = shift + norm.bias.double()
-    return scale.float()[:, None], shift.float()[:, None]
+    return scale.float(), shift.float()
 
 
 def _folded(layer: Any, norm: Any) -> Any:
     """The layer with the batch norm after it in its weights."""
-    scale, shift = (values[:, 0] for values in _affine(norm))
+    scale, shift = _affine(norm)
     out = nn.utils.skip_init(type(layer), **_shape_of(layer), bias=True)
     weight = layer.weight * scale.view(-1, *[1] * (layer.weight.dim() - 1))
     bias = shift if layer.bias is None else shift + layer.bias * scale
