@@ -23,7 +23,7 @@ FINETUNED ?= runs/finetune-$(notdir $(patsubst %/,%,$(DATA)))
 OUT_ONNX ?= runs/deepspeaker.onnx
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow lint wheel-test train train-smoke finetune segmentation campplus pyannote teacher export evaluate score-conversations calibrate calibrate-turns score score-naming count-speakers ablation bench bench-clusters simulate tables picture clean
+.PHONY: help demo test test-slow lint wheel-test train train-smoke finetune segmentation campplus pyannote teacher export evaluate score-conversations calibrate calibrate-turns plda score score-naming decisions count-speakers ablation bench bench-clusters simulate tables picture clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 22
@@ -99,11 +99,18 @@ score: $(VENV)/.installed-test  ## all scores of voices: evaluate, the calibrati
 	$(BIN)/python -m recipes.calibrate.scores --data $(DATA) --check
 	$(BIN)/python -m recipes.evaluate.clips --data $(DATA)
 
+plda: $(VENV)/.installed-test  ## how an embedder's vectors vary within a speaker and between: fit on speakers of `train`
+	$(BIN)/python -m recipes.calibrate.plda --data $(DATA) $(if $(WEIGHTS),--embedder $(WEIGHTS)) $(ARGS)
+
 calibrate-turns: $(VENV)/.installed-test  ## how sure turns are, from the development conversations; after `make calibrate`
 	$(BIN)/python -m recipes.calibrate.turns --data $(DATA) $(if $(WEIGHTS),--embedder $(WEIGHTS)) $(ARGS)
 
 score-naming: $(VENV)/.installed-test  ## how often known voices get their name, and unknown ones a wrong one
 	$(BIN)/python -m recipes.evaluate.naming --data $(DATA) $(if $(WEIGHTS),--embedder $(WEIGHTS)) $(ARGS)
+
+decisions: $(VENV)/.installed-test  ## do the settings hold? cross-validated on the development conversations and simulated ones
+	$(BIN)/python -m recipes.prepare.simulated_conversations --data $(DATA) --split train --seed 10 --out cache/simulated-train
+	$(BIN)/python -m recipes.evaluate.decisions --data $(DATA) --simulated cache/simulated-train $(ARGS)
 
 count-speakers: $(VENV)/.installed-test  ## rules that count speakers, compared on the development conversations
 	$(BIN)/python -m recipes.evaluate.speaker_counting --data $(DATA) $(ARGS)

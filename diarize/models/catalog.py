@@ -30,7 +30,8 @@ class PublicModel:
 
     setting: that which chooses the model, and the value that does. member: the file in the package,
     which `converter` makes a network of the family `architectures` of. fingerprint: of the network;
-    None is not known, so that any whole weights of that name will do.
+    None where its tensors are computed and not only read, so that any whole weights of that name
+    will do.
     """
 
     name: str
@@ -103,6 +104,7 @@ PUBLIC_MODELS: dict[str, PublicModel] = {
             "campplus_cn_en_common.pt",
             converter=_campplus,
             architectures=_embedders,
+            fingerprint="249ce163",
         ),
         PublicModel(
             name="pyannote-segmentation",

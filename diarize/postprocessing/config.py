@@ -26,7 +26,7 @@ class AggregationConfig:
     )
     min_turn_s: float = field(default=0.1, metadata={"help": "drop turns shorter than this"})
     min_gap_s: float = field(
-        default=0.2, metadata={"help": "close gaps of one speaker shorter than this"}
+        default=0.4, metadata={"help": "close gaps of one speaker shorter than this"}
     )
     exclusive: bool = field(
         default=False, metadata={"help": "one speaker at a time: the one with the largest score"}

@@ -19,7 +19,7 @@ from rich.console import Console
 
 from diarize.core.output import write_atomic
 from encoder.errors import CorpusError, FormatError, ToolkitError
-from recipes.report import ablation_tables, bench_tables
+from recipes.report import ablation_tables, bench_tables, decision_tables
 from recipes.report import conversation_tables as talks
 from recipes.report import voice_tables as voices
 
@@ -36,9 +36,10 @@ SHAPES = {
     "bench_steps": ("steps", "make bench ARGS=--step=..."),
     "naming": ("rows", "make score-naming"),
     "ablation": ("runs", "make ablation"),
+    "decisions": ("presets", "make decisions"),
 }
 # Name -> what makes it, and from which results.
-TABLES: dict[str, tuple[Callable[[list[Stored]], str], str]] = {
+TABLES: dict[str, tuple[Callable[[Any], str], str]] = {
     "voices": (voices.voices, "evaluate"),
     "evaluate": (voices.evaluate, "evaluate"),
     "calibration": (voices.calibration, "calibration"),
@@ -53,6 +54,8 @@ TABLES: dict[str, tuple[Callable[[list[Stored]], str], str]] = {
     "ablation": (ablation_tables.ablation, "ablation"),
     "ablation-by-set": (ablation_tables.ablation_by_set, "ablation"),
     "ablation-counts": (ablation_tables.ablation_counts, "ablation"),
+    "decisions": (decision_tables.decisions, "decisions"),
+    "flatness": (decision_tables.flatness, "decisions"),
     "bench": (bench_tables.bench, "bench"),
     "bench-steps": (bench_tables.steps, "bench_steps"),
 }
