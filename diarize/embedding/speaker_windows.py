@@ -112,8 +112,9 @@ def _stretches(
 
 def _bounds(territory: NDArray[np.int64], length: int, config: WindowConfig) -> NDArray[np.int64]:
     """(N, 2): around the middle of each territory, of its length in whole fifths of a second, but
-    at least `min_window_s`, within the recording."""
-    sizes = (territory[:, 1] - territory[:, 0]) // GRAIN * GRAIN
+    at least `min_window_s` and at most `embedded_s`, within the recording."""
+    most = seconds_to_samples(config.embedded_s)
+    sizes = np.minimum(territory[:, 1] - territory[:, 0], most) // GRAIN * GRAIN
     sizes = np.minimum(np.maximum(sizes, seconds_to_samples(config.min_window_s)), length)
     starts = np.clip((territory.sum(axis=1) - sizes) // 2, 0, length - sizes)
     return np.stack([starts, starts + sizes], axis=1)

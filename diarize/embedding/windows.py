@@ -30,6 +30,9 @@ class WindowConfig:
         default=3.2,
         metadata={"help": "longest window of one local speaker, where the segmenter finds them"},
     )
+    embedded_s: float = field(
+        default=2.0, metadata={"help": "how much of the middle of such a window is embedded"}
+    )
     min_window_s: float = field(
         default=0.6, metadata={"help": "windows of shorter regions are widened to this"}
     )
@@ -43,6 +46,8 @@ class WindowConfig:
             raise ConfigError(f"step_s is {self.step_s}: give more than 0 and at most window_s")
         if not 0.2 <= self.min_window_s <= self.window_s:
             raise ConfigError(f"min_window_s is {self.min_window_s}: give 0.2 to window_s")
+        if not self.min_window_s <= self.embedded_s <= 30:
+            raise ConfigError(f"embedded_s is {self.embedded_s}: give min_window_s to 30")
         if not self.min_window_s <= self.longest_s <= 30:
             raise ConfigError(f"longest_s is {self.longest_s}: give min_window_s to 30")
 
