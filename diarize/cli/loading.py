@@ -5,7 +5,6 @@ from __future__ import annotations
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -50,21 +49,18 @@ def models(
     """For a block: (the embedder of clips, its calibration, its name, the callback of progress)."""
     from diarize.cli.console import progress
 
-    config = load_config(preset=preset, otherwise=USERS)
-    config = replace(
-        config, embedder=embedder or config.embedder, segmenter=segmenter or config.segmenter
-    )
-    used = config.embedder
-    SEGMENTERS.check(config.segmenter)
-    check_fetched(config.preset, vars(config))
+    SEGMENTERS.check(segmenter or SEGMENTERS.names()[0])
+    used = chosen_embedder(preset, embedder)
     with progress(shown=shown) as on_stage:
         on_stage("load", 0, None)
+        from diarize.clips.group import ClipsConfig
         from diarize.embedding.clip_embedding import ClipEmbedder
         from diarize.embedding.embedders import load_embedder
         from encoder.calibration.score_calibration import find_calibration
 
-        loaded = load_embedder(used, device=config.device)
-        finder = SEGMENTERS.build(config.segmenter, config.segmentation, where="segmentation")
+        defaults = ClipsConfig()
+        loaded = load_embedder(used, device=defaults.device)
+        finder = SEGMENTERS.build(segmenter or defaults.segmenter, {}, where="segmentation")
         clip_embedder = ClipEmbedder(finder, loaded)
         yield clip_embedder, find_calibration(loaded.fingerprint), used, on_stage
 

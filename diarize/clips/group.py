@@ -22,7 +22,7 @@ from diarize.core.text import plural
 from diarize.embedding.clip_embedding import ClipEmbedder, ClipEmbeddingConfig
 from diarize.embedding.embedders import load_embedder
 from diarize.formats.clip_table import ClipRow, rows_as_json, speaker_groups
-from diarize.models.presets import FAST, MODEL_SETTINGS, PRESETS, check_fetched, with_preset
+from diarize.models.presets import CLIP_SETTINGS, FAST, PRESETS, check_fetched, with_preset
 from diarize.segmentation import SEGMENTERS
 from encoder.calibration.score_calibration import find_calibration
 from encoder.common.config import apply_overrides, from_mapping, to_mapping
@@ -95,12 +95,12 @@ def clips_config(
     otherwise: str = FAST,
     chosen: Mapping[str, Any] | None = None,
 ) -> ClipsConfig:
-    """The models of a preset, then `a.b=c` settings, then `chosen` ones, each over the one before.
+    """The embedder of a preset, then settings `a.b=c`, then `chosen`, each over the one before.
 
     preset, otherwise: as `diarize.load_config` has them. ConfigError as there.
     """
     values = {**apply_overrides({}, settings), **(chosen or {})}
-    values = with_preset(values, preset=preset, otherwise=otherwise, only=MODEL_SETTINGS)
+    values = with_preset(values, preset=preset, otherwise=otherwise, only=CLIP_SETTINGS)
     return from_mapping(ClipsConfig, values)
 
 

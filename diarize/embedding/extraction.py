@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator
 from itertools import pairwise
 
@@ -16,8 +15,7 @@ from encoder.inference.window_embedder import Stretch, WindowEmbedder, as_window
 
 __all__ = ["TOGETHER", "embed_recording", "runs"]
 
-TOGETHER = 64  # windows: 27 s where they overlap
-TOGETHER_S = 30.0  # where they do not
+TOGETHER = 64  # windows: 27 s
 
 
 def embed_recording(
@@ -62,12 +60,15 @@ def embed_recording(
 
 
 def runs(windows: Windows) -> Iterator[slice]:
-    """Which windows make up each stretch, in order: all those of a region, or, of a long region,
-    runs of about equal size with at most about `TOGETHER`, and `TOGETHER_S`."""
+    """Which windows make up each stretch, in order: every one its own where they do not overlap;
+    else all those of a region or, of a long region, runs of about equal size with at most
+    `TOGETHER`."""
+    if windows.alone is not None:
+        yield from (slice(n, n + 1) for n in range(len(windows)))
+        return
     first = 0
-    seconds = np.bincount(windows.region, windows.territory_s).tolist()
-    for count, long_s in zip(np.bincount(windows.region).tolist(), seconds, strict=True):
-        pieces = min(count, max(-(-count // TOGETHER), math.ceil(long_s / TOGETHER_S)))
+    for count in np.bincount(windows.region).tolist():
+        pieces = -(-count // TOGETHER)
         edges = [first + count * piece // pieces for piece in range(pieces + 1)] if count else []
         yield from (slice(a, b) for a, b in pairwise(edges))
         first += count

@@ -20,6 +20,7 @@ __all__ = ["cut_speaker_windows"]
 
 ACTIVE = 0.5  # activity from which a local speaker speaks
 SHORTEST_S = 0.3  # shorter stretches belong to the one before
+FEWEST = 10  # windows, where there is so much speech that they can be of some length
 LINKED = 0.5  # share of a local speaker's frames in both chunks that the linked one must have
 GRAIN = SAMPLE_RATE // 5  # lengths are multiples, as every new length costs an embedder set-up
 
@@ -30,19 +31,22 @@ def cut_speaker_windows(
     """Cut the regions where the local speakers who speak change, and long stretches evenly.
 
     segmentation: with `chunks`, else ValueError. length: samples of the recording. Windows are at
-    most `config.longest_s` long; shorter ones than `config.min_window_s` are widened to that.
+    most `config.longest_s` long, and shorter where there is little speech; those below
+    `config.min_window_s` are widened to that.
     """
     config = config or WindowConfig()
     if segmentation.chunks is None:
         raise ValueError("this segmenter does not tell speakers apart")
     speakers = _speakers(segmentation.chunks, length)
     hop = segmentation.chunks.frame_hop
+    speech_s = int(np.diff(segmentation.regions, axis=1).sum()) / SAMPLE_RATE
+    longest_s = min(config.longest_s, max(config.min_clustering_window_s, speech_s / FEWEST))
     territory = [np.zeros((0, 2), np.int64)]
     region: list[int] = []
     alone: list[bool] = []
     for number, (start, end) in enumerate(segmentation.regions.tolist()):
         for first, last, count in _stretches(speakers, start, end, hop):
-            pieces = -(-(last - first) // seconds_to_samples(config.longest_s))
+            pieces = -(-(last - first) // seconds_to_samples(longest_s))
             edges = np.linspace(first, last, pieces + 1).round().astype(np.int64)
             territory.append(np.stack([edges[:-1], edges[1:]], axis=1))
             region += [number] * pieces

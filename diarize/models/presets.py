@@ -14,8 +14,8 @@ from encoder.hub.paths import weights_named
 
 __all__ = [
     "BEST",
+    "CLIP_SETTINGS",
     "FAST",
-    "MODEL_SETTINGS",
     "PRESETS",
     "USERS",
     "Preset",
@@ -30,9 +30,8 @@ __all__ = [
 
 FAST, BEST = "fast", "best"
 USERS = "default"  # the name of whichever preset is the user's default
-# What a preset says of models alone, which work on clips follows; its other settings are fitted on
-# the windows of recordings.
-MODEL_SETTINGS = ("segmenter", "segmentation", "embedder")
+# What work on clips follows of a preset: its other settings are about recordings of several people.
+CLIP_SETTINGS = ("embedder",)
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ class DiarizeConfig:
         ConfigError: a value that cannot be.
     """
 
-    segmenter: str = field(default="silero", metadata={"help": "finds the speech"})
+    segmenter: str = field(default="neural", metadata={"help": "finds the speech"})
     segmentation: dict[str, Any] = field(
         default_factory=dict, metadata={"help": "settings by segmenter name"}
     )

@@ -150,6 +150,24 @@ class Diarizer:
         name = embedder.fingerprint
         return cls(config, segmenter, embedder, clusterer, find_calibration(name), find_plda(name))
 
+    def with_settings(self, config: DiarizeConfig) -> Diarizer:
+        """A diarizer of the same models, for `decide` with other settings.
+
+        Args:
+            config: its clusterer is built; its segmenter and embedder are not looked at.
+
+        Returns:
+            A new diarizer; this one stays as it is.
+
+        Raises:
+            ConfigError: a value that cannot be used.
+            BackendUnavailable: a clusterer whose package is not installed.
+        """
+        clusterer = CLUSTERERS.build(config.clusterer, config.clustering, where="clustering")
+        return type(self)(
+            config, self.segmenter, self.embedder, clusterer, self.calibration, self.plda
+        )
+
     def __call__(
         self,
         audio: str | Path | Tensor | Recording,

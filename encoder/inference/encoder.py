@@ -122,15 +122,14 @@ class Encoder(BatchedEmbedder):
         Raises:
             AudioError: As for `embed_windows`.
         """
-        on_cpu = self.device.type == "cpu"
-        if not isinstance(self.model, ResCNN):
-            alone = self._in_threads if on_cpu else super().embed_stretches
-            return alone(stretches)
-        return (in_threads if on_cpu else map)(self._embed_stretch, stretches)
+        groups = groups_of(stretches)
+        done = (in_threads if self.device.type == "cpu" else map)(self._embed_group, groups)
+        return (vectors for group in done for vectors in group)
 
-    def _in_threads(self, stretches: Iterable[Stretch]) -> Iterator[NDArray[np.float32]]:
-        for vectors in in_threads(lambda group: embed_group(self, group), groups_of(stretches)):
-            yield from vectors
+    def _embed_group(self, group: list[Stretch]) -> list[NDArray[np.float32]]:
+        if isinstance(self.model, ResCNN) and any(len(bounds) > 1 for _, bounds in group):
+            return [self._embed_stretch(stretch) for stretch in group]
+        return embed_group(self, group)
 
     @torch.inference_mode()
     def _embed_stretch(self, stretch: Stretch) -> NDArray[np.float32]:

@@ -35,7 +35,7 @@ __all__ = [
     "groups_of",
 ]
 
-AT_ONCE = 64  # windows of a wave, at least, that wait for others of their length
+AT_ONCE = 32  # windows of a wave, at least, that wait for others of their length
 
 
 class Stretch(NamedTuple):

@@ -24,7 +24,6 @@ from rich.console import Console
 from rich.table import Table
 
 from diarize.core.output import write_atomic
-from diarize.pipeline.config import load_config
 from diarize.pipeline.diarizer import Diarizer
 from diarize.postprocessing.confidence import TurnCalibration, fit_turns, turn_margins
 from diarize.scoring.turn_accuracy import right_shares
@@ -32,12 +31,13 @@ from encoder.calibration.metrics import expected_calibration_error
 from encoder.calibration.score_calibration import Calibration, find_calibration, write_calibration
 from encoder.errors import ConfigError, ToolkitError
 from encoder.hub.paths import own_weights
-from recipes.shared.conversations import SETTINGS, Conversation, conversations_in
+from recipes.shared.conversations import Conversation, conversations_in
 from recipes.shared.embedders import (
     CalibrationFolder,
     CorpusFolder,
     EmbedderNames,
     ResultsFolder,
+    config_with,
     each_embedder,
     results_folder,
     say,
@@ -82,9 +82,7 @@ def main(
 
 
 def _calibrate(name: str, recordings: list[Conversation], out: Path) -> dict[str, Any]:
-    diarizer = Diarizer.from_config(
-        replace(load_config(None, SETTINGS.get(name, [])), embedder=name)
-    )
+    diarizer = Diarizer.from_config(config_with(name))
     fingerprint = diarizer.embedder.fingerprint
     calibration = find_calibration(fingerprint)
     if calibration is None:

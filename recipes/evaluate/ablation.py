@@ -42,7 +42,6 @@ from recipes.evaluate.ablation_rows import (
     total,
 )
 from recipes.shared.conversations import (
-    SETTINGS,
     Conversation,
     conversations_in,
     read_conversations,
@@ -142,7 +141,7 @@ def _sets(recordings: list[Conversation], simulated: Path) -> tuple[Sets, list[s
 
 def _embedder(name: str, config: DiarizeConfig, settings: Sequence[str]) -> EmbedderSettings:
     embedder = load_embedder(name, device=config.device)
-    return EmbedderSettings(name, embedder, (*SETTINGS.get(name, []), *settings))
+    return EmbedderSettings(name, embedder, tuple(settings))
 
 
 def _segmenters(

@@ -3,9 +3,9 @@
     python -m recipes.evaluate.diarization --data ../shared/corpus [--set clusterer=hdbscan]
 
 The number of speakers is unknown. Scored within each recording's UEM where there is one, else
-over its whole length. Each embedder has a run of its own, in a process of its own (so that memory
-is its own, too), with the same settings but for its own counting threshold. Writes
-results/conversations.json.
+over its whole length. Each preset has a run of its own, in a process of its own (so that memory is
+its own, too), exactly as `diarize FILE --preset NAME` runs; with --embedder the preset `fast` has
+another embedder. Writes results/conversations.json.
 """
 
 from __future__ import annotations
@@ -26,26 +26,26 @@ from rich.table import Table
 
 from diarize.cli.score import score_table
 from diarize.core.output import write_atomic
+from diarize.models.presets import FAST, PRESETS, check_fetched
 from diarize.pipeline.config import DiarizeConfig, load_config
 from diarize.pipeline.diarizer import Diarizer
 from diarize.scoring.report import RecordingScore, ScoreReport, score_recording
 from encoder.common.config import to_mapping
-from encoder.errors import ToolkitError
-from recipes.shared.conversations import SETTINGS, Conversation, conversations_in
+from encoder.errors import CheckpointError, ToolkitError
+from recipes.shared.conversations import Conversation, conversations_in
 from recipes.shared.embedders import (
-    REFERENCE,
     CorpusFolder,
     ResultsFolder,
     Saving,
-    each_embedder,
     results_folder,
+    say,
     stop,
 )
 
 
 @dataclass(frozen=True)
 class Run:
-    """The scores of one embedder and what they cost. Times are seconds for an hour of sound."""
+    """The scores of one preset and what they cost. Times are seconds for an hour of sound."""
 
     config: DiarizeConfig
     fingerprint: str
@@ -54,9 +54,15 @@ class Run:
     per_hour: dict[str, Any]
     peak_mb: float
 
+    @property
+    def name(self) -> str:
+        """The preset, or the embedder that was chosen beside it."""
+        usual = load_config(preset=self.config.preset).embedder
+        return self.config.preset if self.config.embedder == usual else self.config.embedder
+
     def to_json(self) -> dict[str, Any]:
         return {
-            "name": self.config.embedder,
+            "name": self.name,
             "fingerprint": self.fingerprint,
             "config": to_mapping(self.config),
             "per_hour_of_sound": self.per_hour,
@@ -69,9 +75,13 @@ class Run:
 
 def main(
     data: CorpusFolder,
+    preset: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option(help=f"repeatable (default: {', '.join(PRESETS)})"),
+    ] = None,
     embedder: Annotated[
         Optional[list[str]],  # noqa: UP045
-        typer.Option(help=f"name or file; repeatable (default: the config's, and {REFERENCE})"),
+        typer.Option(help="name or file, with the preset fast; repeatable"),
     ] = None,
     settings: Annotated[Optional[list[str]], typer.Option("--set", help="a.b=c")] = None,  # noqa: UP045
     results: ResultsFolder = None,
@@ -81,26 +91,28 @@ def main(
     try:
         if (recordings := conversations_in(data)) is None:
             return
-        config = load_config(None, settings or [])
-        # Settings that name an embedder are about that one.
-        named = config.embedder != DiarizeConfig().embedder
-        default = [config.embedder] if named else [config.embedder, REFERENCE]
-        runs = each_embedder(
-            embedder, lambda name: _run(recordings, name, settings or []), default=default
-        )
+        more = settings or []
+        # Whatever else is asked for, it is about one run.
+        presets = preset or ([] if embedder else [FAST] if settings else list(PRESETS))
+        configs = [load_config(None, more, name) for name in presets]
+        configs += [replace(load_config(None, more), embedder=name) for name in embedder or ()]
+        runs = []
+        for config in configs:
+            try:
+                check_fetched(config.preset, vars(config))
+            except CheckpointError as error:
+                if preset:
+                    raise
+                say(f"left out {config.preset}: {error}", style="yellow")
+                continue
+            runs.append(run := _alone(recordings, config))
+            _show(run)
         _totals(runs)
-        if save and (folder := results_folder(results, embedder or settings)) is not None:
+        if save and (folder := results_folder(results, preset or embedder or settings)) is not None:
             stored = {"runs": [run.to_json() for run in runs]}
             write_atomic(folder / "conversations.json", json.dumps(stored, indent=1) + "\n")
     except ToolkitError as error:
         raise stop(error) from None
-
-
-def _run(recordings: list[Conversation], name: str, settings: list[str]) -> Run:
-    fitted = load_config(None, [*SETTINGS.get(name, []), *settings])
-    run = _alone(recordings, replace(fitted, embedder=name))
-    _show(run)
-    return run
 
 
 def _alone(recordings: list[Conversation], config: DiarizeConfig) -> Run:
@@ -143,7 +155,7 @@ def _score(recordings: list[Conversation], config: DiarizeConfig) -> Run:
 
 
 def _show(run: Run) -> None:
-    print(f"{run.config.embedder} ({run.fingerprint})")
+    print(f"{run.name}: {run.config.segmenter}, {run.config.embedder} ({run.fingerprint})")
     score_table(run.report)
     stages = ", ".join(f"{k} {v:.1f}" for k, v in run.per_hour["stages"].items())
     print(
@@ -154,15 +166,15 @@ def _show(run: Run) -> None:
 
 def _totals(runs: list[Run]) -> None:
     table = Table(title="totals weighted by time, full protocol, %")
-    for title in ("embedder, recordings", "DER", "missed", "false al.", "confus.", "counts right"):
-        table.add_column(title, justify="left" if title.startswith("embedder") else "right")
+    for title in ("preset, recordings", "DER", "missed", "false al.", "confus.", "counts right"):
+        table.add_column(title, justify="left" if title.startswith("preset") else "right")
     for run in runs:
         for name, part in (("all", run.report), ("trusted references", run.trusted)):
             full = part.der["full"]
             parts = (full.error_s, full.missed_s, full.false_alarm_s, full.confusion_s)
             cells = [f"{100 * p / max(full.reference_s, 1e-9):.1f}" for p in parts]
             right = f"{part.speaker_count_right} of {len(part.recordings)}"
-            title = f"{run.config.embedder}, {name} ({len(part.recordings)})"
+            title = f"{run.name}, {name} ({len(part.recordings)})"
             table.add_row(title, *cells, right)
     Console(width=100).print(table)
 

@@ -44,7 +44,7 @@ from diarize.scoring.report import score_recording
 from encoder.calibration.score_calibration import Calibration
 from encoder.common.atomic_files import replacing
 from encoder.errors import ToolkitError
-from recipes.shared.conversations import SETTINGS, Conversation, conversations_in
+from recipes.shared.conversations import Conversation, conversations_in
 from recipes.shared.embedders import (
     CorpusFolder,
     EmbedderNames,
@@ -182,9 +182,7 @@ def main(
 def _compare(
     name: str, conversations: list[Conversation], cache: Path, settings: list[str]
 ) -> dict[str, Any]:
-    diarizer = Diarizer.from_config(
-        replace(load_config(None, [*SETTINGS.get(name, []), *settings]), embedder=name)
-    )
+    diarizer = Diarizer.from_config(replace(load_config(None, settings), embedder=name))
     seen = [_seen(c, *found) for c, found in zip(
         conversations, _vectors(diarizer, conversations, cache), strict=True)]  # fmt: skip
     voices = [voice for one in seen for voice in _voices(one)]

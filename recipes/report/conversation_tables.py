@@ -10,8 +10,8 @@ HEAD = "DER full % | missed | false alarm | confusion | fair | forgiving | speak
 
 
 def conversations(runs: list[Stored]) -> str:
-    """DER of every embedder in total, and what it costs."""
-    lines = [f"| embedder, recordings | {HEAD} right | CPU s an hour |", "|---|" + "---:|" * 8]
+    """DER of every preset in total, and what it costs."""
+    lines = [f"| preset, recordings | {HEAD} right | CPU s an hour |", "|---|" + "---:|" * 8]
     for run in runs:
         cpu_s = f"{run['per_hour_of_sound']['cpu_s']:.0f}"
         for title, total in (("all", run["all"]["total"]), ("trusted", run["trusted"])):

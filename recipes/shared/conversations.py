@@ -12,10 +12,6 @@ from diarize.formats.uem import read_uem
 from encoder.common.tables import read_table
 from encoder.errors import CorpusError
 
-# CAM++'s vectors of different voices lie closer together; chosen, as our default, on these
-# recordings.
-SETTINGS = {"campplus": ["clustering.agglomerative.merge_ratio=0.85"]}
-
 
 class Conversation(NamedTuple):
     """A recording, who speaks when, and the stretches that are scored (None: all of it)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Optional, TypeVar
 
@@ -10,6 +11,8 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
+from diarize.models.presets import PRESETS
+from diarize.pipeline.config import DiarizeConfig, load_config
 from encoder.data.manifest import Utterance
 from encoder.data.splits import split_validation
 from encoder.errors import BackendUnavailable, CheckpointError, ToolkitError
@@ -55,6 +58,15 @@ def each_embedder(
                 raise
             say(f"left out {name}: {error}", style="yellow")
     return runs
+
+
+def config_with(embedder: str) -> DiarizeConfig:
+    """The preset that has this embedder; with any other, `fast` with it in place of its own."""
+    for preset in PRESETS:
+        config = load_config(preset=preset)
+        if config.embedder == embedder:
+            return config
+    return replace(load_config(), embedder=embedder)
 
 
 def embedded(

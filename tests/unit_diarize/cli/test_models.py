@@ -291,7 +291,7 @@ def test_a_person_is_told_of_better_models(told):
 def test_whoever_chose_models_is_not_told(told):
     assert told(load_config(preset="best")) == ""
     assert told(DiarizeConfig(embedder="mine.safetensors")) == ""
-    assert told(DiarizeConfig(segmenter="neural")) == ""
+    assert told(DiarizeConfig(segmenter="silero")) == ""
 
 
 def test_whoever_has_them_is_not_told(told, wheel):

@@ -151,7 +151,7 @@ def test_encoders_that_share_nothing_embed_each_window_alone(count):
 
 def test_waves_are_taken_as_they_are_needed(encoder):
     """A recording of hours is never there as a whole."""
-    for embed, most in ((encoder.embed_stretches, 20), (_plain(encoder), 40)):
+    for embed, most in ((encoder.embed_stretches, 48), (_plain(encoder), 12)):
         taken = 0
 
         def endless():
