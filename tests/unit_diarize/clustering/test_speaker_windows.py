@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.cluster.hierarchy import fcluster, linkage
 
 from diarize.clustering import CLUSTERERS
 from diarize.clustering.agglomerative import Agglomerative, AgglomerativeConfig
 from diarize.clustering.api import SpeakerCount, cluster
 from diarize.clustering.base import Clusterer
+from diarize.clustering.count_estimation import pair_threshold
 from tests.contracts.test_clusterers import same_partition, voices
 
 SURPLUS = AgglomerativeConfig(count_by="surplus")
@@ -50,12 +52,13 @@ def test_a_single_odd_window_is_a_speaker_only_for_a_model_to_judge():
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_surplus_leaves_too_many_but_nobody_with_two_voices(seed):
-    rows, truth = voices([40, 30, 20, 10], noise=1.8, seed=seed)
-    labels = cluster(rows, Agglomerative(SURPLUS))
-    assert len(set(labels)) > len(set(cluster(rows, Agglomerative())))
-    pure = sum(np.bincount(truth[labels == k]).max() for k in set(labels.tolist()))
-    assert pure >= 0.95 * len(truth)
+def test_surplus_is_the_cut_where_pairs_part_and_nothing_after_it(seed):
+    rows, _ = voices([40, 30, 20, 3, 1], noise=1.5, seed=seed)
+    unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    tree = linkage(unit, method="average", metric="cosine")
+    expected = fcluster(tree, t=1 - pair_threshold(unit), criterion="distance")
+    assert len(set(expected)) > len(set(cluster(rows, Agglomerative())))
+    assert same_partition(cluster(rows, Agglomerative(SURPLUS)), expected)
 
 
 def test_bounds_are_obeyed_all_the_same():

@@ -14,6 +14,7 @@ from encoder.errors import ConfigError
 
 RATE, HOP = 16_000, 320
 FRAMES, STEP = 500, 100  # 10 s each, 2 s apart
+LONG = WindowConfig(min_clustering_window_s=3.2)  # however little speech there is
 
 
 def speech(turns, length_s):
@@ -37,7 +38,7 @@ def chunked(who, *, frames=FRAMES, step=STEP, order=None):
     return ChunkActivity(activity, starts.astype(np.int64) * HOP, HOP)
 
 
-def cut(turns, length_s, regions_s=None, *, config=None, **chunks):
+def cut(turns, length_s, regions_s=None, *, config=LONG, **chunks):
     """Windows of turns; one region from the first turn to the last if none are given."""
     if regions_s is None:
         regions_s = [(min(t[1] for t in turns), max(t[2] for t in turns))]
@@ -66,6 +67,15 @@ def test_who_speaks_on_is_cut_evenly_and_not_where_chunks_change():
         assert borders_s(half) == pytest.approx([*np.linspace(1, 31, 20), 32, 33], abs=1 / RATE)
 
 
+def test_where_there_is_little_speech_windows_are_shorter_but_can_still_make_a_speaker():
+    for length_s, longest_s in ((5, 1.0), (20, 2.0), (40, 3.2)):
+        windows = cut([(0, 0, length_s)], length_s, config=None)
+        assert windows.territory_s.max() == pytest.approx(longest_s, rel=0.1)
+        assert windows.territory_s.max() <= longest_s and windows.is_clear().all()
+    seldom = cut([(0, 0, 3), (1, 3, 6)], 60, config=WindowConfig(min_clustering_window_s=1.5))
+    assert borders_s(seldom) == [0, 1.5, 3, 4.5, 6]
+
+
 @pytest.mark.parametrize(("until", "borders"), [(80, [0, 1.5, 3]), (85, [0, 3])])
 def test_who_shares_less_than_half_of_the_frames_is_somebody_else(until, borders):
     """One local speaker in each of two chunks; the second one speaks in 30 of the shared frames."""
@@ -74,7 +84,7 @@ def test_who_shares_less_than_half_of_the_frames_is_somebody_else(until, borders
     activity[1, 20:] = 1
     chunks = ChunkActivity(activity, np.array([0, 50 * HOP]), HOP)
     segmentation = Segmentation(np.array([[0, 150 * HOP]]), chunks)
-    assert borders_s(cut_speaker_windows(segmentation, length=150 * HOP)) == borders
+    assert borders_s(cut_speaker_windows(segmentation, length=150 * HOP, config=LONG)) == borders
 
 
 def test_where_two_speak_nobody_speaks_alone():

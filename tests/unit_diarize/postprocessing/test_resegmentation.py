@@ -15,6 +15,7 @@ from diarize.postprocessing.resegmentation import resegment
 from encoder.errors import ConfigError
 from tests.support.vector_recordings import by_first, recording, unit
 
+
 def random_chain(N, K, seed=0):
     rng = np.random.default_rng(seed)
     return rng.normal(size=(N, K)) * 2, rng.uniform(0.2, 0.95, size=N), rng.dirichlet(np.ones(K))

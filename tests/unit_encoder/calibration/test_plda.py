@@ -73,7 +73,7 @@ def test_where_speakers_hardly_differ_little_is_kept():
 
 def test_one_speakers_vectors_are_nearer_than_anothers(fitted):
     """Nearer by what the model says of two vectors: more often right than the cosine."""
-    rows, who = speakers(300, 2, seed=6)
+    rows, _ = speakers(300, 2, seed=6)
     a, b = slice(0, None, 2), slice(1, None, 2)
     latent, between = fitted.transform(rows), fitted.between
     total = 1 + between
@@ -199,7 +199,7 @@ def test_other_files_are_refused(fitted, tmp_path):
         with pytest.raises(CheckpointError, match="no model of vectors"):
             read_plda(path)
     write_arrays(path, {"centre": fitted.centre}, good, what="the file ")
-    with pytest.raises(CheckpointError, match="no model of vectors .*'projection'"):
+    with pytest.raises(CheckpointError, match=r"no model of vectors .*'projection'"):
         read_plda(path)
 
 
