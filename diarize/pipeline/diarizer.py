@@ -327,8 +327,9 @@ class Diarizer:
         modelled = self.plda is not None and config.resegment
         clusterer = self.clusterer.for_speaker_windows(modelled=modelled)
         labels = cluster(embeddings, clusterer, decides=clear)
-        if not config.resegment:
+        if not config.resegment or labels.max(initial=-1) < 0:
             return labels
+        clear &= labels >= 0  # what cannot be compared has none
         heard = labels if clear.sum() < MIN_DECIDING else np.where(clear, labels, -1)
         found = resegment(embeddings, windows, heard, config=config.resegmentation, plda=self.plda)
         return by_first_appearance(np.where(labels < 0, -1, join_nearest(embeddings, found)))

@@ -100,7 +100,9 @@ def find_plda(fingerprint: str) -> Plda | None:
     for folder in calibration_folders():
         path = folder / _file_name(fingerprint)
         if path.is_file():
-            return read_plda(path)
+            found = read_plda(path)
+            if found.fingerprint == fingerprint:  # a renamed file is of another embedder
+                return found
     return None
 
 

@@ -113,12 +113,27 @@ class LogMel(nn.Module):
 
     @staticmethod
     def normalise(features: Tensor) -> Tensor:
-        """The function of that name."""
+        """What the networks take.
+
+        Args:
+            features: (..., F, M) log-mel.
+
+        Returns:
+            The same shape with zero mean per band and unit overall variance.
+        """
         return normalise(features)
 
     @staticmethod
     def normalise_moving(features: Tensor, frames: int) -> Tensor:
-        """The function of that name."""
+        """What the networks take, frame by frame.
+
+        Args:
+            features: (F, M) log-mel.
+            frames: By so many around it each frame is normalised.
+
+        Returns:
+            (F, M).
+        """
         return normalise_moving(features, frames)
 
 

@@ -93,9 +93,10 @@ class Encoder(BatchedEmbedder):
 
     @property
     def minimum_samples(self) -> int:  # type: ignore[override]
-        """The shortest wave that can be embedded: one output frame of the trunk."""
-        stride = int(self.model.stride)  # type: ignore[arg-type]
-        return self.mel.config.samples(stride)
+        """The shortest wave that can be embedded: one output frame of the trunk, or more where the
+        network needs more."""
+        frames = getattr(self.model, "minimum_frames", self.model.stride)
+        return self.mel.config.samples(int(frames))  # type: ignore[arg-type]
 
     def _input_samples(self, samples: int) -> int:
         return self.mel.config.samples(self.mel.config.frames(samples))

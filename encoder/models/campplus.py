@@ -48,7 +48,7 @@ class CAMPlusPlusConfig:
 class CAMPlusPlus(nn.Module):
     """(B, F, M) features without their mean -> (B, D) embeddings of unit norm.
 
-    F >= 3: a deviation takes two frames of half the rate.
+    F >= `minimum_frames`.
     """
 
     Config = CAMPlusPlusConfig
@@ -74,6 +74,11 @@ class CAMPlusPlus(nn.Module):
     def stride(self) -> int:
         """Input frames for each output frame of the trunk."""
         return 2
+
+    @property
+    def minimum_frames(self) -> int:
+        """The fewest input frames: a deviation takes two output frames."""
+        return self.stride + 1
 
     def forward(self, features_BFM: Tensor) -> Tensor:
         """Embed whole inputs; mean and deviation are over all frames."""

@@ -42,6 +42,11 @@ class FoldedCAMPlusPlus(nn.Module):
         """Input frames for each output frame of the trunk."""
         return 2
 
+    @property
+    def minimum_frames(self) -> int:
+        """The fewest input frames: a deviation takes two output frames."""
+        return self.stride + 1
+
     @torch.inference_mode()
     def forward(self, features_BFM: Tensor) -> Tensor:
         """Embed whole inputs; mean and deviation are over all frames."""

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diarize.embedding.windows import WindowConfig, cut_windows
+from diarize.embedding.windows import WindowConfig, Windows, cut_windows
 from encoder.errors import ConfigError
 
 RATE = 16_000
@@ -77,3 +77,35 @@ def test_no_regions_give_no_windows():
 def test_impossible_lengths_are_refused(bad):
     with pytest.raises(ConfigError, match=next(iter(bad))):
         WindowConfig(**bad)
+
+
+def of_bounds(bounds_s, alone=None):
+    bounds = np.round(np.array(bounds_s) * RATE).astype(np.int64).reshape(-1, 2)
+    region = np.zeros(len(bounds), np.int64)
+    return Windows(bounds, bounds, region, None if alone is None else np.array(alone, bool))
+
+
+def test_fresh_is_what_no_window_before_has():
+    windows = of_bounds([(1, 2.6), (1.4, 3), (1.5, 2), (2.9, 3.1), (5, 6), (5.5, 6)])
+    np.testing.assert_allclose(windows.fresh_s, [1.6, 0.4, 0, 0.1, 1, 0])
+    assert of_bounds([]).fresh_s.shape == (0,)
+
+
+@given(recordings())
+def test_what_is_fresh_adds_up_to_what_is_heard(recording):
+    regions, length = recording
+    windows = cut_windows(regions, length=length)
+    heard = np.zeros(length, bool)
+    for start, end in windows.bounds:
+        heard[start:end] = True
+    assert windows.fresh_s.sum() * RATE == pytest.approx(heard.sum())
+    assert (windows.fresh_s >= 0).all() and (windows.fresh_s <= windows.lengths_s).all()
+
+
+def test_clear_is_long_enough_and_alone_where_that_is_known():
+    bounds_s = [(0, 0.8), (1, 2), (2, 4), (4, 4.4)]
+    assert of_bounds(bounds_s).is_clear().tolist() == [False, True, True, False]
+    some = of_bounds(bounds_s, [True, True, False, True])
+    assert some.is_clear().tolist() == [False, True, False, False]
+    config = WindowConfig(min_clustering_window_s=0.4)
+    assert some.is_clear(config).tolist() == [True, True, False, True]

@@ -8,36 +8,12 @@ import numpy as np
 import pytest
 
 from diarize.core.speaker_count import SpeakerCount
-from diarize.embedding.windows import WindowConfig, Windows, cut_windows
+from diarize.embedding.windows import Windows, cut_windows
 from diarize.postprocessing import resegmentation
 from diarize.postprocessing.config import ResegmentationConfig
 from diarize.postprocessing.resegmentation import resegment
 from encoder.errors import ConfigError
-
-D = 64
-
-
-def recording(turns, *, noise=0.8, seed=0, step_s=0.4):
-    """Windows, unit vectors and true speakers of turns (speaker, seconds) without a pause."""
-    rng = np.random.default_rng(seed)
-    ends = np.cumsum([seconds for _, seconds in turns])
-    length = int(ends[-1] * 16_000)
-    config = WindowConfig(step_s=step_s)
-    windows = cut_windows(np.array([[0, length]]), length=length, config=config)
-    middle_s = windows.territory.mean(axis=1) / 16_000
-    truth = np.array([turns[n][0] for n in np.searchsorted(ends, middle_s)])
-    centres = unit(rng.normal(size=(truth.max() + 1, D)))
-    vectors = centres[truth] + noise * rng.normal(size=(len(truth), D)) / D**0.5
-    return windows, unit(vectors).astype(np.float32), truth
-
-
-def unit(rows):
-    return rows / np.linalg.norm(rows, axis=-1, keepdims=True)
-
-
-def by_first(labels):
-    order = list(dict.fromkeys(labels.tolist()))
-    return np.array([order.index(label) for label in labels.tolist()])
+from tests.support.vector_recordings import by_first, recording, unit
 
 
 def random_chain(N, K, seed=0):
