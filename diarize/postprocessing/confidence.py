@@ -20,7 +20,14 @@ from encoder.calibration.score_calibration import LONGEST_S, SHORTEST_S, Calibra
 from encoder.common.vectors import unit_rows
 from encoder.errors import CheckpointError, CorpusError
 
-__all__ = ["TurnCalibration", "fit_turns", "leave_doubtful", "turn_confidence", "turn_margins"]
+__all__ = [
+    "TurnCalibration",
+    "fit_turns",
+    "leave_doubtful",
+    "turn_confidence",
+    "turn_evidence",
+    "turn_margins",
+]
 
 BLOCK = 4096  # windows or turns at a time: a long recording has many
 LEAST_REST_S = 0.3  # a speaker with less beside the turn has nothing to compare it with
@@ -86,14 +93,31 @@ def turn_confidence(
     of_turns = TurnCalibration.of(calibration)
     if calibration is None or of_turns is None:
         return np.full(len(lengths_s), np.nan)
+    return of_turns.probability(
+        *turn_evidence(windows, embeddings, labels, turns, calibration, lengths_s=lengths_s)
+    )
+
+
+def turn_evidence(
+    windows: Windows,
+    embeddings: NDArray[np.floating],
+    labels: NDArray[np.int64],
+    turns: NDArray[np.int64],
+    calibration: Calibration,
+    *,
+    lengths_s: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The margin of each turn and the seconds it is of, as `turn_confidence` uses them: those of
+    its windows or, without any, 0 and the length of the turn."""
     inside = turns >= 0
     with_windows, number = np.unique(turns[inside], return_inverse=True)
     numbers = np.full(len(turns), -1, np.int64)
     numbers[inside] = number
-    margins, seconds = turn_margins(windows, embeddings, labels, numbers, calibration)
-    found = of_turns.probability(0.0, lengths_s)
-    found[with_windows] = of_turns.probability(margins, seconds)
-    return found
+    margins, seconds = np.zeros(len(lengths_s)), lengths_s.copy()
+    margins[with_windows], seconds[with_windows] = turn_margins(
+        windows, embeddings, labels, numbers, calibration
+    )
+    return margins, seconds
 
 
 def leave_doubtful(

@@ -158,7 +158,7 @@ def _floor(
     windows = result.windows
     if not len(windows):
         return {"embed_operations": 0.0, "embed_s": 0.0}
-    some = Windows(*(rows[:COUNTED] for rows in vars(windows).values()))
+    some = Windows(*(None if rows is None else rows[:COUNTED] for rows in vars(windows).values()))
     wave = load_audio(
         audio, duration_s=some.bounds.max() / 16_000, on_warning=lambda sentence: None
     )

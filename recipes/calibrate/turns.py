@@ -25,7 +25,7 @@ from rich.table import Table
 
 from diarize.core.output import write_atomic
 from diarize.pipeline.diarizer import Diarizer
-from diarize.postprocessing.confidence import TurnCalibration, fit_turns, turn_margins
+from diarize.postprocessing.confidence import TurnCalibration, fit_turns, turn_evidence
 from diarize.scoring.turn_accuracy import right_shares
 from encoder.calibration.metrics import expected_calibration_error
 from encoder.calibration.score_calibration import Calibration, find_calibration, write_calibration
@@ -122,12 +122,13 @@ def _watch(diarizer: Diarizer, recordings: list[Conversation], calibration: Cali
     for number, recording in enumerate(recordings):
         for known in (None, len({turn.speaker for turn in recording.reference})):
             result = diarizer(recording.path, speakers=known)
-            margins, seconds = turn_margins(
+            margins, seconds = turn_evidence(
                 result.windows,
                 result.embeddings,
                 result.labels,
                 result.window_turns,
                 calibration,
+                lengths_s=np.array([turn.end_s - turn.start_s for turn in result.turns]),
             )
             right, counts = right_shares(recording.reference, result.turns, uem=recording.uem)
             spoken = counts > 0

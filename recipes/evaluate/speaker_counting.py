@@ -182,7 +182,9 @@ def main(
 def _compare(
     name: str, conversations: list[Conversation], cache: Path, settings: list[str]
 ) -> dict[str, Any]:
-    diarizer = Diarizer.from_config(replace(load_config(None, settings), embedder=name))
+    diarizer = Diarizer.from_config(
+        replace(load_config(None, ["segmenter=silero", *settings]), embedder=name)
+    )
     seen = [_seen(c, *found) for c, found in zip(
         conversations, _vectors(diarizer, conversations, cache), strict=True)]  # fmt: skip
     voices = [voice for one in seen for voice in _voices(one)]
