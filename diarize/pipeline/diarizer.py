@@ -309,6 +309,7 @@ class Diarizer:
             seconds_by_stage={**prepared.seconds_by_stage, **clock.seconds},
             count=count,
             channel=prepared.channel,
+            segmenter_fingerprint=getattr(self.segmenter, "fingerprint", None),
             warnings=warnings,
         )
 

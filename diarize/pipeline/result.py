@@ -52,6 +52,7 @@ class DiarizationResult:
         labels: (N,) speakers 0..K-1 of the windows; -1 is none.
         config: the settings of the `Diarizer`.
         fingerprint: that of the embedder.
+        segmenter_fingerprint: that of the segmenter's weights; None if it has none.
         seconds_by_stage: wall seconds of each stage.
         calibration: the embedder's; None if there is none.
         names: what the speakers 0..K-1 are called; SPEAKER_00, SPEAKER_01, ... if None.
@@ -77,6 +78,7 @@ class DiarizationResult:
     speaker_regions: Sequence[NDArray[np.int64]] | None = None
     count: SpeakerCount = field(default_factory=SpeakerCount)
     channel: int | None = None
+    segmenter_fingerprint: str | None = None
     warnings: list[str] = field(default_factory=list)
 
     @cached_property
@@ -212,6 +214,7 @@ class DiarizationResult:
             "warnings": self.warnings,
             "asked": {**self.count.to_mapping(), "channel": self.channel},
             "encoder_fingerprint": self.fingerprint,
+            "segmenter_fingerprint": self.segmenter_fingerprint,
             "version": package_version(),
             "config": to_mapping(self.config),
         }

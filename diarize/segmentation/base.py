@@ -48,7 +48,10 @@ class Segmenter(Protocol):
     """A class with a `Config` attribute whose constructor takes one such config.
 
     Subclass this and write `segment`. A segmenter keeps nothing from one call to the next.
+    fingerprint: of the weights, where it has any; results name it.
     """
+
+    fingerprint: str | None = None
 
     def segment(self, blocks: Iterable[Tensor]) -> Segmentation:
         """Find the regions of the wave that `blocks`, (T,) each and in order, make up.
