@@ -76,7 +76,8 @@ class Diarizer:
         embedder: embeds windows.
         clusterer: groups windows by speaker.
         calibration: the embedder's, for the confidence of turns and the names of a gallery.
-        plda: the model of the embedder's vectors, for resegmentation; it works without one.
+        plda: the model of the embedder's vectors. With it, and with a segmenter that tells speakers
+            apart, windows are of one speaker each and resegmentation is that of VBx.
 
     Raises:
         ConfigError: `min_confidence` without a calibration of turns, or windows that are too short
@@ -342,7 +343,8 @@ class Diarizer:
         if len(regions) and length < self.embedder.minimum_samples:
             warn(f"{length_s:.3f} s are too short to tell who speaks")
             regions = regions[:0]
-        if segmentation.chunks is not None and len(regions):
+        # Without a model of the vectors, four overlapping windows know a short turn better than one.
+        if segmentation.chunks is not None and self.plda is not None and len(regions):
             windows = cut_speaker_windows(segmentation, length=length, config=self.config.window)
             return segmentation, windows
         return segmentation, cut_windows(regions, length=length, config=self.config.window)

@@ -27,6 +27,16 @@ def names(done):
     return [line.split()[7] for line in done.stdout.decode().splitlines()]
 
 
+def merged(spans):
+    out = []
+    for start, end in sorted(spans):
+        if out and start <= out[-1][1]:
+            out[-1][1] = max(out[-1][1], end)
+        else:
+            out.append([start, end])
+    return out
+
+
 @pytest.fixture
 def home(tmp_path, monkeypatch):
     """An empty home of the toolkit."""
@@ -37,12 +47,12 @@ def home(tmp_path, monkeypatch):
 def test_unknown_speakers_are_remembered_in_the_users_own_gallery(command, meeting, home):
     one_line(command("--gallery", meeting), "gallery.sqlite", "diarize enroll")
     assert not home.exists()
-    linked = names(command(meeting, "-q", "--speakers", "3", "--link"))
+    linked = names(command(meeting, "-q", "--speakers", "4", "--link"))
     unknown = {name for name in linked if name.startswith("VOICE_")}
-    assert len(unknown) >= 2
-    again = command(meeting, "-q", "--speakers", "3", "--gallery", "-o", "-")
+    assert len(unknown) >= 3
+    again = command(meeting, "-q", "--speakers", "4", "--gallery", "-o", "-")
     assert names(again) == linked
-    assert names(command("-q", "--speakers", "3", "--gallery", meeting)) == linked
+    assert names(command("-q", "--speakers", "4", "--gallery", meeting)) == linked
     assert {p.stem for p in home.iterdir()} == {"gallery"}
 
 
@@ -82,9 +92,9 @@ def test_doubtful_turns_are_left_unlabelled(command, meeting, tmp_path):
     sure = [turn["confidence"] for turn in stored["turns"]]
     assert all(0 < p < 1 for p in sure)
     assert [turn["speaker"] is None for turn in stored["turns"]] == [p < 0.8 for p in sure]
-    assert stored["unknown_s"] == pytest.approx(
-        sum(t["end_s"] - t["start_s"] for t in stored["turns"] if t["speaker"] is None), abs=0.01
-    )
+    doubtful = [(t["start_s"], t["end_s"]) for t in stored["turns"] if t["speaker"] is None]
+    union = sum(b - a for a, b in merged(doubtful))  # two of them may overlap
+    assert stored["unknown_s"] == pytest.approx(union, abs=0.01)
     one_line(command(meeting, "--min-confidence", "2"), "min_confidence", "2")
 
 
