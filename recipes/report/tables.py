@@ -19,7 +19,7 @@ from rich.console import Console
 
 from diarize.core.output import write_atomic
 from encoder.errors import CorpusError, FormatError, ToolkitError
-from recipes.report import ablation_tables, bench_tables
+from recipes.report import ablation_tables, bench_tables, peer_tables
 from recipes.report import conversation_tables as talks
 from recipes.report import voice_tables as voices
 
@@ -36,6 +36,7 @@ SHAPES = {
     "bench_steps": ("steps", "make bench ARGS=--step=..."),
     "naming": ("rows", "make score-naming"),
     "ablation": ("runs", "make ablation"),
+    "peers": ("peers", "make bench-peers"),
 }
 # Name -> what makes it, and from which results.
 TABLES: dict[str, tuple[Callable[[list[Stored]], str], str]] = {
@@ -55,6 +56,7 @@ TABLES: dict[str, tuple[Callable[[list[Stored]], str], str]] = {
     "ablation-counts": (ablation_tables.ablation_counts, "ablation"),
     "bench": (bench_tables.bench, "bench"),
     "bench-steps": (bench_tables.steps, "bench_steps"),
+    "peers": (peer_tables.peers, "peers"),
 }
 
 
