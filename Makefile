@@ -23,7 +23,7 @@ FINETUNED ?= runs/finetune-$(notdir $(patsubst %/,%,$(DATA)))
 OUT_ONNX ?= runs/deepspeaker.onnx
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow lint wheel-test train train-smoke finetune segmentation campplus pyannote teacher export evaluate score-conversations calibrate calibrate-turns plda score score-naming decisions count-speakers ablation bench bench-clusters simulate tables picture clean
+.PHONY: help demo test test-slow lint wheel-test train train-smoke finetune segmentation campplus pyannote teacher export evaluate score-conversations calibrate calibrate-turns plda score score-naming decisions count-speakers ablation bench bench-clusters bench-peers simulate tables picture clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 22
@@ -123,6 +123,9 @@ bench: $(VENV)/.installed-test  ## seconds, memory and floor of each stage, for 
 
 bench-clusters: $(VENV)/.installed-test  ## time, memory and quality of clustering 10,000 to 1,000,000 clips
 	$(BIN)/python -m recipes.benchmark.clustering --data $(DATA) $(ARGS)
+
+bench-peers: $(VENV)/.installed-test  ## other diarizers, installed from PyPI into cache/peers, beside ours
+	$(if $(TORCH_INDEX),PIP_EXTRA_INDEX_URL=$(TORCH_INDEX)) $(BIN)/python -m recipes.benchmark.peers --data $(DATA) $(ARGS)
 
 simulate: $(VENV)/.installed-test  ## make labelled conversations of three styles out of the split `heldout`'s voices
 	$(BIN)/python -m recipes.prepare.simulated_conversations --data $(DATA) $(ARGS)

@@ -19,7 +19,7 @@ from rich.console import Console
 
 from diarize.core.output import write_atomic
 from encoder.errors import CorpusError, FormatError, ToolkitError
-from recipes.report import ablation_tables, bench_tables, decision_tables
+from recipes.report import ablation_tables, bench_tables, decision_tables, peer_tables
 from recipes.report import conversation_tables as talks
 from recipes.report import voice_tables as voices
 
@@ -37,6 +37,7 @@ SHAPES = {
     "naming": ("rows", "make score-naming"),
     "ablation": ("runs", "make ablation"),
     "decisions": ("presets", "make decisions"),
+    "peers": ("peers", "make bench-peers"),
 }
 # Name -> what makes it, and from which results.
 TABLES: dict[str, tuple[Callable[[Any], str], str]] = {
@@ -58,6 +59,7 @@ TABLES: dict[str, tuple[Callable[[Any], str], str]] = {
     "flatness": (decision_tables.flatness, "decisions"),
     "bench": (bench_tables.bench, "bench"),
     "bench-steps": (bench_tables.steps, "bench_steps"),
+    "peers": (peer_tables.peers, "peers"),
 }
 
 
