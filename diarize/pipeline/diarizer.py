@@ -343,7 +343,7 @@ class Diarizer:
         if len(regions) and length < self.embedder.minimum_samples:
             warn(f"{length_s:.3f} s are too short to tell who speaks")
             regions = regions[:0]
-        # Without a model of the vectors, four overlapping windows know a short turn better than one.
+        # Without a model of the vectors, four overlapping windows tell more than one.
         if segmentation.chunks is not None and self.plda is not None and len(regions):
             windows = cut_speaker_windows(segmentation, length=length, config=self.config.window)
             return segmentation, windows
