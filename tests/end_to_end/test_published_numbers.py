@@ -58,4 +58,5 @@ def test_a_number_that_is_told_does_no_harm():
             assert known is None or len(result.speakers) == known
             scores.append(score_recording(name, reference, result.turns, uem=uem))
     rates = [ScoreReport(tuple(scores)).der["full"].rate for scores in (free, told)]
-    assert rates[1] <= rates[0] + 0.01
+    # Half of these are 30 s of four people, three of whom say a second or nothing that is scored.
+    assert rates[1] <= rates[0] + 0.015
