@@ -6,7 +6,7 @@
         [--preset fast --preset best] [--set a.b=c]
 
 Real ones are the corpus's development conversations. For each preset every recording is embedded
-once; then each setting is tried at 0.7 and at 1.4 times its value. Cross-validated: the settings
+once; then each setting is tried at 0.7 and at 1.4 times its value. Cross-validated: two settings
 that count speakers are chosen anew on four fifths of the recordings (least mean of the error on
 real and on simulated ones), and the fifth that had no say is scored. With the true number of
 speakers told, the error should not grow. Writes results/decisions.json.
@@ -27,6 +27,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from diarize.clustering.agglomerative import AgglomerativeConfig
 from diarize.core.output import write_atomic
 from diarize.core.speaker_count import SpeakerCount
 from diarize.models.presets import PRESETS
@@ -39,9 +40,14 @@ from encoder.errors import ToolkitError
 from recipes.shared.conversations import Conversation, conversations_in, read_conversations
 from recipes.shared.embedders import CorpusFolder, ResultsFolder, Saving, results_folder, stop
 
-KNOBS = (
-    "resegmentation.evidence",
-    "resegmentation.prior",
+# The first two are chosen anew in each fold.
+MODELLED = ("resegmentation.evidence", "resegmentation.prior")
+PLAIN = (
+    "clustering.agglomerative.merge_ratio",
+    "resegmentation.concentration",
+    "resegmentation.prior_s",
+)
+BOTH = (
     "resegmentation.turn_s",
     "aggregation.embedding_weight",
     "aggregation.softmax_scale",
@@ -49,7 +55,6 @@ KNOBS = (
     "aggregation.min_gap_s",
     "window.min_clustering_window_s",
 )
-CHOSEN = KNOBS[:2]  # anew in each fold
 FACTORS = (0.7, 1.4)
 FOLDS = 5
 MINUTE_S = 60.0
@@ -115,9 +120,10 @@ def _run(
         other = diarizer.with_settings(load_config(None, [*settings, *changes], preset))
         return [_score(other, item, told) for item in items]
 
+    knobs = _knobs(diarizer)
     plain = scored()
     found = {
-        "settings": {knob: _value(diarizer, knob) for knob in KNOBS},
+        "settings": {knob: _value(diarizer, knob) for knob in knobs},
         "as they are": _totals(items, plain),
         "number told": _totals(items, scored(told=True)),
         "cross-validated": _totals(items, _cross_validated(diarizer, items, plain, scored, seed)),
@@ -126,7 +132,7 @@ def _run(
                 str(factor): _totals(items, scored(_times(diarizer, knob, factor)))
                 for factor in FACTORS
             }
-            for knob in KNOBS
+            for knob in knobs
         },
     }
     _show(preset, found)
@@ -162,10 +168,11 @@ def _cross_validated(
     seed: int,
 ) -> list[RecordingScore]:
     """The score of each recording with the settings that the other folds would choose."""
+    chosen = _knobs(diarizer)[:2]
     grid = [
-        scored(*(_times(diarizer, k, f) for k, f in zip(CHOSEN, factors, strict=True)))
-        for factors in product((1.0, *FACTORS), repeat=len(CHOSEN))
-        if factors != (1.0,) * len(CHOSEN)
+        scored(*(_times(diarizer, k, f) for k, f in zip(chosen, factors, strict=True)))
+        for factors in product((1.0, *FACTORS), repeat=len(chosen))
+        if factors != (1.0,) * len(chosen)
     ]
     candidates = [plain, *grid]
     fold = np.random.default_rng(seed).permutation(len(items)) % FOLDS
@@ -213,8 +220,17 @@ def _right(score: RecordingScore) -> bool:
     return score.speakers_hypothesis == score.speakers_reference
 
 
+def _knobs(diarizer: Diarizer) -> tuple[str, ...]:
+    """The settings that matter: with a model of the vectors others do than without."""
+    return (*(PLAIN if diarizer.plda is None else MODELLED), *BOTH)
+
+
 def _value(diarizer: Diarizer, knob: str) -> float:
     value: Any = to_mapping(diarizer.config)
+    value["clustering"] = {
+        "agglomerative": to_mapping(AgglomerativeConfig()),
+        **value["clustering"],
+    }
     for name in knob.split("."):
         value = value[name]
     return float(value)

@@ -18,18 +18,19 @@ def decisions(presets: dict[str, Stored]) -> str:
 
 
 def flatness(presets: dict[str, Stored]) -> str:
-    """DER at 0.7 times, at once and at 1.4 times each setting."""
-    titles = [f"{name}, {kind}" for name in presets for kind in KINDS]
-    lines = [f"| DER % at 0.7 / 1 / 1.4 times | {' | '.join(titles)} |"]
-    lines.append("|---|" + "---:|" * len(titles))
-    first = next(iter(presets.values()))
-    for knob in first["flat"]:
-        cells = []
-        for found in presets.values():
+    """DER at 0.7 times, at once and at 1.4 times each setting of each preset."""
+    lines = [
+        "| preset, setting | real: DER % at 0.7 / 1 / 1.4 times | simulated |",
+        "|---|---:|---:|",
+    ]
+    for name, found in presets.items():
+        for knob, tried in found["flat"].items():
+            cells = []
             for kind in KINDS:
-                less, more = (found["flat"][knob][factor][kind]["der"] for factor in ("0.7", "1.4"))
+                less, more = (tried[factor][kind]["der"] for factor in ("0.7", "1.4"))
                 cells.append(f"{less:.1f} / {found['as they are'][kind]['der']:.1f} / {more:.1f}")
-        lines.append(f"| `{knob}` {first['settings'][knob]:g} | {' | '.join(cells)} |")
+            value = found["settings"][knob]
+            lines.append(f"| {name}, `{knob}` {value:g} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
