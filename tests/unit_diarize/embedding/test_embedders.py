@@ -26,6 +26,8 @@ def voice(tmp_path, monkeypatch):
     """A model in the user's cache."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.delenv("DIARIZE_HOME", raising=False)
+    for name in ("HOME", "APPDATA", "XDG_CONFIG_HOME"):  # where a user may have chosen a preset
+        monkeypatch.setenv(name, str(tmp_path / "home"))
     monkeypatch.setattr("sys.platform", "linux")
     folder = tmp_path / "deepspeaker-diarize"
     folder.mkdir()
