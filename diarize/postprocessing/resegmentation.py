@@ -41,12 +41,16 @@ PIECE = 512  # windows: longer chains are cut, so that all pieces are gone throu
 class _Evidence(NamedTuple):
     """What the windows say, ready for any speakers.
 
-    vectors (N, L): of variance 1 within a speaker, times the deviation of the speakers' means.
-    between (L,): variance of these means. counted (N,): what each window counts for. prior: what
-    counts so much is believed half. freedom: of how many directions between speaks for each of L.
+    vectors (N, L), less centre (L,) and times scale: of variance 1 within a speaker, times the
+    deviation of the speakers' means. They are kept apart, as a second array of all vectors would be
+    much of a long recording's memory. between (L,): variance of these means. counted (N,): what
+    each window counts for. prior: what counts so much is believed half. freedom: of how many
+    directions between speaks for each of L.
     """
 
     vectors: NDArray[np.floating]
+    centre: NDArray[np.float64]
+    scale: float
     between: NDArray[np.float64]
     counted: NDArray[np.float64]
     prior: float
@@ -106,7 +110,9 @@ def _modelled(
 ) -> _Evidence:
     between = plda.between.astype(np.float64)
     counted = config.evidence * np.minimum(fresh_s / FULL_S, 1)
-    return _Evidence(plda.transform(unit) * np.sqrt(between), between, counted, config.prior, 1.0)
+    vectors = plda.transform(unit) * np.sqrt(between)
+    centre = np.zeros(len(between))
+    return _Evidence(vectors, centre, 1.0, between, counted, config.prior, 1.0)
 
 
 def _plain(
@@ -114,11 +120,11 @@ def _plain(
 ) -> _Evidence:
     """Of vectors that vary by 1 / concentration a second in each direction, and whose speakers'
     means vary by as much in `prior_s` seconds; `spread` of it in all directions together."""
-    centred = unit - unit.mean(axis=0, dtype=np.float64).astype(unit.dtype)
-    freedom = config.concentration * config.spread * config.prior_s / unit.shape[1]
-    between = np.ones(unit.shape[1])
-    scale = np.sqrt(config.concentration * config.prior_s).astype(unit.dtype)
-    return _Evidence(centred * scale, between, counted_s / config.prior_s, 1.0, freedom)
+    centre = unit.mean(axis=0, dtype=np.float64)
+    scale = float(np.sqrt(config.concentration * config.prior_s))
+    freedom = config.concentration * config.spread * config.prior_s / len(centre)
+    counted = counted_s / config.prior_s
+    return _Evidence(unit, centre, scale, np.ones(len(centre)), counted, 1.0, freedom)
 
 
 def _counted_s(windows: Windows) -> NDArray[np.float64]:
@@ -144,10 +150,14 @@ def _improved(said: _Evidence, stay: NDArray[np.float64], given: Labels) -> Labe
     for _ in range(ROUNDS):
         weight = posterior * counted
         # A speaker with little speech is drawn to the centre, and is less sure to be there.
-        unsure = 1 / (1 + weight.sum(axis=0)[:, None] * between / said.prior)  # (K, L)
-        means = unsure * (weight.T.astype(rho.dtype) @ rho) / said.prior
-        fit = rho @ means.T.astype(rho.dtype)
-        fit = fit - (np.square(means) + said.freedom * unsure) @ between / 2
+        heard = weight.sum(axis=0)[:, None]
+        unsure = 1 / (1 + heard * between / said.prior)  # (K, L)
+        sums = said.scale * (weight.T.astype(rho.dtype) @ rho - heard * said.centre)
+        means = unsure * sums / said.prior
+        scaled = said.scale * means
+        fit = rho @ scaled.T.astype(rho.dtype)
+        fit -= said.centre @ scaled.T
+        fit -= (np.square(means) + said.freedom * unsure) @ between / 2
         before = posterior
         posterior, turns = _forward_backward(counted * fit, stay, share)
         share = turns / turns.sum()
