@@ -15,12 +15,12 @@ from diarize.scoring.report import ScoreReport, score_recording
 from encoder.common.tables import read_table
 
 ROOT = Path(__file__).parents[2]
-PUBLISHED = json.loads((ROOT / "recipes/results/conversations.json").read_text(encoding="utf-8"))
 CONVERSATIONS = ROOT.parent / "shared/corpus/conversations"
 
 
 def published(preset):
-    (run,) = [run for run in PUBLISHED["runs"] if run["name"] == preset]
+    stored = (ROOT / "recipes/results/conversations.json").read_text(encoding="utf-8")
+    (run,) = [run for run in json.loads(stored)["runs"] if run["name"] == preset]
     return {row["uri"]: row for row in run["all"]["recordings"]}
 
 
