@@ -13,12 +13,11 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from diarize.embedding.windows import WindowConfig, Windows
-from diarize.segmentation.base import ChunkActivity, Segmentation
+from diarize.segmentation.base import ACTIVE, ChunkActivity, Segmentation
 from encoder.common.units import SAMPLE_RATE, seconds_to_samples
 
 __all__ = ["cut_speaker_windows"]
 
-ACTIVE = 0.5  # activity from which a local speaker speaks
 SHORTEST_S = 0.3  # shorter stretches belong to the one before
 FEWEST = 10  # windows, where there is so much speech that they can be of some length
 LINKED = 0.5  # share of a local speaker's frames in both chunks that the linked one must have

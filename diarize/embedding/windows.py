@@ -1,8 +1,9 @@
 """Windows of a recording, each with the territory it speaks for, and how regions are cut into them.
 
 A window is long enough for a good embedding; its territory is the exclusive stretch around its
-centre. The territories of a region tile it, so that every sample of speech gets one label. Where a
-segmenter tells speakers apart, `diarize.embedding.speaker_windows` cuts in place of `cut_windows`.
+centre. The territories of a region tile it, so that every sample of speech gets one label. With a
+segmenter that tells speakers apart and a model of the embedder's vectors,
+`diarize.embedding.speaker_windows` cuts in place of `cut_windows`.
 """
 
 from __future__ import annotations
@@ -23,12 +24,12 @@ class WindowConfig:
     """Lengths in seconds."""
 
     window_s: float = field(
-        default=1.6, metadata={"help": "length of a window, where nothing tells speakers apart"}
+        default=1.6, metadata={"help": "length of a window, where windows overlap"}
     )
     step_s: float = field(default=0.4, metadata={"help": "between the starts of two such windows"})
     longest_s: float = field(
         default=3.2,
-        metadata={"help": "longest window of one local speaker, where the segmenter finds them"},
+        metadata={"help": "longest window of one local speaker, where windows are cut by speaker"},
     )
     embedded_s: float = field(
         default=2.0, metadata={"help": "how much of the middle of such a window is embedded"}
@@ -84,8 +85,9 @@ class Windows:
         """(N,) seconds of each window that no window before it has."""
         if not len(self):
             return np.zeros(0)
-        heard = np.append(self.bounds[0, 0], np.maximum.accumulate(self.bounds[:-1, 1]))
-        return np.maximum(self.bounds[:, 1] - np.maximum(self.bounds[:, 0], heard), 0) / SAMPLE_RATE
+        starts, ends = self.bounds.T
+        covered = np.append(starts[0], np.maximum.accumulate(ends[:-1]))
+        return np.maximum(ends - np.maximum(starts, covered), 0) / SAMPLE_RATE
 
     def is_clear(self, config: WindowConfig | None = None) -> NDArray[np.bool_]:
         """(N,) which windows can make a speaker: those of `min_clustering_window_s` and more, of

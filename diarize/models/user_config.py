@@ -2,7 +2,7 @@
 
     default_preset = "best"
 
-The command line reads it; the library only where it is told to.
+The command line reads it; the library only for the preset named "default".
 """
 
 from __future__ import annotations

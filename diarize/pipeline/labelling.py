@@ -44,6 +44,6 @@ def label_windows(
     if not config.resegment or labels.max(initial=-1) < 0:
         return labels
     clear &= labels >= 0
-    heard = labels if clear.sum() < MIN_DECIDING else np.where(clear, labels, -1)
-    found = resegment(embeddings, windows, heard, config=config.resegmentation, plda=plda)
+    decisive = labels if clear.sum() < MIN_DECIDING else np.where(clear, labels, -1)
+    found = resegment(embeddings, windows, decisive, config=config.resegmentation, plda=plda)
     return by_first_appearance(np.where(labels < 0, -1, join_nearest(embeddings, found)))

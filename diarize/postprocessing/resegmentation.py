@@ -91,12 +91,12 @@ def resegment(
     if K > 1:
         unit = embeddings if len(rows) == len(labels) else embeddings[rows]
         if plda is None:
-            said = _plain(unit, _counted_s(windows)[rows], config)
+            evidence = _plain(unit, _counted_s(windows)[rows], config)
         else:
-            said = _modelled(plda, unit, windows.fresh_s[rows], config)
+            evidence = _modelled(plda, unit, windows.fresh_s[rows], config)
         stay = _stays(windows.territory_s, rows, config.turn_s)
         for halvings in range(HALVINGS):
-            better = _improved(said._replace(prior=said.prior / 2**halvings), stay, given)
+            better = _improved(evidence._replace(prior=evidence.prior / 2**halvings), stay, given)
             if len(np.unique(better)) >= min(count.minimum, K):
                 found = better
                 break
@@ -141,23 +141,23 @@ def _stays(
     return np.minimum(np.exp(-apart_s / turn_s), SURE)
 
 
-def _improved(said: _Evidence, stay: NDArray[np.float64], given: Labels) -> Labels:
+def _improved(evidence: _Evidence, stay: NDArray[np.float64], given: Labels) -> Labels:
     """The most likely speaker (N,) of each window, of those who are left of 0..K-1."""
-    rho, between = said.vectors, said.between
+    rho, between = evidence.vectors, evidence.between
     posterior = np.eye(int(given.max()) + 1)[given]
     share = np.full(posterior.shape[1], 1 / posterior.shape[1])
-    counted = said.counted[:, None]
+    counted = evidence.counted[:, None]
     for _ in range(ROUNDS):
         weight = posterior * counted
         # A speaker with little speech is drawn to the centre, and is less sure to be there.
-        heard = weight.sum(axis=0)[:, None]
-        unsure = 1 / (1 + heard * between / said.prior)  # (K, L)
-        sums = said.scale * (weight.T.astype(rho.dtype) @ rho - heard * said.centre)
-        means = unsure * sums / said.prior
-        scaled = said.scale * means
+        weight_s = weight.sum(axis=0)[:, None]
+        unsure = 1 / (1 + weight_s * between / evidence.prior)  # (K, L)
+        sums = evidence.scale * (weight.T.astype(rho.dtype) @ rho - weight_s * evidence.centre)
+        means = unsure * sums / evidence.prior
+        scaled = evidence.scale * means
         fit = rho @ scaled.T.astype(rho.dtype)
-        fit -= said.centre @ scaled.T
-        fit -= (np.square(means) + said.freedom * unsure) @ between / 2
+        fit -= evidence.centre @ scaled.T
+        fit -= (np.square(means) + evidence.freedom * unsure) @ between / 2
         before = posterior
         posterior, turns = _forward_backward(counted * fit, stay, share)
         share = turns / turns.sum()

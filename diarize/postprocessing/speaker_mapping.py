@@ -15,12 +15,10 @@ from scipy.optimize import linear_sum_assignment
 
 from diarize.core.vectors import group_means
 from diarize.embedding.windows import Windows
-from diarize.segmentation.base import ChunkActivity
+from diarize.segmentation.base import ACTIVE, ChunkActivity
 from encoder.common.vectors import unit_rows
 
 __all__ = ["WindowPosteriors", "centroids", "map_local_speakers", "window_posteriors"]
-
-ACTIVE = 0.5  # activity from which a local speaker speaks
 
 
 class WindowPosteriors(NamedTuple):

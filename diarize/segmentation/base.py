@@ -14,7 +14,10 @@ from encoder.errors import AudioError
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["ChunkActivity", "Segmentation", "Segmenter", "recut"]
+__all__ = ["ACTIVE", "ChunkActivity", "Segmentation", "Segmenter", "recut"]
+
+
+ACTIVE = 0.5  # activity from which a local speaker speaks
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""CAM++ for inference: the same function in about half the time.
+"""CAM++ for inference: the same function in about two thirds of the time.
 
 Batch norms are folded into the convolutions before them. The dense layers work on one matrix of
 channels by frames, in which the windows of a batch lie side by side with columns of zeros between
@@ -23,6 +23,8 @@ GAP = max(DILATIONS)  # columns of zeros after each window: what a convolution r
 class FoldedCAMPlusPlus(nn.Module):
     """(B, F, M) features without their mean -> (B, D) of unit norm, as the network it is of."""
 
+    stride, minimum_frames = CAMPlusPlus.stride, CAMPlusPlus.minimum_frames
+
     def __init__(self, model: CAMPlusPlus) -> None:
         super().__init__()
         self.config = model.config
@@ -36,16 +38,6 @@ class FoldedCAMPlusPlus(nn.Module):
         )
         self.out_norm = _Affine(model.out_norm)
         self.affine = _folded(model.affine, model.affine_norm)
-
-    @property
-    def stride(self) -> int:
-        """Input frames for each output frame of the trunk."""
-        return 2
-
-    @property
-    def minimum_frames(self) -> int:
-        """The fewest input frames: a deviation takes two output frames."""
-        return self.stride + 1
 
     @torch.inference_mode()
     def forward(self, features_BFM: Tensor) -> Tensor:

@@ -4,8 +4,8 @@
 
 Peers are installed with pip into environments of their own under `--cache`, and run there by the
 workers in peer_workers/; ours run in this environment. Every one gets the development conversations
-as 16 kHz mono WAVs and is not told how many speakers there are. A peer that cannot be installed or
-stops has a row with the reason. A file instead of a name is a worker of your own, as those are.
+as 16 kHz mono WAVs, without the number of speakers. A peer that cannot be installed or stops has a
+row with the reason. A file instead of a name is a worker of your own, as those are.
 Writes results/peers.json, in which a run of some peers replaces their rows.
 """
 
@@ -27,7 +27,7 @@ from rich.table import Table
 
 from diarize.core.output import write_atomic
 from diarize.formats.rttm import read_rttm
-from diarize.scoring.report import RecordingScore, ScoreReport, score_recording
+from diarize.scoring.report import RecordingScore, ScoreReport
 from encoder.audio.load import load_audio
 from encoder.errors import ToolkitError
 from recipes.benchmark.peer_environments import PEERS, Peer, find_peer, run_peer
@@ -37,7 +37,7 @@ from recipes.shared.embedders import RESULTS, CorpusFolder, ResultsFolder, Savin
 RATE = 16_000
 PROTOCOL = {
     "scored": "within each recording's UEM, else over its whole length; the number of speakers is "
-    "not told",
+    "unknown",
     "development": "ours were tuned on these recordings, the peers were not",
     "per_hour_of_sound": "seconds for an hour of sound, without loading (load_s) and without a "
     "first recording that warms up; files are read as WAV",
@@ -161,8 +161,7 @@ def _row(
 
 def _score(talk: Conversation, path: Path, duration_s: float) -> RecordingScore:
     found = read_rttm(path).get(path.stem, [])
-    uem = [(0.0, duration_s)] if talk.uem is None else talk.uem
-    return score_recording(talk.name, talk.reference, found, uem=uem)
+    return talk.score(found, duration_s)
 
 
 def _cpu() -> str | None:

@@ -4,8 +4,9 @@
 
 Fitted on the middle 1.6 s of at most eight utterances of every speaker of `train`, drawn with the
 seed; speakers whose labels come from another embedder (data sets named `pseudo`) are left out.
-Resegmentation uses it. Writes `plda-FINGERPRINT.safetensors` into the user's own folder of weights,
-which comes before the packaged ones.
+Writes `plda-FINGERPRINT.safetensors` into the user's own folder of weights, which comes before the
+packaged ones. An embedder that has one gets windows of one speaker each, and resegmentation with
+it; our packaged embedder is better without (`recipes/results/training-log.md`).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Optional
 
 import numpy as np
 import typer
@@ -25,9 +26,9 @@ from encoder.data.manifest import Utterance
 from encoder.errors import ToolkitError
 from encoder.hub.paths import own_weights
 from recipes.shared.embedders import (
+    REFERENCE,
     CalibrationFolder,
     CorpusFolder,
-    EmbedderNames,
     VectorCache,
     each_embedder,
     embedded,
@@ -42,7 +43,10 @@ A_SPEAKER = 8  # utterances
 
 def main(
     data: CorpusFolder,
-    embedder: EmbedderNames = None,
+    embedder: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option(help=f"name or file; repeatable (default: {REFERENCE})"),
+    ] = None,
     out: CalibrationFolder = None,
     cache: VectorCache = Path("cache/vectors"),
     directions: Annotated[int, typer.Option(help="directions that are kept")] = 128,
@@ -78,7 +82,7 @@ def main(
             path = write_plda(plda, folder)
             say(f"{name}: {len(kept)} crops of {len(names)} speakers; wrote {path}")
 
-        each_embedder(embedder, run)
+        each_embedder(embedder, run, default=[REFERENCE])
     except ToolkitError as error:
         raise stop(error) from None
 

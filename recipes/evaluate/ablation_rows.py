@@ -15,7 +15,7 @@ from diarize.core.speaker_count import SpeakerCount
 from diarize.core.turns import Turn
 from diarize.pipeline.config import load_config
 from diarize.pipeline.diarizer import Diarizer, Prepared
-from diarize.scoring.report import RecordingScore, ScoreReport, score_recording
+from diarize.scoring.report import RecordingScore, ScoreReport
 from diarize.segmentation.base import Segmentation, Segmenter
 from encoder.calibration.score_calibration import find_calibration
 from encoder.inference.window_embedder import WindowEmbedder
@@ -128,10 +128,9 @@ def outcome(row: Row, diarizer: Diarizer, prepared: Prepared, talk: Conversation
     result = diarizer.decide(
         prepared, SpeakerCount.of((true or None) if row.oracle_count else None)
     )
-    scored = [(0.0, result.duration_s)] if talk.uem is None else talk.uem
     speech_s, beyond_s = one_and_more(result.turns)
     return Outcome(
-        score_recording(talk.name, talk.reference, result.turns, uem=scored),
+        talk.score(result.turns, result.duration_s),
         result.duration_s,
         speech_s,
         beyond_s,

@@ -8,8 +8,8 @@
 Real ones are the corpus's development conversations. For each preset every recording is embedded
 once; then each setting is tried at 0.7 and at 1.4 times its value. Cross-validated: two settings
 that count speakers are chosen anew on four fifths of the recordings (least mean of the error on
-real and on simulated ones), and the fifth that had no say is scored. With the true number of
-speakers told, the error should not grow. Writes results/decisions.json.
+real and on simulated ones), and the fifth that had no say is scored. With the oracle speaker count
+the error should not grow. Writes results/decisions.json.
 """
 
 from __future__ import annotations
@@ -33,12 +33,19 @@ from diarize.core.speaker_count import SpeakerCount
 from diarize.models.presets import PRESETS
 from diarize.pipeline.config import load_config
 from diarize.pipeline.diarizer import Diarizer, Prepared
-from diarize.scoring.report import RecordingScore, ScoreReport, score_recording
+from diarize.scoring.report import RecordingScore, ScoreReport
 from encoder.common.config import to_mapping
 from encoder.common.units import samples_to_seconds
 from encoder.errors import ToolkitError
 from recipes.shared.conversations import Conversation, conversations_in, read_conversations
-from recipes.shared.embedders import CorpusFolder, ResultsFolder, Saving, results_folder, stop
+from recipes.shared.embedders import (
+    CorpusFolder,
+    PresetNames,
+    ResultsFolder,
+    Saving,
+    results_folder,
+    stop,
+)
 
 # The first two are chosen anew in each fold.
 MODELLED = ("resegmentation.evidence", "resegmentation.prior")
@@ -57,6 +64,7 @@ BOTH = (
 )
 FACTORS = (0.7, 1.4)
 FOLDS = 5
+ORACLE = "oracle speaker count"
 MINUTE_S = 60.0
 
 
@@ -79,10 +87,7 @@ def main(
         Optional[list[Path]],  # noqa: UP045
         typer.Option(help="folder that `make simulate` wrote; repeatable"),
     ] = None,
-    preset: Annotated[
-        Optional[list[str]],  # noqa: UP045
-        typer.Option(help="repeatable (default: all)"),
-    ] = None,
+    preset: PresetNames = None,
     settings: Annotated[Optional[list[str]], typer.Option("--set", help="a.b=c")] = None,  # noqa: UP045
     seed: Annotated[int, typer.Option(help="of the folds")] = 0,
     results: ResultsFolder = None,
@@ -116,16 +121,16 @@ def _run(
     diarizer = Diarizer.from_config(load_config(None, settings, preset))
     items = _prepared(diarizer, real, made)
 
-    def scored(*changes: str, told: bool = False) -> list[RecordingScore]:
+    def scored(*changes: str, oracle: bool = False) -> list[RecordingScore]:
         other = diarizer.with_settings(load_config(None, [*settings, *changes], preset))
-        return [_score(other, item, told) for item in items]
+        return [_score(other, item, oracle) for item in items]
 
     knobs = _knobs(diarizer)
     plain = scored()
     found = {
         "settings": {knob: _value(diarizer, knob) for knob in knobs},
         "as they are": _totals(items, plain),
-        "number told": _totals(items, scored(told=True)),
+        ORACLE: _totals(items, scored(oracle=True)),
         "cross-validated": _totals(items, _cross_validated(diarizer, items, plain, scored, seed)),
         "flat": {
             knob: {
@@ -150,14 +155,10 @@ def _prepared(
     return items
 
 
-def _score(diarizer: Diarizer, item: Item, told: bool) -> RecordingScore:
-    count = SpeakerCount.of(item.speakers) if told else None
+def _score(diarizer: Diarizer, item: Item, oracle: bool) -> RecordingScore:
+    count = SpeakerCount.of(item.speakers) if oracle else None
     result = diarizer.decide(item.prepared, count)
-    whole = [(0.0, samples_to_seconds(item.prepared.length))]
-    uem = whole if item.conversation.uem is None else item.conversation.uem
-    return score_recording(
-        item.conversation.name, item.conversation.reference, result.turns, uem=uem
-    )
+    return item.conversation.score(result.turns, result.duration_s)
 
 
 def _cross_validated(
@@ -248,7 +249,7 @@ def _show(preset: str, found: Mapping[str, Any]) -> None:
     table = Table(title=f"preset {preset}: DER / confusion / mean DER a recording %, counts right")
     for title in ("", "real", "simulated"):
         table.add_column(title, justify="left" if not title else "right")
-    rows = {name: found[name] for name in ("as they are", "cross-validated", "number told")}
+    rows = {name: found[name] for name in ("as they are", "cross-validated", ORACLE)}
     for knob, tried in found["flat"].items():
         value = found["settings"][knob]
         rows |= {f"{knob} {value:g} x {factor}": totals for factor, totals in tried.items()}

@@ -29,12 +29,13 @@ from diarize.core.output import write_atomic
 from diarize.models.presets import FAST, PRESETS, check_fetched
 from diarize.pipeline.config import DiarizeConfig, load_config
 from diarize.pipeline.diarizer import Diarizer
-from diarize.scoring.report import RecordingScore, ScoreReport, score_recording
+from diarize.scoring.report import RecordingScore, ScoreReport
 from encoder.common.config import to_mapping
 from encoder.errors import CheckpointError, ToolkitError
 from recipes.shared.conversations import Conversation, conversations_in
 from recipes.shared.embedders import (
     CorpusFolder,
+    PresetNames,
     ResultsFolder,
     Saving,
     results_folder,
@@ -75,10 +76,7 @@ class Run:
 
 def main(
     data: CorpusFolder,
-    preset: Annotated[
-        Optional[list[str]],  # noqa: UP045
-        typer.Option(help=f"repeatable (default: {', '.join(PRESETS)})"),
-    ] = None,
+    preset: PresetNames = None,
     embedder: Annotated[
         Optional[list[str]],  # noqa: UP045
         typer.Option(help="name or file, with the preset fast; repeatable"),
@@ -132,10 +130,7 @@ def _score(recordings: list[Conversation], config: DiarizeConfig) -> Run:
         for stage, took in result.seconds_by_stage.items():
             stages[stage] = stages.get(stage, 0.0) + took
         seconds += result.duration_s
-        scored = [(0.0, result.duration_s)] if recording.uem is None else recording.uem
-        scores.append(
-            score_recording(recording.name, recording.reference, result.turns, uem=scored)
-        )
+        scores.append(recording.score(result.turns, result.duration_s))
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     trusted = {recording.name for recording in recordings if recording.trusted}
     per_hour = {

@@ -6,11 +6,11 @@ from typing import Any
 
 Stored = dict[str, Any]
 KINDS = ("real", "simulated")
-ROWS = ("as they are", "cross-validated", "number told")
+ROWS = ("as they are", "cross-validated", "oracle speaker count")
 
 
 def decisions(presets: dict[str, Stored]) -> str:
-    """For each preset the errors as they are, cross-validated, and with the number told."""
+    """For each preset the errors as they are, cross-validated, and with the oracle count."""
     lines = [f"| preset, settings | {' | '.join(_titles(presets))} |", "|---|" + "---:|" * 8]
     for name, found in presets.items():
         lines += [f"| {name}, {row} | {_cells(found[row])} |" for row in ROWS]

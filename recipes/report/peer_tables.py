@@ -42,8 +42,8 @@ def peers(rows: list[Stored]) -> str:
     lines += ["", *notes] if notes else []
     lines += [
         "",
-        f"{scored[0]['all']['total']['recordings']} development conversations, count not told, "
-        f"totals weighted by time; {' or '.join(map(str, threads))} threads of "
+        f"{scored[0]['all']['total']['recordings']} development conversations, number of speakers "
+        f"unknown, totals weighted by time; {' or '.join(map(str, threads))} threads of "
         f"{' and '.join(cpus)}{busy}; loading not counted.",
     ]
     return "\n".join(lines)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 from diarize.core.turns import Turn
 from diarize.formats.rttm import read_rttm
 from diarize.formats.uem import read_uem
+from diarize.scoring.report import RecordingScore, score_recording
 from encoder.common.tables import read_table
 from encoder.errors import CorpusError
 
@@ -21,6 +22,11 @@ class Conversation(NamedTuple):
     reference: list[Turn]
     uem: list[tuple[float, float]] | None
     trusted: bool
+
+    def score(self, turns: Iterable[Turn], duration_s: float) -> RecordingScore:
+        """Within the UEM, or over all `duration_s` seconds where there is none."""
+        scored = [(0.0, duration_s)] if self.uem is None else self.uem
+        return score_recording(self.name, self.reference, turns, uem=scored)
 
 
 def read_conversations(folder: Path) -> list[Conversation]:

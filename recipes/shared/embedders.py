@@ -33,6 +33,10 @@ EmbedderNames = Annotated[
     Optional[list[str]],  # noqa: UP045
     typer.Option(help=f"name or file; repeatable (default: {' and '.join(BOTH)})"),
 ]
+PresetNames = Annotated[
+    Optional[list[str]],  # noqa: UP045
+    typer.Option(help=f"repeatable (default: {', '.join(PRESETS)})"),
+]
 CalibrationFolder = Annotated[
     Optional[Path],  # noqa: UP045
     typer.Option(help="folder for the calibrations (default: the user's own weights)"),

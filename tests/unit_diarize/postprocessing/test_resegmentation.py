@@ -13,7 +13,7 @@ from diarize.postprocessing import resegmentation
 from diarize.postprocessing.config import ResegmentationConfig
 from diarize.postprocessing.resegmentation import resegment
 from encoder.errors import ConfigError
-from tests.support.vector_recordings import by_first, recording, unit
+from tests.support.vector_recordings import by_first, chain_in_loops, recording, unit
 
 
 def random_chain(N, K, seed=0):
@@ -82,18 +82,7 @@ def slowly(vectors, lengths_s, labels, config):
                 distance = (mean - 2 * (vectors[t] - centre)) @ mean + unsure
                 likely[t, k] = np.exp(-config.concentration * counted_s[t] * distance / 2)
         stays = [np.exp(-(a + b) / 2 / config.turn_s) for a, b in pairwise(lengths_s)]
-        change = [p * np.eye(K) + (1 - p) * share for p in stays]
-        ahead, behind = [share * likely[0]], [np.ones(K)]
-        for t in range(1, N):
-            ahead.append(likely[t] * (ahead[-1] @ change[t - 1]))
-        for t in range(N - 1, 0, -1):
-            behind.insert(0, change[t - 1] @ (likely[t] * behind[0]))
-        whole = ahead[-1].sum()
-        turns = share * likely[0] * behind[0]
-        for t in range(1, N):
-            turns = turns + (1 - stays[t - 1]) * ahead[t - 1].sum() * share * likely[t] * behind[t]
-        share = turns / turns.sum()
-        belief = [a * b / whole for a, b in zip(ahead, behind, strict=True)]
+        belief, share = chain_in_loops(likely, stays, share)
     return np.argmax(belief, axis=1)
 
 

@@ -14,7 +14,14 @@ from diarize.postprocessing import resegmentation
 from diarize.postprocessing.config import ResegmentationConfig
 from diarize.postprocessing.resegmentation import resegment
 from encoder.calibration.plda import fit_plda
-from tests.support.vector_recordings import D, by_first, centres_of, recording, unit
+from tests.support.vector_recordings import (
+    D,
+    by_first,
+    centres_of,
+    chain_in_loops,
+    recording,
+    unit,
+)
 
 STEP_S = 1.6  # windows that do not overlap
 
@@ -53,17 +60,7 @@ def slowly(plda, vectors, counted, territory_s, labels, config):
             for t in range(N):
                 score[t, k] = Fa[t] * (alpha @ rho[t] - doubt)
         likely = np.exp(score - score.max(axis=1, keepdims=True))
-        change = [p * np.eye(K) + (1 - p) * share for p in stays]
-        ahead, behind = [share * likely[0]], [np.ones(K)]
-        for t in range(1, N):
-            ahead.append(likely[t] * (ahead[-1] @ change[t - 1]))
-        for t in range(N - 1, 0, -1):
-            behind.insert(0, change[t - 1] @ (likely[t] * behind[0]))
-        turns = share * likely[0] * behind[0]
-        for t in range(1, N):
-            turns = turns + (1 - stays[t - 1]) * ahead[t - 1].sum() * share * likely[t] * behind[t]
-        share = turns / turns.sum()
-        gamma = [a * b / ahead[-1].sum() for a, b in zip(ahead, behind, strict=True)]
+        gamma, share = chain_in_loops(likely, stays, share)
     return np.argmax(gamma, axis=1)
 
 
