@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 from typer.core import TyperCommand
@@ -83,6 +83,14 @@ def run(
     channel: Annotated[
         OptionalInt, typer.Option(help="Use one channel, counted from 0, not the mix.")
     ] = None,
+    track: Annotated[
+        OptionalStr,
+        typer.Option(
+            metavar="N|mix|each",
+            help="Of several audio tracks use one, counted from 0, or the mix of all, or each with "
+            "speakers of its own; by default the best that is not silent.",
+        ),
+    ] = None,
     preset: PresetName = None,
     segmenter: SegmenterName = None,
     exclusive: Annotated[
@@ -125,6 +133,7 @@ def run(
     for path, _ in outputs:
         check_target(path)
     count = SpeakerCount.of(speakers, min_speakers, max_speakers)
+    of_tracks = _track(track)
     named = link or gallery is not None
     flags = {
         "segmenter": segmenter, "clusterer": clusterer, "embedder": embedder, "device": device,
@@ -159,7 +168,7 @@ def run(
 
             check_rule(used.naming, diarizer.calibration)
             enrolled = known.speakers(diarizer.embedder.fingerprint, embedder=used.embedder)
-        result = diarizer(audio, count=count, channel=channel, on_stage=on_stage)
+        result = diarizer(audio, count=count, channel=channel, track=of_tracks, on_stage=on_stage)
         if known:
             from diarize.pipeline.speaker_naming import name_result
 
@@ -179,3 +188,14 @@ def run(
     if unlinked:
         tell(f"the turns were written, but no unknown speaker is remembered, for {unlinked}")
         raise typer.Exit(2)
+
+
+def _track(text: str | None) -> int | Literal["mix", "each"] | None:
+    if text is None or text in ("mix", "each"):
+        return cast(Literal["mix", "each"] | None, text)
+    try:
+        return int(text)
+    except ValueError:
+        raise ConfigError(
+            f"the track {text!r} is none: give a number, counted from 0, mix or each"
+        ) from None

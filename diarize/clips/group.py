@@ -189,7 +189,8 @@ def group_clips(
     """
     config, count = config or ClipsConfig(), count or SpeakerCount()
     check_fetched(config.preset, vars(config))
-    files = find_clips([Path(place) for place in places])
+    warnings: list[str] = []
+    files = find_clips([Path(place) for place in places], on_warning=warnings.append)
     pick_clusterer(  # raises now what would fail when all clips have been embedded
         config.clusterer, len(files), min_similarity=0.5, settings=config.clustering
     )
@@ -199,7 +200,6 @@ def group_clips(
         least_similarity([], calibration, config.min_probability)
     segmenter = SEGMENTERS.build(config.segmenter, config.segmentation, where="segmentation")
     clip_embedder = ClipEmbedder(segmenter, embedder, config.clip_embedding)
-    warnings: list[str] = []
     with _cache(cache, clip_embedder, warnings.append) as known:
         clips = embed_clips(
             files.values(),

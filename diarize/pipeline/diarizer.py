@@ -8,16 +8,15 @@ grows with the windows (about 1 KB each) and not with the samples.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
-from diarize.audio.recording import Recording, open_recording
+from diarize.audio.recording import Recording, Sound, open_recording
 from diarize.clustering import CLUSTERERS
 from diarize.clustering.base import Clusterer
 from diarize.core.speaker_count import SpeakerCount
@@ -29,6 +28,8 @@ from diarize.models.presets import check_fetched
 from diarize.pipeline.config import DiarizeConfig, load_config
 from diarize.pipeline.labelling import label_windows
 from diarize.pipeline.result import DiarizationResult
+from diarize.pipeline.stage_clock import StageClock
+from diarize.pipeline.tracks import diarize_each_track
 from diarize.postprocessing.aggregation import aggregate
 from diarize.postprocessing.confidence import TurnCalibration
 from diarize.postprocessing.count_fitting import fit_count
@@ -36,7 +37,12 @@ from diarize.postprocessing.speaker_mapping import map_local_speakers, window_po
 from diarize.postprocessing.turns import turn_regions
 from diarize.segmentation import SEGMENTERS
 from diarize.segmentation.base import ChunkActivity, Segmentation, Segmenter
-from encoder.audio.load import probe_duration, samples_to_seconds, seconds_to_samples
+from encoder.audio.load import (
+    Track,
+    probe_duration,
+    samples_to_seconds,
+    seconds_to_samples,
+)
 from encoder.calibration.plda import Plda, find_plda
 from encoder.calibration.score_calibration import Calibration, find_calibration
 from encoder.errors import ConfigError
@@ -59,6 +65,7 @@ class Prepared:
     uri: str
     length: int
     channel: int | None
+    track: Track
     segmentation: Segmentation
     windows: Windows
     embeddings: NDArray[np.float32]
@@ -168,25 +175,30 @@ class Diarizer:
 
     def __call__(
         self,
-        audio: str | Path | Tensor | Recording,
+        audio: Sound,
         *,
         speakers: int | None = None,
         min_speakers: int | None = None,
         max_speakers: int | None = None,
         count: SpeakerCount | None = None,
         channel: int | None = None,
+        track: Track | Literal["each"] = None,
         uri: str | None = None,
         on_stage: OnStage | None = None,
     ) -> DiarizationResult:
         """Diarize a recording. No speech gives no turns.
 
         Args:
-            audio: a media file, "-" for standard input, a wave (T,) at 16 kHz, or a `Recording`.
+            audio: a media file, "-" for standard input, a wave (T,) at 16 kHz (a tensor or a numpy
+                array of floats), or a `Recording`.
             speakers: the number of speakers, where it is known.
             min_speakers: the least number of speakers.
             max_speakers: the largest number of speakers.
             count: the same three as one value, in their place.
             channel: read this channel, counted from 0, instead of the mean of all.
+            track: read this audio track, counted from 0; "mix" is the mean of all, and "each" takes
+                one after the other, with speakers of its own, for which the bounds on their number
+                hold. By default the best that is not silent throughout.
             uri: name of the recording in results; the file's name without suffix if None.
             on_stage: called as stages begin and go on, see `OnStage`.
 
@@ -202,14 +214,20 @@ class Diarizer:
         bounds = SpeakerCount.of(speakers, min_speakers, max_speakers)  # before the sound is read
         if count is not None and bounds != SpeakerCount():
             raise ConfigError("count is given: leave out speakers, min_speakers and max_speakers")
-        prepared = self.prepare(audio, channel=channel, uri=uri, on_stage=on_stage)
-        return self.decide(prepared, count or bounds, on_stage=on_stage)
+        bounds = count or bounds
+        if track == "each":
+            return diarize_each_track(
+                self, audio, bounds, channel=channel, uri=uri or _uri(audio), on_stage=on_stage
+            )
+        prepared = self.prepare(audio, channel=channel, track=track, uri=uri, on_stage=on_stage)
+        return self.decide(prepared, bounds, on_stage=on_stage)
 
     def prepare(
         self,
-        audio: str | Path | Tensor | Recording,
+        audio: Sound,
         *,
         channel: int | None = None,
+        track: Track = None,
         uri: str | None = None,
         on_stage: OnStage | None = None,
     ) -> Prepared:
@@ -218,6 +236,7 @@ class Diarizer:
         Args:
             audio: as in a call.
             channel: as in a call.
+            track: as in a call, but for "each".
             uri: as in a call.
             on_stage: as in a call.
 
@@ -228,7 +247,7 @@ class Diarizer:
             AudioError, ConfigError, ValueError: as in a call.
         """
         report = on_stage or _unreported
-        clock = _Clock()
+        clock = StageClock()
         warnings: list[str] = []
         clock.start("read")
         claimed_s = probe_duration(audio) if isinstance(audio, (str, Path)) else None
@@ -236,6 +255,7 @@ class Diarizer:
         with open_recording(
             audio,
             channel=channel,
+            track=track,
             on_warning=warnings.append,
             on_progress=lambda read_s: report("read", read_s, claimed_s),
         ) as recording:
@@ -248,6 +268,7 @@ class Diarizer:
             uri=uri or _uri(audio),
             length=recording.length,
             channel=channel,
+            track=track,
             segmentation=segmentation,
             windows=windows,
             embeddings=embeddings,
@@ -283,7 +304,7 @@ class Diarizer:
         count = count or SpeakerCount()
         windows, embeddings = prepared.windows, prepared.embeddings
         warnings = [*prepared.warnings]
-        clock = _Clock()
+        clock = StageClock()
         clock.start("cluster")
         (on_stage or _unreported)("cluster", 0, None)
         labels = label_windows(embeddings, windows, self.clusterer, self.config, plda=self.plda)
@@ -310,6 +331,7 @@ class Diarizer:
             seconds_by_stage={**prepared.seconds_by_stage, **clock.seconds},
             count=count,
             channel=prepared.channel,
+            track=prepared.track,
             segmenter_fingerprint=getattr(self.segmenter, "fingerprint", None),
             warnings=warnings,
         )
@@ -365,25 +387,7 @@ def _unreported(stage: str, done: float, total: float | None) -> None:
     """Where no caller asks for progress."""
 
 
-class _Clock:
-    """Wall seconds by stage; each ends where the next one starts."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-        self._now: str | None = None
-        self._begin = 0.0
-
-    def start(self, stage: str) -> None:
-        self.stop()
-        self._now, self._begin = stage, time.perf_counter()
-
-    def stop(self) -> None:
-        if self._now is not None:
-            self.seconds[self._now] = time.perf_counter() - self._begin
-        self._now = None
-
-
-def _uri(audio: str | Path | Tensor | Recording) -> str:
+def _uri(audio: Sound) -> str:
     if not isinstance(audio, (str, Path)):
         return "wave"
     return "stdin" if str(audio) == "-" else Path(audio).stem

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -61,6 +62,7 @@ class DiarizationResult:
             which may overlap; None where only the territories of windows are known.
         count: bounds on the number of speakers that the caller gave.
         channel: the channel that the caller chose; None is the mean of all.
+        track: the audio track that the caller chose, "mix" or "each"; None is the best one.
         warnings: a sentence for everything odd.
     """
 
@@ -78,6 +80,7 @@ class DiarizationResult:
     speaker_regions: Sequence[NDArray[np.int64]] | None = None
     count: SpeakerCount = field(default_factory=SpeakerCount)
     channel: int | None = None
+    track: int | str | None = None
     segmenter_fingerprint: str | None = None
     warnings: list[str] = field(default_factory=list)
 
@@ -89,9 +92,13 @@ class DiarizationResult:
     @cached_property
     def _turns(self) -> list[Turn]:
         if self.speaker_regions is None:
-            return assemble(self.windows, self.labels, names=self.names)
-        names = speaker_names(self.labels) if self.names is None else self.names
-        return assemble_regions(self.speaker_regions, names=names)
+            turns = assemble(self.windows, self.labels, names=self.names)
+        else:
+            names = speaker_names(self.labels) if self.names is None else self.names
+            turns = assemble_regions(self.speaker_regions, names=names)
+        # Every format has milliseconds: rounded up, the last turn would end after the sound.
+        end_s = math.floor(self.duration_s * 1000) / 1000
+        return [turn._replace(end_s=min(turn.end_s, end_s)) for turn in turns]
 
     @cached_property
     def confidence(self) -> NDArray[np.float64]:
@@ -212,7 +219,7 @@ class DiarizationResult:
                 for t, sure in zip(self.turns, self.confidence, strict=True)
             ],
             "warnings": self.warnings,
-            "asked": {**self.count.to_mapping(), "channel": self.channel},
+            "asked": {**self.count.to_mapping(), "channel": self.channel, "track": self.track},
             "encoder_fingerprint": self.fingerprint,
             "segmenter_fingerprint": self.segmenter_fingerprint,
             "version": package_version(),

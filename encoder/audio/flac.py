@@ -11,7 +11,8 @@ from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from numpy.typing import ArrayLike, NDArray
 
-from encoder.audio.container import decode, open_media, samples_of
+from encoder.audio.media.decoding import decode, samples_of
+from encoder.audio.media.opening import open_media
 from encoder.common.units import SAMPLE_RATE
 
 __all__ = ["from_flac", "to_flac", "to_int16"]

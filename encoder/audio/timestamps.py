@@ -3,20 +3,28 @@
 The timestamps in the file say so, but not to the letter. Samples are counted, and the count is
 believed as long as the timestamps stay near it: a container that rounds them to a millisecond
 does not make the clock tremble, and two hours do not drift. A jump ahead is a hole, filled with
-silence; a short step back is sound laid over sound, kept once; a wild jump is a clock set
-anew, and the sound goes on. MP3 and raw AAC hold no times: where bytes of them are lost, what
-follows moves up. Whatever is found wrong is noted, for one sentence a kind.
+silence. Sound that comes once more with its old times is kept once. Any other step back, or a wild
+jump, is a clock set anew (files joined, a stream that began again), and the sound goes on. MP3 and
+raw AAC hold no times: where bytes of them are lost, what follows moves up. Whatever is found wrong
+or left out is noted, for one sentence a kind.
 """
 
 from __future__ import annotations
 
+import math
+from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from encoder.audio.container import Media, Piece, decode, kind_of, samples_of
-from encoder.audio.header_duration import declared_duration_s
+from encoder.audio.media.decoding import Piece, decode, kind_of, samples_of
+from encoder.audio.media.header_duration import (
+    declared_duration_s,
+    ends_unfinished,
+    timed_duration_s,
+)
+from encoder.audio.media.opening import Media
 from encoder.errors import AudioError
 
 if TYPE_CHECKING:
@@ -26,24 +34,39 @@ __all__ = ["Notes", "align"]
 
 _JITTER_S = 0.050  # timestamps this close to the counted clock are taken as agreeing with it
 _EXACT_S = 0.003  # ... after damage, where lost packets must not shift what follows
-_OVERLAP_S = 5.0  # a step back by more is a clock set anew, not sound laid over sound
-_HOLE_S = 3600.0  # a step ahead by more is one too, not sound missing
+_DRIFT_S = 0.200  # so far a clock that runs too slow may fall behind before it is followed
+_REPEAT_S = 2.0  # sound that comes once more is looked for so far back
+_SAME = (
+    0.7  # correlation of a frame with what was heard at its time; a codec's first one is blurred
+)
+_HOLE_S = 3600.0  # a step ahead by more is a clock set anew, not sound missing
+# All holes together; more is a damaged clock. A second of any codec takes more than 100 bytes.
+_SILENCE_S, _SILENCE_PER_S, _SILENCE_BYTES = 60.0, 20.0, 100
 _CUT_OFF_S = 0.5  # how much sound may be missing at the end before it is worth a warning
+_LATE_S = 0.1  # a first timestamp beyond this is worth one, too
+_BEGIN_AT_0 = frozenset(["matroska", "ogg", "mp4", "flv", "asf"])  # the clocks of these do
 _SILENCE_SIZE = 16384
 _RUN_SIZE = 32768  # samples
 _MANY_CHANNELS = 8  # from here on numpy adds them in another order
+_CANCELLED = 0.1  # the mix of C channels has so much of 1/C of their energy: it is 1 if unrelated
+_JUDGED_SIZE = 256  # samples; fewer say nothing about how channels are related
 
 
 class Notes:
-    """What was found wrong with a file: how often, how much, and where first."""
+    """What was found wrong with a file: how often, how much, and where first.
 
-    def __init__(self, name: str) -> None:
+    after_s: added to all times, where the file goes on after another one.
+    """
+
+    def __init__(self, name: str, after_s: float = 0.0) -> None:
         self.name = name
+        self._after_s = after_s
+        self.packets = 0  # of sound, decoded or lost
         self._found: dict[str, tuple[float, int, float]] = {}
 
     def add(self, kind: str, at_s: float, amount: float = 0.0) -> None:
         """Note a trouble at `at_s`; `amount` adds up over the troubles of its kind."""
-        first_s, times, total = self._found.get(kind, (at_s, 0, 0.0))
+        first_s, times, total = self._found.get(kind, (at_s + self._after_s, 0, 0.0))
         self._found[kind] = (first_s, times + 1, total + amount)
 
     def sentences(self) -> Iterator[str]:
@@ -51,87 +74,193 @@ class Notes:
         for kind, (first_s, times, total) in self._found.items():
             places = "" if times == 1 else f" (the first of {times} places)"
             yield _SENTENCES[kind].format(
-                name=self.name, at=f"{first_s:.1f} s{places}", total=total
+                name=self.name, at=f"{first_s:.1f} s{places}", total=total, packets=self.packets
             )
 
 
 _SENTENCES = {
-    "damage": "{name} is damaged at {at}: what could not be decoded there is left out",
+    "joined": "{name} has another file joined to it at {at}: its sound follows there",
+    "origin": "{name} begins at {total:.1f} s of its own clock, so sound before that may be "
+    "missing: times are counted from what is there",
+    "damage": "{name} is damaged at {at}: {total:.0f} of {packets} packets of sound could not be "
+    "decoded, or not in full, and what is lost is left out",
     "hole": "{name} lacks sound at {at}: {total:.1f} s of silence stand in for it",
     "clock": "{name} has a clock that jumps at {at}: its sound goes on there without a break",
+    "twice": "{name} has sound with times that other sound has at {at}: {total:.1f} s of it are "
+    "left out",
     "number": "{name} has samples that are no numbers at {at}: they are taken as silence",
+    "cancel": "{name} has channels that cancel each other out at {at}: for {total:.1f} s one "
+    "channel was heard instead of their mix",
     "cut": "{name} stops at {at} but its header promises {total:.1f} s more: it was cut off, "
     "and what is there is used",
+    "short": "{name} stops at {at} but its times go on for {total:.1f} s more, which could not be "
+    "decoded",
+    "unfinished": "{name} stops at {at} without the mark that ends such a file: it was cut off, or "
+    "is still being written, and what is there is used",
 }
 
 
-def align(media: Media, channel: int | None, notes: Notes) -> Iterator[tuple[np.ndarray, int]]:
-    """Yield mono arrays (T,) with their rates that lie end to end from the timeline's 0."""
-    end_s, torn = yield from _placed(decode(media), channel, notes)
-    header_s = declared_duration_s(media)
-    if header_s is not None and header_s - end_s > _CUT_OFF_S:
-        notes.add("cut", end_s, header_s - end_s)
+def align(
+    media: Media, channel: int | None, notes: Notes
+) -> Generator[tuple[np.ndarray, int], None, float]:
+    """Yield mono arrays (T,) with their rates that lie end to end from the timeline's 0; return
+    where they end, in seconds."""
+    begins_at_0 = _BEGIN_AT_0 & set(media.container.format.name.split(","))
+    if begins_at_0 and media.origin_s > _LATE_S:
+        notes.add("origin", 0.0, media.origin_s)
+    end_s, torn = yield from _placed(decode(media), channel, notes, media.file.size)
+    declared_s, timed_s = declared_duration_s(media, end_s), timed_duration_s(media)
+    if declared_s is not None and declared_s - end_s > _CUT_OFF_S:
+        notes.add("cut", end_s, declared_s - end_s)
+    elif ends_unfinished(media):
+        notes.add("unfinished", end_s)
+    elif timed_s is not None and timed_s - end_s > _CUT_OFF_S:
+        notes.add("short", end_s, timed_s - end_s)
     elif torn:
-        notes.add("damage", end_s)
+        notes.add("damage", end_s, torn)
+    return end_s
 
 
 def _placed(
-    pieces: Iterable[Piece], channel: int | None, notes: Notes
-) -> Generator[tuple[np.ndarray, int], None, tuple[float, bool]]:
-    """`align` for any pieces; returns where they end, and whether in something damaged.
+    pieces: Iterable[Piece], channel: int | None, notes: Notes, file_size: int
+) -> Generator[tuple[np.ndarray, int], None, tuple[float, int]]:
+    """`align` for any pieces; returns where they end, and how many packets are lost there.
 
     Each piece is placed by itself, and those that follow one another are joined, as a call of numpy
     costs more than a frame's arithmetic. Never beyond a whole second of sound, at which the
     resampler reads: nothing is decoded earlier than it would be piece by piece.
     """
-    base_s, count, rate = 0.0, 0, 1  # `count` samples at `rate` since the second `base_s`
-    shift_s = 0.0  # added to the file's times after its clock was set anew
-    slack_s = 0.0  # the first piece is put where its time says, to the sample
-    torn = False
-    run = _Run(channel, notes)
-    for frame, at_s, damaged in pieces:
-        now_s = base_s + count / rate
-        torn = frame is None
+    clock, run = _Clock(notes, file_size), _Run(channel, notes)
+    torn = 0
+    for frame, at_s, lost in pieces:
+        notes.packets += lost + (frame is not None)
         if frame is None:  # at the end, where a file cut off is usually damaged as well
+            torn = lost
             break
-        ahead_s = 0.0 if at_s is None else at_s + shift_s - now_s
-        if not damaged and frame.sample_rate == rate and abs(ahead_s) <= slack_s:
+        if not lost and clock.expects(frame, at_s):
             if not run.continues_with(frame):
-                yield run.mono(), rate
-            run.add(frame, now_s)
-            seconds, count = count // rate, count + frame.samples
-            if count // rate > seconds or run.is_full:
-                yield run.mono(), rate
-            if at_s is not None:
-                slack_s = _JITTER_S
+                yield clock.kept(run.mono())
+            run.add(frame, clock.now_s)
+            if clock.passes(frame, at_s) or run.is_full:
+                yield clock.kept(run.mono())
             continue
         if run.frames:
-            yield run.mono(), rate
-        if damaged:
-            notes.add("damage", now_s)
-            slack_s = min(slack_s, _EXACT_S)
-        run.add(frame, now_s)
+            yield clock.kept(run.mono())
+        run.add(frame, clock.now_s)
         mono = run.mono()
-        if frame.sample_rate != rate:
-            base_s, count, rate = now_s, 0, frame.sample_rate
-        if at_s is not None:
-            if not -_OVERLAP_S <= ahead_s <= _HOLE_S:
-                notes.add("clock", now_s)
-                shift_s, ahead_s = shift_s - ahead_s, 0.0
-            if ahead_s > slack_s:
-                if now_s > 0 and ahead_s > _JITTER_S:
-                    notes.add("hole", now_s, ahead_s)
-                for silence in _silence(round(ahead_s * rate)):
-                    yield silence, rate
-                    count += silence.size
-            elif ahead_s < -slack_s:
-                mono = mono[round(-ahead_s * rate) :]
-            slack_s = _JITTER_S if mono.size else _EXACT_S
-        yield mono, rate
-        count += mono.size
+        for part in clock.placed(mono, frame.sample_rate, at_s, lost):
+            yield clock.kept(part)
     if run.frames:
-        yield run.mono(), rate
-    return base_s + count / rate, torn
+        yield clock.kept(run.mono())
+    return clock.now_s, torn
+
+
+class _Clock:
+    """Counts samples, and holds what the file's times say against the count."""
+
+    def __init__(self, notes: Notes, file_size: int) -> None:
+        self._notes = notes
+        self._base_s, self._count, self._rate = 0.0, 0, 1  # `count` samples since `base_s`
+        self._shift_s = 0.0  # added to the file's times after its clock was set anew
+        self._slack_s = 0.0  # the first piece is put where its time says, to the sample
+        self._latest_s = -math.inf  # the file's time of the latest piece
+        self._silence_s = 0.0  # made up so far
+        self._file_size = file_size
+        self._heard: deque[np.ndarray] = deque()  # the latest sound, at this rate
+        self._heard_size = 0
+
+    @property
+    def now_s(self) -> float:
+        """Where the next sample lies."""
+        return self._base_s + self._count / self._rate
+
+    def expects(self, frame: AudioFrame, at_s: float | None) -> bool:
+        """Whether a frame with this time of the file lies where the one before it ends."""
+        if frame.sample_rate != self._rate:
+            return False
+        return at_s is None or abs(at_s + self._shift_s - self.now_s) <= self._slack_s
+
+    def passes(self, frame: AudioFrame, at_s: float | None) -> bool:
+        """Count an expected frame; whether it reaches into another second of sound."""
+        seconds = self._count // self._rate
+        self._count += frame.samples
+        if at_s is not None:
+            self._slack_s, self._latest_s = _JITTER_S, at_s
+        return self._count // self._rate > seconds
+
+    def kept(self, mono: np.ndarray) -> tuple[np.ndarray, int]:
+        """Remember the latest sound (T,), and give it with its rate."""
+        self._heard.append(mono)
+        self._heard_size += mono.size
+        while self._heard_size - self._heard[0].size > _REPEAT_S * self._rate:
+            self._heard_size -= self._heard.popleft().size
+        return mono, self._rate
+
+    def placed(
+        self, mono: np.ndarray, rate: int, at_s: float | None, lost: int
+    ) -> Iterator[np.ndarray]:
+        """A piece that is not where it is expected, or follows damage: silence before it, all of
+        it, or what of it is new."""
+        if lost:
+            self._notes.add("damage", self.now_s, lost)
+            self._slack_s = min(self._slack_s, _EXACT_S)
+        if rate != self._rate:
+            self._base_s, self._count, self._rate = self.now_s, 0, rate
+            self._heard.clear()
+            self._heard_size = 0
+        if at_s is not None:
+            ahead_s = at_s + self._shift_s - self.now_s
+            if ahead_s > self._slack_s:
+                for silence in self._hole(ahead_s):
+                    yield silence
+                    self._count += silence.size
+            elif ahead_s < -self._slack_s:
+                mono = mono[self._repeated(mono, at_s, -ahead_s) :]
+            self._slack_s = _JITTER_S if mono.size else _EXACT_S
+            self._latest_s = at_s
+        yield mono
+        self._count += mono.size
+
+    def _hole(self, ahead_s: float) -> Iterator[np.ndarray]:
+        heard_s = self.now_s - self._silence_s
+        most_s = _SILENCE_S + _SILENCE_PER_S * heard_s + self._file_size / _SILENCE_BYTES
+        if ahead_s > min(_HOLE_S, most_s - self._silence_s):
+            self._set_anew(ahead_s)
+            return
+        if self.now_s > 0 and ahead_s > _JITTER_S:
+            self._notes.add("hole", self.now_s, ahead_s)
+        self._silence_s += ahead_s
+        yield from _silence(round(ahead_s * self._rate))
+
+    def _repeated(self, mono: np.ndarray, at_s: float, behind_s: float) -> int:
+        """How many of the piece's first samples are left out."""
+        samples = min(mono.size, round(behind_s * self._rate))
+        moves_ahead = at_s > self._latest_s
+        if (
+            moves_ahead and behind_s <= _DRIFT_S
+        ):  # a slow clock, or a decoder's guess at what is lost
+            if behind_s > _JITTER_S:
+                self._notes.add("twice", self.now_s, samples / self._rate)
+            return samples
+        began_again = not moves_ahead and at_s < _LATE_S
+        if began_again or not self._is_known(mono, round(behind_s * self._rate)):
+            self._set_anew(-behind_s)
+            return 0
+        self._notes.add("twice", self.now_s, samples / self._rate)
+        return samples
+
+    def _is_known(self, mono: np.ndarray, back: int) -> bool:
+        """Whether the piece is what was heard `back` samples ago; silence is nobody's."""
+        if not 0 < back <= self._heard_size:
+            return False
+        heard = np.concatenate(self._heard)[-back:][: mono.size].astype(np.float64)
+        again = mono[: heard.size].astype(np.float64)
+        energy = math.sqrt(float(heard @ heard) * float(again @ again))
+        return energy > 0 and float(heard @ again) > _SAME * energy
+
+    def _set_anew(self, ahead_s: float) -> None:
+        self._notes.add("clock", self.now_s)
+        self._shift_s -= ahead_s
 
 
 class _Run:
@@ -144,6 +273,8 @@ class _Run:
         self._samples = 0
         self._channel = channel
         self._notes = notes
+        self._energies = np.zeros(0)  # of each channel, so far
+        self._cancels = False  # the channels cancel each other out, as far as can be told
 
     @property
     def is_full(self) -> bool:
@@ -167,13 +298,15 @@ class _Run:
         C, _ = samples_CT.shape
         if self._channel is not None:
             if self._channel >= C:
-                raise AudioError(
-                    f"{self._notes.name} has no channel {self._channel}: it has {C}, so give one "
-                    f"of 0 to {C - 1}, or none for the mean of all"
-                )
+                has = f"{C}, so give one of 0 to {C - 1}, or none for the mean of all"
+                if C == 1:
+                    has = "one channel, 0, so leave the channel out"
+                raise AudioError(f"{self._notes.name} has no channel {self._channel}: it has {has}")
             samples_CT = samples_CT[self._channel : self._channel + 1]
         with np.errstate(invalid="ignore", over="ignore"):
             mono = _mean(samples_CT)
+            if len(samples_CT) > 1:
+                mono = self._uncancelled(samples_CT, mono)
         if not np.isfinite(mono).all():
             at = 0
             for frame, begin_s in zip(self.frames, self._begin_s, strict=True):
@@ -184,6 +317,25 @@ class _Run:
             mono = _mean(np.nan_to_num(samples_CT, nan=0.0, posinf=0.0, neginf=0.0))
         self.frames, self._begin_s, self._samples = [], [], 0
         return mono
+
+    def _uncancelled(self, samples_CT: np.ndarray, mono: np.ndarray) -> np.ndarray:
+        """The mix (T,), or the loudest channel where the mix is next to nothing of the channels.
+
+        One with its poles swapped is the other's opposite, and their mean is silence.
+        """
+        C, T = samples_CT.shape
+        energies = np.einsum("ct,ct->c", samples_CT, samples_CT, dtype=np.float64)
+        if len(self._energies) != C:
+            self._energies = np.zeros(C)
+        self._energies += np.nan_to_num(energies)
+        if T >= _JUDGED_SIZE:
+            mixed = float(np.einsum("t,t->", mono, mono, dtype=np.float64))
+            self._cancels = mixed < _CANCELLED / C * float(energies.mean())
+        if not self._cancels:
+            return mono
+        _, _, rate = self._kind or ("", 0, 1)
+        self._notes.add("cancel", self._begin_s[0], T / rate)
+        return samples_CT[int(self._energies.argmax())].copy()
 
 
 def _mean(samples_CT: np.ndarray) -> np.ndarray:

@@ -16,7 +16,8 @@ import numpy as np
 from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 
-from encoder.audio.container import decode, open_media, resample, samples_of
+from encoder.audio.media.decoding import decode, resample, samples_of
+from encoder.audio.media.opening import open_media
 from encoder.errors import AudioError, ConfigError
 
 __all__ = ["CODECS", "CODEC_RATE", "Codec", "codecs", "through_codec"]

@@ -11,6 +11,7 @@ import pytest
 import soundfile
 
 from diarize.formats.rttm import read_rttm
+from tests.support.synth import write_tracks
 
 pytestmark = pytest.mark.wheel
 
@@ -23,6 +24,13 @@ def one_line(done, *words, code=2):
     assert text.startswith("diarize: ") and text.count("\n") == 1, text
     for word in words:
         assert word in text
+
+
+def turns_of(done, folder):
+    """The turns of the one recording that a command wrote to its standard output."""
+    (folder / "stdout.rttm").write_bytes(done.stdout)
+    (turns,) = read_rttm(folder / "stdout.rttm").values()
+    return turns
 
 
 def test_a_meeting_to_rttm_and_json(command, meeting, tmp_path):
@@ -196,3 +204,37 @@ def test_help_names_the_commands_and_version(command):
     flags = command("run", "--help").stdout.decode()
     for flag in ("--speakers", "--min-speakers", "--max-speakers", "--channel", "--clusterer"):
         assert flag in flags
+
+
+def test_each_track_of_a_film_has_speakers_of_its_own(command, meeting, tmp_path):
+    """One track a person, as meetings are recorded: nobody is one person on two tracks."""
+    speech, rate = soundfile.read(meeting, dtype="float32", stop=20 * 16_000)
+    late = np.roll(speech, 10 * rate)
+    path = write_tracks(tmp_path / "talk.mkv", [speech, late])
+    best = command(path)
+    assert b"2 audio tracks: track 0 was heard, not track 1" in best.stderr
+    each = command(path, "--track", "each", "--speakers", "1", "-o", "-", "-o", tmp_path / "t.json")
+    assert each.returncode == 0
+    turns = turns_of(each, tmp_path)
+    assert {turn.speaker for turn in turns} == {"SPEAKER_00", "SPEAKER_01"}
+    found = json.loads((tmp_path / "t.json").read_text())
+    assert found["asked"]["track"] == "each" and found["asked"]["speakers"] == 1
+    said = [text for text in found["warnings"] if text.startswith("track ")]
+    assert sorted(text[:8] for text in said) == ["track 0:", "track 1:"]
+    assert command(path, "--track", "mix", "-q").returncode == 0
+    one_line(command(path, "--track", "2"), "no audio track 2")
+    one_line(command(path, "--track", "both"), "both", "mix or each")
+
+
+def test_no_turn_ends_after_the_sound(command, meeting, tmp_path):
+    speech, rate = soundfile.read(
+        meeting, dtype="float32", start=35 * 16_000, stop=41 * 16_000 + 11
+    )
+    soundfile.write(tmp_path / "tail.flac", speech, rate)
+    done = command(tmp_path / "tail.flac", "-q", "--segmenter", "energy")
+    turns = turns_of(done, tmp_path)
+    assert turns and max(turn.end_s for turn in turns) <= len(speech) / rate
+
+
+def test_an_empty_name_is_a_sentence(command):
+    one_line(command("", "-q"), "name of the media file is empty")

@@ -21,7 +21,8 @@ FLOORS = {
     "encoder": (
         "errors",
         "common",
-        "audio losses models training",
+        "audio/media losses models training",
+        "audio",
         "features",
         "augmentation hub",
         "calibration data",
@@ -42,7 +43,7 @@ FLOORS = {
 
 # Third-party packages and the only rooms that may import them.
 EDGES = {
-    "av": {"encoder/audio", "encoder/augmentation"},
+    "av": {"encoder/audio", "encoder/audio/media", "encoder/augmentation"},
     "torchaudio": {"encoder/audio"},
     "hdbscan": {"diarize/clustering"},
     "faiss": {"diarize/clustering"},

@@ -102,6 +102,25 @@ def write_media(
     return path
 
 
+def write_tracks(
+    path: Path, tracks: Sequence[np.ndarray], *, titles: Sequence[str] = (), rate: int = 16000
+) -> Path:
+    """A film of nothing but audio tracks (T,), all of one length, interleaved."""
+    with av.open(str(path), "w") as container:
+        streams = [container.add_stream("pcm_s16le", rate=rate, layout="mono") for _ in tracks]
+        for stream, title in zip(streams, titles, strict=False):
+            stream.metadata["title"] = title
+        for at in range(0, len(tracks[0]), rate // 10):
+            for stream, wave in zip(streams, tracks, strict=True):
+                samples = np.round(wave[None, at : at + rate // 10] * 32767).astype(np.int16)
+                frame = av.AudioFrame.from_ndarray(samples, format="s16", layout="mono")
+                frame.sample_rate, frame.pts = rate, at
+                container.mux(stream.encode(frame))
+        for stream in streams:
+            container.mux(stream.encode(None))
+    return path
+
+
 def _seconds_of(track: np.ndarray, rate: int) -> list[np.ndarray]:
     return [track[:, at : at + rate] for at in range(0, track.shape[1], rate)]
 

@@ -63,7 +63,25 @@ def test_an_embedder_of_ones_own_is_named_where_its_calibration_lacks():
         Diarizer(config, LoudSegmenter(), Derived(), Agglomerative())
 
 
-def test_a_numpy_array_is_refused_with_the_way_out():
+def test_a_numpy_array_is_heard_like_a_tensor():
     diarizer = Diarizer(DiarizeConfig(), LoudSegmenter(), Derived(), Agglomerative())
-    with pytest.raises(AudioError, match=r"numpy array: give `torch.from_numpy`"):
-        diarizer(sound().numpy())
+    expected = diarizer(sound()).turns
+    assert expected
+    for wave in (sound().numpy(), sound().numpy().astype(np.float64)[::1]):
+        assert diarizer(wave).turns == expected
+
+
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        (np.zeros(16000, np.int16), "array of int16: give floats"),
+        ([0.0, 0.0], "type list: give the path of a media file, a binary file object, or a wave"),
+        ({"waveform": 1}, "type dict"),
+        (b"RIFF", "type bytes"),
+        (None, "type NoneType"),
+    ],
+)
+def test_what_is_no_sound_is_refused_with_what_may_be_given(other, words):
+    diarizer = Diarizer(DiarizeConfig(), LoudSegmenter(), Derived(), Agglomerative())
+    with pytest.raises(AudioError, match=words):
+        diarizer(other)

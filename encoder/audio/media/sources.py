@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import os
+import select
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from typing import BinaryIO, TypeAlias
 
 from encoder.errors import AudioError
 
-__all__ = ["Source", "open_source", "reopenable"]
+__all__ = ["Source", "name_of", "open_source", "reopenable"]
 
 Source: TypeAlias = str | os.PathLike[str] | BinaryIO
 
@@ -55,9 +56,9 @@ def open_source(source: Source, stack: ExitStack) -> tuple[BinaryIO, str]:
     What is opened or copied here is closed by `stack`. Raises AudioError as `reopenable` does.
     """
     file: BinaryIO
+    name = name_of(source)
     try:
         if isinstance(source, str) and source == "-":
-            name = "standard input"
             if sys.stdin is None or sys.stdin.closed or sys.stdin.isatty():
                 raise AudioError(
                     f"{name} is a terminal or closed: feed it a media file, as in "
@@ -65,19 +66,20 @@ def open_source(source: Source, stack: ExitStack) -> tuple[BinaryIO, str]:
                 )
             file = sys.stdin.buffer
         elif isinstance(source, (str, os.PathLike)):
-            name = repr(str(source))
+            if not str(source):
+                raise AudioError("the name of the media file is empty: give its path")
             if Path(source).is_dir():
                 raise AudioError(f"{name} is a folder: give the path of one media file")
             file = stack.enter_context(Path(source).open("rb"))  # noqa: SIM115 - in the stack
         elif isinstance(source, _Copy):
-            file, name = source, source.speaks_of
+            file = source
         elif not hasattr(source, "read"):
             raise AudioError(
                 f"no sound can be read from an object of type {type(source).__name__}: give "
-                "the path of a media file or a binary file object"
+                "the path of a media file, a binary file object, or a wave"
             )
         else:
-            file, name = source, repr(str(getattr(source, "name", "the given stream")))
+            file = source
         if not file.seekable():
             file = _copied(file, name, stack)
         size = file.seek(0, os.SEEK_END)
@@ -93,17 +95,33 @@ def open_source(source: Source, stack: ExitStack) -> tuple[BinaryIO, str]:
     return file, name
 
 
+def name_of(source: Source) -> str:
+    """What messages call it."""
+    if isinstance(source, _Copy):
+        return source.speaks_of
+    if isinstance(source, (str, os.PathLike)):
+        return "standard input" if source == "-" else repr(str(source))
+    return repr(str(getattr(source, "name", "the given stream")))
+
+
 def _copied(file: BinaryIO, name: str, stack: ExitStack) -> _Copy:
     with _speaking_of_the_disk(name):
         # Closed without its buffer, which a full disk would refuse once more.
         raw = stack.enter_context(tempfile.TemporaryFile(buffering=0))  # noqa: SIM115
         copy = _Copy(raw, name)
-    while data := file.read(_COPY_BYTES):
+    while data := _next_bytes(file):
         with _speaking_of_the_disk(name):
             copy.write(data)
     with _speaking_of_the_disk(name):
         copy.flush()
     return copy
+
+
+def _next_bytes(file: BinaryIO) -> bytes:
+    """Some bytes, or none at the end; where a pipe that does not block has none yet, it waits."""
+    while (data := file.read(_COPY_BYTES)) is None:
+        select.select([file], [], [])
+    return data
 
 
 @contextmanager

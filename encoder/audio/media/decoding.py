@@ -1,35 +1,26 @@
-"""Media files opened and decoded: the only room that imports PyAV.
+"""An open media file's packets to frames with their times, and frames to arrays.
 
-`open_media` turns anything a user may name into an open container with one chosen audio
-stream; `decode` yields its frames with the times written in the file; `samples_of` makes arrays
-of them, many at a time; `resample` changes the rate. What a sample's place on the timeline is,
-and what is warned of, is decided in `encoder.audio.load`.
-
-Bytes are read through a Python file, never by FFmpeg itself, and every FFmpeg protocol is
-refused: a playlist cannot make this toolkit fetch other files or use the network. PyAV keeps
-FFmpeg's own log quiet, so nothing is printed.
+`decode` yields the frames of one track with the times written in the file; `samples_of` makes
+arrays of them, many at a time; `resample` changes the rate.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from typing import Any, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import av
 import numpy as np
 from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
-from av.container import InputContainer
-from av.stream import Disposition
 
-from encoder.audio.sources import Source, open_source
 from encoder.errors import AudioError
 
-__all__ = ["Media", "Piece", "decode", "kind_of", "open_media", "resample", "samples_of"]
+if TYPE_CHECKING:
+    from encoder.audio.media.opening import Media
 
-_READ_BYTES = 1 << 16
+__all__ = ["Piece", "decode", "kind_of", "resample", "samples_of"]
+
 _DTYPES = {
     name: np.dtype(dtype)
     for name, dtype in {
@@ -39,24 +30,8 @@ _DTYPES = {
 # From so many channels on PyAV 18 reads past the last plane of a planar frame, and crashes.
 _UNSAFE_CHANNELS = 8
 _RATES = (1000, 1_000_000)  # Hz; anything else is nonsense in a header
+_FRAMED = frozenset(["mpegts", "mpeg", "matroska", "mov", "asf", "flv", "avi", "ogg"])
 _MAX_READ_FAILURES = 3  # in a row; some demuxers repeat the same error for ever
-
-
-@dataclass(frozen=True)
-class Media:
-    """An open container, the audio stream to be read, and what its header says."""
-
-    name: str  # as it is written in messages
-    file: BinaryIO
-    container: InputContainer
-    stream: AudioStream
-    origin_s: float  # the file's timestamp that players show as 0
-
-    @property
-    def length_s(self) -> float | None:
-        """How long the container says it plays; may be an estimate from its bit rate."""
-        duration = self.container.duration
-        return None if duration is None else max(0.0, duration / av.time_base)
 
 
 class Piece(NamedTuple):
@@ -64,57 +39,27 @@ class Piece(NamedTuple):
 
     frame: AudioFrame | None  # None: the sound ends in something damaged
     at_s: float | None  # time of its first sample on the timeline, None if the file has none
-    damaged: bool = False  # something just before it could not be decoded
-
-
-@contextmanager
-def open_media(source: Source) -> Iterator[Media]:
-    """Open a path, "-" (standard input) or a binary file object, read from its beginning.
-
-    What cannot be sought in is first copied (`encoder.audio.sources`). Raises AudioError for
-    anything that is not media with sound.
-    """
-    with ExitStack() as stack:
-        file, name = open_source(source, stack)
-        try:
-            container = stack.enter_context(
-                av.open(
-                    file,
-                    mode="r",
-                    buffer_size=_READ_BYTES,
-                    metadata_errors="replace",
-                    options={"protocol_whitelist": "none"},
-                )
-            )
-        except (av.FFmpegError, OSError) as error:
-            raise AudioError(
-                f"{name} cannot be read as media ({error.strerror}): give an audio or video file "
-                f"that a player can play, or convert it to WAV"
-            ) from error
-        stream = container.streams.best("audio")
-        if stream is None:
-            raise AudioError(f"{name} has no sound in it: give a file with an audio track")
-        if not isinstance(stream, AudioStream) or stream.codec_context is None:
-            raise AudioError(
-                f"{name} holds sound of a kind that cannot be decoded here: convert it to WAV"
-            )
-        yield Media(name, file, container, stream, _origin_s(container))
+    lost: int = 0  # packets just before it that could not be read or decoded, or only in part
 
 
 def decode(media: Media) -> Iterator[Piece]:
-    """Yield the stream's pieces in the file's order; what cannot be decoded is left out.
+    """Yield the track's pieces in the file's order; what cannot be decoded is left out.
 
     Encoder delay and padding that the container declares are already removed by FFmpeg. The
-    piece after a damaged place carries `damaged`; damage at the end comes as a piece without a
-    frame. Raises AudioError for a sampling rate that cannot be.
+    piece after a damaged place says how much was `lost`; damage at the end comes as a piece without
+    a frame. Raises AudioError for a sampling rate that cannot be.
     """
     origin_s: float | None = None
     first_rate = media.stream.rate
     raw_aac = media.container.format.name == "aac"
-    damaged, timed = False, True
-    for frames in _frames(media):
-        damaged = damaged or frames is None
-        for frame in frames or ():
+    lost, timed = 0, True
+    least, latest = 1 << 62, 0  # bytes of a packet
+    for frames, size, is_whole in _frames(media):
+        if size:
+            least, latest = min(least, latest or size), size
+        if not frames:
+            lost += not is_whole
+        for frame in frames:
             if frame.samples == 0:
                 continue
             rate, pts = frame.sample_rate, frame.pts
@@ -131,10 +76,10 @@ def decode(media: Media) -> Iterator[Piece]:
                 if origin_s is None:  # FFmpeg's start is late for WebM that holds 8 kHz Opus
                     origin_s = max(0.0, min(media.origin_s, at_s))
                 at_s -= origin_s
-            yield Piece(frame, at_s, damaged)
-            damaged = False
-    if damaged:
-        yield Piece(None, None, True)
+            yield Piece(frame, at_s, lost)
+            lost = int(not is_whole)
+    if lost or (_has_equal_packets(media) and latest < least):
+        yield Piece(None, None, max(1, lost))
 
 
 def kind_of(frame: AudioFrame) -> tuple[str, int, int]:
@@ -185,37 +130,31 @@ def resample(waves: Iterable[np.ndarray], rate: int, to_rate: int) -> Iterator[n
     yield from (out.to_ndarray()[0] for out in resampler.resample(None))
 
 
-def _origin_s(container: InputContainer) -> float:
-    """The earliest start of sound or moving pictures, but never before the timestamp 0.
-
-    Negative times are what an encoder needs to warm up and are not shown; a cover picture has
-    the time 0 whatever the sound has.
-    """
-    starts = [
-        float(stream.start_time * stream.time_base)
-        for stream in (*container.streams.audio, *container.streams.video)
-        if stream.start_time is not None
-        and stream.time_base is not None
-        and not stream.disposition & Disposition.attached_pic
-    ]
-    return max(0.0, min(starts, default=0.0))
+def _has_equal_packets(media: Media) -> bool:
+    """Whether a short last packet is one that was cut off: some decoders do not complain of it."""
+    bare = media.container.format.name in ("ac3", "eac3", "dts", "mp3")
+    return bare and media.stream.codec_context.name.startswith(("ac3", "eac3", "dca", "mp2"))
 
 
-def _frames(media: Media) -> Iterator[list[AudioFrame] | None]:
-    """Yield what each packet decodes to; None for one that could not be read or decoded."""
+def _frames(media: Media) -> Iterator[tuple[list[AudioFrame], int, bool]]:
+    """Yield what each packet decodes to, its bytes, and whether it could be decoded in full."""
+    # Where packets are cut out of a stream of samples, the last one is short, and called corrupt.
+    framed = bool(_FRAMED & set(media.container.format.name.split(",")))
     failures = 0
     while failures < _MAX_READ_FAILURES:
         try:
             for packet in media.container.demux(media.stream):
                 failures = 0
-                yield _decoded(media.stream, packet)
+                frames = _decoded(media.stream, packet)
+                is_whole = frames is not None and not (framed and packet.is_corrupt)
+                yield frames or [], packet.size, is_whole
             return
         except IndexError:
             return  # PyAV at the very end of a file in which a stream appeared on the way
         except (av.FFmpegError, OSError):
             failures += 1
-            yield None
-    yield _decoded(media.stream, None)
+            yield [], 0, False
+    yield _decoded(media.stream, None) or [], 0, True
 
 
 def _decoded(stream: AudioStream, packet: Any) -> list[AudioFrame] | None:

@@ -1,0 +1,98 @@
+"""Several media files in one, joined byte by byte, as `cat` does it.
+
+Formats that are streams of frames or pages go on by themselves. Of those with a table of contents
+FFmpeg reads the first, or some of them; so each is found here and read by itself.
+"""
+
+from __future__ import annotations
+
+from encoder.audio.media.file_view import FileView
+from encoder.audio.media.sound_chunks import find_sound_bytes
+
+__all__ = ["find_next_file"]
+
+_EBML, _SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"
+_AMR = b"#!AMR\n"
+_SEARCHED = 1 << 20  # bytes at a time
+_MOST_BOXES = 100_000
+
+
+def find_next_file(view: FileView) -> int | None:
+    """The byte at which a second file begins, behind the first one; None if there is none."""
+    head = view.peek(0, 40)
+    at = None
+    if head[:4] == _EBML:
+        at = _behind_matroska(view)
+    elif head[4:8] == b"ftyp":
+        at = _second_box(view)
+    elif head[:4] == b"FLV\x01":
+        at = _search(view, b"FLV\x01", 4)
+    elif head[:6] == _AMR:
+        at = _search(view, _AMR, len(_AMR))
+    else:
+        sound = find_sound_bytes(view)
+        at = None if sound is None or sound.follows != "more" else sound.rest
+    return at if at is not None and _is_beginning(view.peek(at, 64)) else None
+
+
+def _is_beginning(head: bytes) -> bool:
+    """Whether these bytes begin a file of a kind that is looked for here."""
+    return (
+        (head[:4] in (b"RIFF", b"RF64", b"BW64") and head[8:12] == b"WAVE")
+        or (head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"))
+        or head[:4] in (b"caff", b"riff", b".snd", b"fLaC", b"OggS")
+        or head[:6] == _AMR
+        or head[4:8] == b"ftyp"
+        or (head[:4] == _EBML and (b"webm" in head or b"matroska" in head))
+        or (head[:4] == b"FLV\x01" and head[5:9] == b"\0\0\0\x09")
+    )
+
+
+def _behind_matroska(view: FileView) -> int | None:
+    """Behind the segment where its size is known; a live one ends where another header begins."""
+    at, (length, width) = 4, _vint(view.peek(4, 8))
+    at += width + length
+    if view.peek(at, 4) != _SEGMENT:
+        return None
+    length, width = _vint(view.peek(at + 4, 8))
+    if width and length != (1 << 7 * width) - 1:  # all ones: unknown
+        end = at + 4 + width + length
+        return end if end < view.size else None
+    return _search(view, _EBML, at)
+
+
+def _vint(data: bytes) -> tuple[int, int]:
+    """A number of EBML and how many bytes it has."""
+    width = 9 - data[0].bit_length() if data and data[0] else 0
+    return int.from_bytes(data[:width], "big") & (1 << 7 * width) - 1, width
+
+
+def _second_box(view: FileView) -> int | None:
+    at = 0
+    for _ in range(_MOST_BOXES):
+        head = view.peek(at, 16)
+        if len(head) < 8:
+            return None
+        if at and head[4:8] == b"ftyp":
+            return at
+        size = int.from_bytes(head[:4], "big")
+        if size == 1:
+            size = int.from_bytes(head[8:16], "big")
+        if size < 8:  # 0: to the end of the file
+            return None
+        at += size
+    return None
+
+
+def _search(view: FileView, mark: bytes, at: int) -> int | None:
+    """Where `mark` begins a file, at `at` or behind it."""
+    overlap = 64
+    while at < view.size:
+        data = view.peek(at, _SEARCHED + overlap)
+        found = data.find(mark)
+        while 0 <= found < _SEARCHED:
+            if _is_beginning(data[found : found + 64]):
+                return at + found
+            found = data.find(mark, found + 1)
+        at += _SEARCHED
+    return None
