@@ -58,7 +58,7 @@ def write_atomic(path: str | os.PathLike[str], content: str | bytes) -> None:
         else:
             with (
                 renamed_to(Path(os.path.realpath(name))) as temporary,
-                temporary.open("xb") as handle,
+                temporary.open("wb") as handle,
             ):
                 handle.write(data)
     except (OSError, ValueError) as error:  # ValueError: a zero byte in the path, a closed stdout

@@ -176,5 +176,8 @@ def _write(path: Path, vectors: CropVectors) -> None:
     arrays |= {"kept": vectors.kept, "seconds": vectors.seconds}  # type: ignore[dict-item]
     arrays |= {"shortened": np.array(vectors.shortened, np.int64)}  # type: ignore[dict-item]
     arrays |= {"left_out": np.array(vectors.left_out, dtype=np.str_)}  # type: ignore[dict-item]
-    with replacing(path, what="vectors to ") as partial, partial.open("wb") as handle:
+    with (
+        replacing(path, what="vectors to ", private=True) as partial,
+        partial.open("wb") as handle,
+    ):
         np.savez(handle, **arrays)  # type: ignore[arg-type]
