@@ -26,9 +26,9 @@ from diarize.gallery.schema import SCHEMA, EnrolledSpeaker, Enrollment, Exchange
 from encoder.errors import ConfigError, StoreError
 from encoder.hub.paths import user_data
 
-__all__ = ["Gallery", "default_gallery"]
+__all__ = ["MISSING", "Gallery", "default_gallery"]
 
-_MISSING = "enroll a speaker first with `diarize enroll NAME FILE`, or check the path"
+MISSING = "enroll a speaker first with `diarize enroll NAME FILE`, or check the path"
 APPLICATION_ID = 0x44474C59  # "DGLY"
 VERSION = 2
 
@@ -65,7 +65,7 @@ class Gallery:
         *,
         create: bool,
         timeout_s: float = TIMEOUT_S,
-        missing: str = _MISSING,
+        missing: str = MISSING,
         on_warning: Callable[[str], None] | None = None,
     ) -> Iterator[Gallery]:
         """Open the gallery in a file, which may be read-only for a reader.
@@ -348,11 +348,12 @@ class Gallery:
                 self._inside = None
 
     def _remove_if_empty(self, made: list[Path]) -> None:
-        with contextlib.suppress(StoreError, OSError), self._writing() as sql:
+        with contextlib.suppress(StoreError, OSError, _Unchanged), self._writing() as sql:
             if sql.execute("SELECT count(*) FROM person").fetchone() == (0,):
                 self.path.unlink()
                 for folder in made[1:]:
                     folder.rmdir()
+            raise _Unchanged
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
@@ -363,6 +364,10 @@ class Gallery:
         return StoreError(
             f"the gallery {str(self.path)!r} was changed by another program meanwhile: try again"
         )
+
+
+class _Unchanged(Exception):  # noqa: N818 - no error
+    """Ends a change that was none."""
 
 
 def _absent(path: Path) -> list[Path]:

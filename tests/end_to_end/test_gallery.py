@@ -98,7 +98,7 @@ def test_how_sure_one_must_be_is_the_users_choice(command, enrolled, clips):
 
 
 def test_no_speaker_fits_is_no_error(command, known, clips):
-    assert command("forget", "bo", "--gallery", known).returncode == 0
+    assert command("forget", "bo", "--yes", "--gallery", known).returncode == 0
     done = command("identify", clips["bo2"], "--gallery", known, "--min-probability", "0.99")
     assert done.returncode == 0 and "unknown (not sure)" in done.stdout.decode()
 
@@ -118,10 +118,10 @@ def test_renaming_merging_and_forgetting(command, known, clips):
     assert command("rename", "bo", "Ben", "--gallery", known).returncode == 0
     assert command("rename", "ben", "anna ö", "--merge", "--gallery", known).returncode == 0
     assert {name: row["files"] for name, row in people(command, known).items()} == {"Anna Ö": 2}
-    one_line(command("forget", "Ana Ö", "--gallery", known), "did you mean 'Anna Ö'")
-    one_line(command("forget", "anna ö", "Zed", "--gallery", known), "'Zed'")
+    one_line(command("forget", "Ana Ö", "--yes", "--gallery", known), "did you mean 'Anna Ö'")
+    one_line(command("forget", "anna ö", "Zed", "--yes", "--gallery", known), "'Zed'")
     assert len(people(command, known)) == 1
-    assert command("forget", "anna ö", "--gallery", known).returncode == 0
+    assert command("forget", "anna ö", "--yes", "--gallery", known).returncode == 0
     assert "is empty" in command("gallery", "--gallery", known).stdout.decode()
     one_line(command("identify", clips["bo2"], "--gallery", known), "enroll a speaker")
 
@@ -180,7 +180,7 @@ def test_vectors_are_made_anew_from_kept_sounds(command, known, clips):
     assert done.returncode == 0, done.stderr.decode()
     assert "embedded again with deepspeaker-small: Anna Ö" in done.stderr.decode()
     assert "no sound was kept of Bo" in done.stderr.decode()
-    assert command("forget", "Bo", "--gallery", known).returncode == 0
+    assert command("forget", "Bo", "--yes", "--gallery", known).returncode == 0
     after = people(command, known)["Anna Ö"]
     assert after["encoder_fingerprint"] == before["encoder_fingerprint"]
     done = command("identify", clips["anna1"], "--gallery", known, "-q", "-o", "-")
@@ -207,7 +207,7 @@ def test_making_vectors_anew_says_what_is_lost_and_loses_nothing_else(command, k
     done = command("gallery", "--reembed", "-q", "--gallery", copy)
     assert (done.returncode, done.stderr) == (0, b"")
     assert people(command, copy)["Anna Ö"]["files"] == 1
-    assert command("forget", "anna ö", "--gallery", copy).returncode == 0
+    assert command("forget", "anna ö", "--yes", "--gallery", copy).returncode == 0
     one_line(
         command("gallery", "--reembed", "--gallery", copy), "no sound was kept", "--keep-sound"
     )
