@@ -99,8 +99,20 @@ def test_two_voices_in_one_file_are_noticed():
     two = voices().of_wave(torch.cat([speaker(400, 12), speaker(3000, 12)]))
     assert not is_mixed(one.pieces, 4.0, CALIBRATION)
     assert is_mixed(two.pieces, 4.0, CALIBRATION)
+    four = voices().of_wave(torch.cat([speaker(hz, 12) for hz in (400, 3000, 1500, 6000)]))
+    assert is_mixed(four.pieces, 4.0, CALIBRATION)
     assert not is_mixed(two.pieces, 4.0, None)
     assert not is_mixed(two.pieces[:3], 4.0, CALIBRATION)
+
+
+def test_two_of_three_speakers_may_sound_alike():
+    """In two parts the second is the mean of two speakers, one of whom is like the first."""
+    first, second, third = np.eye(3, dtype=np.float32)
+    near = (second + third) / np.float32(2**0.5)
+    pieces = np.repeat([first, (first + 2.5 * near) / np.float32(7.25**0.5), near], 4, axis=0)
+    low = Calibration("f", slope=10.0, offset=-1.0, shortness=0.0)  # 0.2 at -0.04
+    assert not is_mixed(pieces, 4.0, low)
+    assert is_mixed(np.repeat([first, second, -second], 4, axis=0), 4.0, low)
 
 
 def test_five_seconds_of_speech_are_needed_in_all(gallery):
