@@ -110,7 +110,8 @@ def enroll(
                 if not force and speaker is None:
                     raise ConfigError(
                         f"{str(path)!r} seems to hold several speakers: give files of one, name "
-                        "the one that is meant with --speaker, or enroll all of them with --force"
+                        "the one that is meant (--speaker SPEAKER_01, as `diarize FILE` calls "
+                        f"them, or {LONGEST}), or enroll all of them (--force)"
                     )
                 remarks.append(f"two speakers in {str(path)!r}? A file should hold one")
             enrollments.append(clip_enrollment(clip, str(path), keep=keep_sound, config=config))

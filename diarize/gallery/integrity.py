@@ -18,6 +18,7 @@ from diarize.core.sqlite_file import DamagedError, version_of
 from diarize.gallery.names import shown
 
 __all__ = [
+    "COLUMNS",
     "UPGRADES",
     "VECTOR",
     "are_unit",

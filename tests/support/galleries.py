@@ -7,7 +7,9 @@ from contextlib import closing
 
 import numpy as np
 
+from diarize.core.sqlite_file import row_sum
 from diarize.gallery.gallery import Gallery
+from diarize.gallery.integrity import COLUMNS
 from diarize.gallery.schema import Enrollment
 
 MADE_BY = {"fingerprint": "aaaa0000", "embedder": "small"}
@@ -80,3 +82,12 @@ def execute(path, statement, *values):
     """As another program would, past everything that this toolkit checks."""
     with closing(sqlite3.connect(path)) as raw, raw:
         raw.execute(statement, values)
+
+
+def as_if_made_by_another(path):
+    """All vectors are of another embedder, and rightly so."""
+    with closing(sqlite3.connect(path)) as raw, raw:
+        raw.create_function("row_sum", -1, row_sum)
+        raw.execute("UPDATE exemplar SET fingerprint = '0ther000', embedder = 'elder'")
+        columns = ", ".join(COLUMNS["exemplar"])
+        raw.execute(f"UPDATE exemplar SET checksum = row_sum({columns})")

@@ -105,14 +105,15 @@ def test_two_voices_in_one_file_are_noticed():
     assert not is_mixed(two.pieces[:3], 4.0, CALIBRATION)
 
 
-def test_two_of_three_speakers_may_sound_alike():
-    """In two parts the second is the mean of two speakers, one of whom is like the first."""
-    first, second, third = np.eye(3, dtype=np.float32)
-    near = (second + third) / np.float32(2**0.5)
-    pieces = np.repeat([first, (first + 2.5 * near) / np.float32(7.25**0.5), near], 4, axis=0)
-    low = Calibration("f", slope=10.0, offset=-1.0, shortness=0.0)  # 0.2 at -0.04
-    assert not is_mixed(pieces, 4.0, low)
-    assert is_mixed(np.repeat([first, second, -second], 4, axis=0), 4.0, low)
+def test_who_says_little_is_noticed_beside_a_speaker_of_two_moods():
+    """In two parts the moods are told apart, which are one speaker's."""
+    calm, other = np.eye(3, dtype=np.float32)[[0, 2]]
+    lively = np.array([0.75, 0.4375**0.5, 0], np.float32)
+    low = Calibration("f", slope=10.0, offset=-2.0, shortness=0.0)  # 0.2 at 0.06
+    moods = [calm] * 20 + [lively] * 20
+    assert not is_mixed(np.stack(moods), 4.0, low)
+    assert is_mixed(np.stack([*moods, other, other]), 4.0, low)
+    assert not is_mixed(np.stack([*moods, other]), 4.0, low)  # one piece may be a cough
 
 
 def test_five_seconds_of_speech_are_needed_in_all(gallery):
