@@ -1,6 +1,8 @@
 """Utterances as crops, from sound files to cached vectors."""
 
 import hashlib
+import os
+import stat
 
 import numpy as np
 import pytest
@@ -98,6 +100,10 @@ def test_vectors_are_kept_by_fingerprint_list_and_crops(tmp_path):
     embedder = Means("onnx:a/b")
     first = crop_vectors(embedder, rows, cache=cache)
     assert embedder.windows == 12
+    if os.name == "posix":  # who is who is nobody else's business
+        (kept,) = cache.iterdir()
+        modes = [stat.S_IMODE(path.stat().st_mode) for path in (kept, cache, cache.parent)]
+        assert modes == [0o600, 0o700, 0o700]
     again = crop_vectors(embedder, rows, cache=cache)
     assert embedder.windows == 12
     assert again.by_crop.keys() == first.by_crop.keys()
