@@ -18,6 +18,7 @@ from diarize.cli import models as cli_models
 from diarize.cli import run as cli_diarize
 from diarize.cli import score as cli_score
 from diarize.cli.command_groups import default_command
+from diarize.core.text import printable
 from encoder.errors import ToolkitError
 
 __all__ = ["app", "main"]
@@ -70,10 +71,13 @@ def main() -> None:
     # Threads that spin while they wait make a busy machine several times slower. OpenMP reads this
     # when torch is first imported, so it must be said here; a user's own choice stands.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    from diarize.cli.console import ended_by_signals
+
     try:
-        app()
+        with ended_by_signals():
+            app()
     except ToolkitError as error:
-        print(f"diarize: {error}", file=sys.stderr)
+        print(f"diarize: {printable(str(error))}", file=sys.stderr)
         sys.exit(2)
 
 

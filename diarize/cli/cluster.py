@@ -147,6 +147,7 @@ def cluster(
                     [row.speaker for row in groups.rows],
                     exported_to,
                     "copy" if copy_to else "link",
+                    places=paths,
                     on_done=lambda done, total: report("exporting clips", done, total),
                     on_warning=warnings.append,
                 )

@@ -7,12 +7,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import typer
 from typer.core import TyperGroup
 
+from diarize.core.text import printable
 from encoder.errors import ToolkitError
 
 __all__ = ["CommandGroup", "add_flag", "default_command"]
 
+# click's; typer has click inside or beside it, by its version.
+_UsageError: Any = typer.BadParameter.__base__
 # Settings that another command has.
 ELSEWHERE = {"merge": "`diarize rename --merge`", "reembed": "`diarize gallery --reembed`"}
 
@@ -21,10 +25,16 @@ class CommandGroup(TyperGroup):
     """A group whose commands' errors get the flag of their setting, for `typer.Typer(cls=...)`."""
 
     def invoke(self, ctx: Any) -> Any:
+        from diarize.cli.console import interruptible
+
         try:
-            return super().invoke(ctx)
+            with interruptible():  # for commands that have no more to say
+                return super().invoke(ctx)
         except ToolkitError as error:
             add_flag(error, self.commands.get(ctx.invoked_subcommand, self))
+            raise
+        except _UsageError as error:
+            error.message = printable(error.message)  # it quotes arguments, such as names of files
             raise
 
 

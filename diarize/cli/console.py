@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,14 +14,23 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from diarize.core.text import plural
+from diarize.core.text import plural, printable
 from diarize.core.turns import speaking_time
 
 if TYPE_CHECKING:
     from diarize.pipeline.diarizer import OnStage
     from diarize.pipeline.result import DiarizationResult
 
-__all__ = ["HowFar", "interruptible", "progress", "speakers_table", "tell", "wide_console"]
+__all__ = [
+    "HowFar",
+    "cell",
+    "ended_by_signals",
+    "interruptible",
+    "progress",
+    "speakers_table",
+    "tell",
+    "wide_console",
+]
 
 TITLES = {
     "load": "loading the models",
@@ -32,7 +43,12 @@ TITLES = {
 
 def tell(sentence: str) -> None:
     """One plain line on stderr."""
-    print(f"diarize: {sentence}", file=sys.stderr)
+    print(f"diarize: {printable(sentence)}", file=sys.stderr)
+
+
+def cell(text: str) -> str:
+    """A name or path for a table or title: nothing in it does anything to the terminal."""
+    return escape(printable(text))
 
 
 @contextmanager
@@ -86,13 +102,47 @@ def wide_console() -> Console:
 
 
 @contextmanager
-def interruptible(what: str | Callable[[], str]) -> Iterator[None]:
-    """Ctrl-C becomes exit code 130 and one sentence, which says `what` is left then."""
+def interruptible(what: str | Callable[[], str] = "") -> Iterator[None]:
+    """Ctrl-C becomes exit code 130 and one sentence, which says `what` is left then.
+
+    So does another signal that asks for an end, see `ended_by_signals`, with a code of its own.
+    """
     try:
         yield
-    except KeyboardInterrupt:
-        tell(f"stopped, {what if isinstance(what, str) else what()}")
-        raise SystemExit(130) from None
+    except KeyboardInterrupt as error:
+        left = what if isinstance(what, str) else what()
+        with contextlib.suppress(OSError):  # the terminal may be what has gone
+            tell(f"stopped, {left}" if left else "stopped")
+        raise SystemExit(128 + getattr(error, "signal", signal.SIGINT)) from None
+
+
+class EndedError(KeyboardInterrupt):
+    """A signal that asks the process to end, which then is what Ctrl-C is."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.signal = number
+
+
+@contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """SIGTERM and SIGHUP raise what Ctrl-C does, so that nothing half-made is left behind; not
+    where they are ignored, as with `nohup`."""
+    asking = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    heard = [number for number in asking if signal.getsignal(number) == signal.SIG_DFL]
+
+    def end(number: int, _: object) -> None:
+        for other in heard:  # once is enough: a second one would stop the tidying up
+            signal.signal(other, signal.SIG_IGN)
+        raise EndedError(number)
+
+    for number in heard:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number in heard:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def speakers_table(result: DiarizationResult, *, console: Console | None = None) -> None:
@@ -104,7 +154,7 @@ def speakers_table(result: DiarizationResult, *, console: Console | None = None)
         console.print(f"no speech found in {result.duration_s:.1f} s", highlight=False)
         return
     found = plural(len(seconds), "speaker")
-    table = Table(title=f"{escape(result.uri)}: {found} in {_clock(result.duration_s)}")
+    table = Table(title=f"{cell(result.uri)}: {found} in {_clock(result.duration_s)}")
     table.add_column("speaker")
     for title in ("speech", "share", "turns", "first at"):
         table.add_column(title, justify="right")
@@ -113,7 +163,7 @@ def speakers_table(result: DiarizationResult, *, console: Console | None = None)
     for name, spoken in everybody.items():
         own = [t for t in result.turns if t.speaker == name]
         table.add_row(
-            escape(name),
+            cell(name),
             _clock(spoken),
             f"{spoken / total:.0%}",
             str(len(own)),

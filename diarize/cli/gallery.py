@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from diarize.cli.loading import check_files, models, open_gallery
+from diarize.cli.loading import check_files, gallery_to_change, models
 from diarize.cli.options import (
     EmbedderName,
     GalleryPath,
     JsonOutput,
     MediaFiles,
     OptionalFloat,
+    OptionalStr,
     PresetName,
     Quiet,
     SegmenterName,
 )
+from diarize.core.turns import LONGEST
 from encoder.errors import ConfigError, StoreError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from diarize.embedding.clip_embedding import ClipEmbedder, ClipEmbedding
     from diarize.gallery.gallery import Gallery
 
 __all__ = ["enroll", "forget", "gallery", "rename"]
@@ -47,20 +53,41 @@ def enroll(
         OptionalFloat,
         typer.Option(help="Seconds of speech a speaker needs; 5 by default."),
     ] = None,
+    speaker: Annotated[
+        OptionalStr,
+        typer.Option(
+            help="Enroll this speaker of a recording with several: SPEAKER_01, as `diarize FILE` "
+            f"calls them, or {LONGEST}: who speaks longest in each file."
+        ),
+    ] = None,
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="Also files that seem to hold several speakers, all of them."),
+    ] = False,
     quiet: Quiet = False,
 ) -> None:
     """Enroll a speaker: add files of one speaker to the gallery."""
-    from diarize.cli.console import interruptible, tell
+    from diarize.cli.console import tell
     from diarize.gallery.enrollment import EnrollmentConfig, clip_enrollment, is_mixed
     from diarize.gallery.enrollment import enroll as add_enrollments
     from diarize.gallery.names import clean_name, shown
 
     name = clean_name(name)
     config = EnrollmentConfig() if min_speech is None else EnrollmentConfig(min_speech_s=min_speech)
+    if speaker is not None and force:
+        raise ConfigError("--speaker and --force exclude each other: give one")
+    if speaker not in (None, LONGEST) and len(files) > 1:
+        raise ConfigError(
+            f"--speaker is {speaker!r}, which is another speaker in each of {len(files)} files: "
+            f"give one file, or --speaker {LONGEST}"
+        )
     check_files(files)
     with (
-        interruptible("no speaker was enrolled"),
-        open_gallery(gallery, writing=True) as known,
+        gallery_to_change(
+            *(gallery, f"but {shown(name)} is enrolled", "no speaker was enrolled"),
+            writing=True,
+            quiet=quiet,
+        ) as known,
         models(preset, embedder, segmenter, shown=not quiet) as (
             clip_embedder,
             calibration,
@@ -68,15 +95,24 @@ def enroll(
             on_stage,
         ),
     ):
+        embed: Callable[[Path], ClipEmbedding] = clip_embedder
+        if speaker is not None:
+            embed = _embedder_of(speaker, clip_embedder, preset, used, segmenter)
         enrollments, remarks = [], []
         for done, path in enumerate(files):
             on_stage("embed", done, len(files))
-            clip = clip_embedder(path)
+            clip = embed(path)
             remarks += [f"{path}: {sentence}" for sentence in clip.warnings]
             if clip.vector is None:
                 remarks.append(f"no speech in {str(path)!r}, so it is left out")
                 continue
             if is_mixed(clip.pieces, clip_embedder.config.piece_s, calibration):
+                if not force and speaker is None:
+                    raise ConfigError(
+                        f"{str(path)!r} seems to hold several speakers: give files of one, name "
+                        "the one that is meant (--speaker SPEAKER_01, as `diarize FILE` calls "
+                        f"them, or {LONGEST}), or enroll all of them (--force)"
+                    )
                 remarks.append(f"two speakers in {str(path)!r}? A file should hold one")
             enrollments.append(clip_enrollment(clip, str(path), keep=keep_sound, config=config))
         with known.changing():
@@ -91,16 +127,46 @@ def enroll(
                 config=config,
             )
             called = known.called(name)
-            speaker = next(p for p in known.speakers() if p.name == called)
+            enrolled = next(p for p in known.speakers() if p.name == called)
     if quiet:
         return
     for sentence in remarks + notes:
         tell(f"warning: {sentence}")
     again = f", {len(enrollments) - added} known already" if len(enrollments) > added else ""
     tell(
-        f"enrolled {shown(speaker.name)} with {added} new of {len(files)} files{again}; in all "
-        f"{speaker.speech_s:.1f} s of speech in {len(speaker.exemplars)} exemplars"
+        f"enrolled {shown(enrolled.name)} with {added} new of {len(files)} files{again}; in all "
+        f"{enrolled.speech_s:.1f} s of speech in {len(enrolled.exemplars)} exemplars"
     )
+
+
+def _embedder_of(
+    speaker: str,
+    clip_embedder: ClipEmbedder,
+    preset: str | None,
+    embedder: str,
+    segmenter: str | None,
+) -> Callable[[Path], ClipEmbedding]:
+    """Embeds what `speaker` says alone in a recording; they are called as by `diarize FILE`."""
+    from dataclasses import replace
+
+    from diarize.models.presets import USERS, check_fetched
+    from diarize.pipeline.config import load_config
+    from diarize.pipeline.diarizer import Diarizer
+    from diarize.pipeline.speaker_speech import alone, chosen_speaker, speech_at
+
+    config = replace(load_config(preset=preset, otherwise=USERS), embedder=embedder)
+    if segmenter is not None:
+        config = replace(config, segmenter=segmenter)
+    check_fetched(config.preset, vars(config))
+    diarizer = Diarizer.from_config(config)
+
+    def embed(path: Path) -> ClipEmbedding:
+        result = diarizer(path)
+        spans = alone(result.turns, chosen_speaker(result.turns, speaker, str(path)))
+        clip = clip_embedder.of_wave(speech_at(path, spans, clip_embedder.config.longest_s))
+        return replace(clip, warnings=[*result.warnings])
+
+    return embed
 
 
 def forget(
@@ -115,13 +181,21 @@ def forget(
     from diarize.cli.console import tell
     from diarize.gallery.names import shown
 
-    with open_gallery(gallery) as known:
+    all_of_them = ", ".join(map(shown, names))
+    with gallery_to_change(
+        gallery, f"but {all_of_them} went", "no speaker was forgotten", quiet=quiet
+    ) as known:
         called = [known.called(name) for name in dict.fromkeys(names)]
         who = ", ".join(map(shown, called))
-        asks = sys.stdin.isatty() and not yes
-        if asks and not typer.confirm(f"Forget {who}?", err=True):
-            tell("no speaker was forgotten")
-            raise typer.Exit(1)
+        if not yes:
+            if not sys.stdin.isatty():
+                raise ConfigError(
+                    f"nobody can be asked whether to forget {who}, for standard input is no "
+                    "terminal: add --yes"
+                )
+            if not typer.confirm(f"Forget {who}?", err=True):
+                tell("no speaker was forgotten")
+                raise typer.Exit(1)
         with known.changing():
             for name in dict.fromkeys(called):
                 known.forget(name)
@@ -138,11 +212,18 @@ def rename(
     ] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Give an enrolled speaker another name, or merge two."""
+    """Give a speaker in the gallery another name, or merge two."""
     from diarize.cli.console import tell
     from diarize.gallery.names import shown
 
-    with open_gallery(gallery) as known:
+    missing = (
+        "rename is for the speakers of a gallery, who are remembered by `diarize FILE --link` as "
+        "VOICE_0001 and on, or by `diarize enroll NAME FILE`"
+    )
+    done = f"but {shown(old)} was renamed"
+    with gallery_to_change(
+        gallery, done, "no name was changed", quiet=quiet, missing=missing
+    ) as known:
         before = known.called(old)
         name = known.rename(old, new, merge=merge)
     if not quiet:
@@ -171,7 +252,9 @@ def gallery(
         raise ConfigError(
             "--preset, --embedder and --segmenter go with --reembed: add it, or leave them out"
         )
-    with open_gallery(gallery) as known:
+    with gallery_to_change(
+        gallery, "but all vectors are new", "the gallery is as it was", quiet=quiet
+    ) as known:
         if reembed:
             _reembed(known, preset, embedder, segmenter, shown=not quiet)
         enrolled = known.speakers()
@@ -201,15 +284,13 @@ def gallery(
 def _reembed(
     known: Gallery, preset: str | None, embedder: str | None, segmenter: str | None, *, shown: bool
 ) -> None:
-    from diarize.cli.console import interruptible, tell
+    from diarize.cli.console import tell
     from diarize.core.text import plural
     from diarize.gallery.enrollment import reembed
 
     known.check_writable()
-    with (
-        interruptible("the gallery is as it was"),
-        models(preset, embedder, segmenter, shown=shown) as (clip_embedder, _, used, on_stage),
-    ):
+    loading = models(preset, embedder, segmenter, shown=shown)
+    with loading as (clip_embedder, _, used, on_stage):
         found = reembed(
             known, clip_embedder, used, on_done=lambda done, total: on_stage("embed", done, total)
         )

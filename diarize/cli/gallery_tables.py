@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from rich.markup import escape
 from rich.table import Table
 
-from diarize.cli.console import wide_console
+from diarize.cli.console import cell, wide_console
 from diarize.core.text import plural
 
 __all__ = ["gallery_table", "identified_table"]
@@ -18,9 +17,9 @@ def gallery_table(rows: Sequence[dict[str, Any]], where: str) -> None:
     """One row a speaker, as `diarize gallery` writes them into JSON."""
     console = wide_console()
     if not rows:
-        console.print(f"the gallery {escape(where)} is empty", highlight=False)
+        console.print(f"the gallery {cell(where)} is empty", highlight=False)
         return
-    table = Table(title=f"{plural(len(rows), 'speaker')} in {escape(where)}")
+    table = Table(title=f"{plural(len(rows), 'speaker')} in {cell(where)}")
     table.add_column("name", overflow="fold")
     table.add_column("kind")
     for title in ("exemplars", "speech", "files", "kept"):
@@ -29,14 +28,14 @@ def gallery_table(rows: Sequence[dict[str, Any]], where: str) -> None:
         table.add_column(title, overflow="fold")
     for row in rows:
         table.add_row(
-            escape(row["name"]),
+            cell(row["name"]),
             row["kind"],
             str(row["exemplars"]),
             f"{row['speech_s']:.1f} s",
             str(row["files"]),
             str(row["sounds_kept"]),
             row["added"][:10],
-            escape(f"{row['embedder']} ({row['encoder_fingerprint']})"),
+            cell(f"{row['embedder']} ({row['encoder_fingerprint']})"),
         )
     console.print(table)
 
@@ -54,7 +53,7 @@ def identified_table(rows: Sequence[dict[str, Any]]) -> None:
     for row in rows:
         table.add_section()
         verdict = row["name"] or f"unknown ({row['reason'] or 'not readable'})"
-        first = (escape(row["path"]), f"{row['speech_s']:.1f} s", escape(verdict))
+        first = (cell(row["path"]), f"{row['speech_s']:.1f} s", cell(verdict))
         for candidate in row["candidates"] or [None]:
             table.add_row(*first, *_cells(candidate))
             first = ("", "", "")
@@ -66,7 +65,7 @@ def _cells(candidate: dict[str, Any] | None) -> tuple[str, str, str]:
         return "", "", ""
     probability = candidate["probability"]
     return (
-        escape(candidate["name"]),
+        cell(candidate["name"]),
         f"{candidate['similarity']:.3f}",
         "-" if probability is None else f"{probability:.2f}",
     )

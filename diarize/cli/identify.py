@@ -71,7 +71,7 @@ def identify(
     check_files(files)
     with (
         interruptible("nothing was written"),
-        open_gallery(gallery) as known,
+        open_gallery(gallery, quiet=quiet) as known,
     ):
         if not known.fingerprints():
             raise StoreError(

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from diarize.gallery.gallery import Gallery, default_gallery
+from diarize.gallery.gallery import MISSING, Gallery, default_gallery
 from diarize.models.presets import USERS, check_fetched
 from diarize.pipeline.config import load_config
 from diarize.segmentation import SEGMENTERS
@@ -18,16 +18,46 @@ if TYPE_CHECKING:
     from diarize.embedding.clip_embedding import ClipEmbedder
     from encoder.calibration.score_calibration import Calibration
 
-__all__ = ["check_files", "chosen_embedder", "models", "open_gallery"]
+__all__ = ["check_files", "chosen_embedder", "gallery_to_change", "models", "open_gallery"]
 
 
 @contextmanager
-def open_gallery(path: str | Path | None, *, writing: bool = False) -> Iterator[Gallery]:
+def open_gallery(
+    path: str | Path | None, *, writing: bool = False, quiet: bool = False, missing: str = MISSING
+) -> Iterator[Gallery]:
     """The gallery in `path`, or the user's own. For `writing` it is made where it does not exist,
-    and what forbids writing is raised now, before models are loaded."""
-    with Gallery.open(path or default_gallery(), create=writing) as gallery:
+    and what forbids writing is raised now, before models are loaded. Remarks on the file are
+    printed unless `quiet`; `missing` is the next step where there is none."""
+    from diarize.cli.console import tell
+
+    remark = None if quiet else tell
+    with Gallery.open(
+        path or default_gallery(), create=writing, missing=missing, on_warning=remark
+    ) as gallery:
         if writing:
             gallery.check_writable()
+        yield gallery
+
+
+@contextmanager
+def gallery_to_change(
+    path: str | Path | None,
+    changed: str,
+    unchanged: str,
+    *,
+    writing: bool = False,
+    quiet: bool = False,
+    missing: str = MISSING,
+) -> Iterator[Gallery]:
+    """As `open_gallery`; an interrupt says of `changed` and `unchanged` what is true then."""
+    from diarize.cli.console import interruptible
+
+    opened: list[Gallery] = []
+    with (
+        interruptible(lambda: changed if opened and opened[0].changed else unchanged),
+        open_gallery(path, writing=writing, quiet=quiet, missing=missing) as gallery,
+    ):
+        opened.append(gallery)
         yield gallery
 
 

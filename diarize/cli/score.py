@@ -62,10 +62,9 @@ app.command("clusters")(clusters)
 
 def score_table(report: ScoreReport) -> None:
     """Draw the report on stdout: a row a recording and the total weighted by time."""
-    from rich.markup import escape
     from rich.table import Table
 
-    from diarize.cli.console import wide_console
+    from diarize.cli.console import cell, wide_console
 
     console = wide_console()
     table = Table(title="DER in %, full = missed + false alarm + confusion")
@@ -74,7 +73,7 @@ def score_table(report: ScoreReport) -> None:
         table.add_column(title, justify="right")
     for row in report.recordings:
         table.add_row(
-            escape(row.uri), *_cells(row), f"{row.speakers_hypothesis}/{row.speakers_reference}"
+            cell(row.uri), *_cells(row), f"{row.speakers_hypothesis}/{row.speakers_reference}"
         )
     if len(report.recordings) > 1:
         right = f"{report.speaker_count_right} of {len(report.recordings)}"

@@ -93,10 +93,9 @@ def clusters(
 
 def clusters_table(scores: Mapping[str, ClusterScore]) -> None:
     """Draw named scores on stdout."""
-    from rich.markup import escape
     from rich.table import Table
 
-    from diarize.cli.console import wide_console
+    from diarize.cli.console import cell, wide_console
 
     table = Table(title="groups of clips, %")
     table.add_column("", overflow="fold")
@@ -105,7 +104,7 @@ def clusters_table(scores: Mapping[str, ClusterScore]) -> None:
     for name, score in scores.items():
         shares = (score.precision, score.recall, score.f, score.ari, score.v_measure, score.purity)
         table.add_row(
-            escape(name),
+            cell(name),
             *(f"{100 * share:.1f}" for share in shares),
             f"{score.speakers_found}/{score.speakers_true}",
             str(score.clips),

@@ -225,7 +225,9 @@ def _verification_table(name: str, score: VerificationScore) -> Table:
 def _corpus_table(name: str, measures: dict[str, Measures], config: Any) -> Table:
     from rich.table import Table
 
-    table = Table(title=f"{_escaped(name)}, top-1 and equal error rate in %")
+    from diarize.cli.console import cell
+
+    table = Table(title=f"{cell(name)}, top-1 and equal error rate in %")
     table.add_column("data set")
     candidates = 1 + config.negatives
     titles = [f"1 of {candidates}, K={k}" for k in config.enrollments]
@@ -254,7 +256,7 @@ def _corpus_table(name: str, measures: dict[str, Measures], config: Any) -> Tabl
             cells += [str(ranks.speakers), str(ranks.tests)]
         cells.append(f"{100 * part.eer:.1f}")
         if len(measures) > 2 or dataset != "mean":  # of one data set it says the same again
-            table.add_row(_escaped(dataset), *cells)
+            table.add_row(cell(dataset), *cells)
     table.caption = (
         "K utterances enroll; - where there are too few; 95 % intervals over drawn speakers"
     )
@@ -279,16 +281,12 @@ def _list_table(name: str, score: ListScore) -> Table:
 def _two_columns(name: str) -> Table:
     from rich.table import Table
 
-    table = Table(title=_escaped(name), show_header=False)
+    from diarize.cli.console import cell
+
+    table = Table(title=cell(name), show_header=False)
     table.add_column()
     table.add_column(justify="right")
     return table
-
-
-def _escaped(text: str) -> str:
-    from rich.markup import escape
-
-    return escape(text)
 
 
 def _percent(share: float, interval: Interval | None, unit: str = " %") -> str:

@@ -23,14 +23,21 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from diarize.core.sqlite_file import DamagedError, Database, open_database
+from diarize.core.sqlite_file import (
+    DamagedError,
+    Database,
+    open_database,
+    row_sum,
+    version_of,
+)
+from encoder.common.private_files import restrict
 from encoder.errors import StoreError
 from encoder.hub.paths import user_cache
 
 __all__ = ["CachedClip", "ClipCache", "ClipKey", "default_cache"]
 
 APPLICATION_ID = 0x64736363
-VERSION = 1
+VERSION = 2
 SCHEMA = """
 CREATE TABLE content (          -- which bytes a file held when it had this size and time
     path BLOB PRIMARY KEY, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, digest BLOB NOT NULL
@@ -38,9 +45,11 @@ CREATE TABLE content (          -- which bytes a file held when it had this size
 CREATE TABLE clip (             -- vector: float32, little endian; NULL: reason says why
     digest BLOB, fingerprint TEXT, recipe TEXT, vector BLOB, reason TEXT NOT NULL,
     speech_s REAL NOT NULL, duration_s REAL NOT NULL, warnings TEXT NOT NULL,
+    checksum INTEGER,           -- of all else; NULL in rows of version 1
     PRIMARY KEY (digest, fingerprint, recipe)
 );
 """
+COLUMNS = "digest, fingerprint, recipe, vector, reason, speech_s, duration_s, warnings"
 _T = TypeVar("_T")
 
 COMMIT_EVERY_S = 2.0  # what a kill may lose
@@ -153,12 +162,14 @@ class ClipCache:
                 )
             if clip is not None:
                 vector = None if clip.vector is None else clip.vector.astype("<f4").tobytes()
+                row = (
+                    *(key.digest, self.fingerprint, self.recipe, vector, clip.reason),
+                    *(clip.speech_s, clip.duration_s, json.dumps(clip.warnings)),
+                )
                 sql.execute(
-                    "INSERT OR REPLACE INTO clip VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                    (
-                        *(key.digest, self.fingerprint, self.recipe, vector, clip.reason),
-                        *(clip.speech_s, clip.duration_s, json.dumps(clip.warnings)),
-                    ),
+                    f"INSERT OR REPLACE INTO clip ({COLUMNS}, checksum)"
+                    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    (*row, row_sum(*row)),
                 )
 
     def _connect(self) -> None:
@@ -169,6 +180,8 @@ class ClipCache:
                 version=VERSION,
                 schema=SCHEMA,
                 what="cache of clips",
+                upgrades={1: _to_version_2},
+                on_warning=self.on_warning,
             )
         )
 
@@ -188,6 +201,7 @@ class ClipCache:
         self._files.close()
         try:
             self.path.replace(aside)
+            restrict(aside)
             # A journal of the old file would be played into the new one.
             self.path.with_name(f"{self.path.name}-journal").unlink(missing_ok=True)
             self._connect()
@@ -223,15 +237,20 @@ def _known_content(sql: sqlite3.Connection, path: Path, size: int, time_ns: int)
     return row[0] if row else None
 
 
+def _to_version_2(sql: sqlite3.Connection) -> None:
+    sql.execute("ALTER TABLE clip ADD COLUMN checksum INTEGER")
+
+
 def _known_clip(sql: sqlite3.Connection, own: tuple[bytes, str, str]) -> CachedClip | None:
+    is_whole = f"coalesce(checksum = row_sum({COLUMNS}), 1)" if version_of(sql) > 1 else "1"
     query = (
-        "SELECT vector, reason, speech_s, duration_s, warnings FROM clip"
+        f"SELECT {is_whole}, vector, reason, speech_s, duration_s, warnings FROM clip"
         " WHERE digest = ? AND fingerprint = ? AND recipe = ?"
     )
     row = sql.execute(query, own).fetchone()
-    if row is None:
+    if row is None or not row[0]:  # changed by the disk
         return None
-    stored, reason, speech_s, duration_s, warnings = row
+    _, stored, reason, speech_s, duration_s, warnings = row
     vector = None
     try:  # a disk may have changed anything
         if stored is not None:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
-import shutil
+import stat
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal
 
+from encoder.audio.media_files import MEDIA_SUFFIXES
+from encoder.common.atomic_files import temporary_folder
 from encoder.errors import StoreError
 
 __all__ = ["NO_SPEAKER", "check_folder", "export_clips"]
@@ -62,38 +63,47 @@ def export_clips(
     folder: Path,
     how: Literal["copy", "link"],
     *,
+    places: Iterable[Path] | None = None,
     on_done: Callable[[int, int], None] | None = None,
     on_warning: Callable[[str], None] | None = None,
 ) -> None:
     """Put the N files into `folder`/speaker/, clips without one into `folder`/none/.
 
-    Copies keep their time; links are symbolic and hold the whole path. Of files of one name the
-    second is called "name (2).wav". Whatever is no file, such as a broken link, is left out, and
-    so is a file that cannot be read, which `on_warning` gets. StoreError where the disk or the
-    system refuses; nothing is left behind then.
+    Copies keep their time and nothing else of the file, such as a mode or an owner; links are
+    symbolic and hold the whole path. Of files of one name the second is called "name (2).wav".
+    Whatever is no file, such as a broken link, is left out. So are, and `on_warning` gets it, what
+    cannot be read, and what a link would bring in from elsewhere: one that is not to a media file,
+    or leaves the folders of `places` (by default its own). StoreError where the disk or the system
+    refuses; nothing is left behind then.
     """
     target = folder.resolve()  # a link to an empty folder stays a link
-    partial = target.with_name(f".{secrets.token_hex(6)}.partial")
     above = [place for place in target.parents if not place.exists()]
+    roots = None if places is None else [_folder_of(place) for place in places]
     taken: set[tuple[str, str]] = set()
     try:
-        partial.mkdir(parents=True)
-        for done, (path, speaker) in enumerate(zip(paths, speakers, strict=True), start=1):
-            if _is_file(path):
-                own = partial / (speaker or NO_SPEAKER)
-                own.mkdir(exist_ok=True)
-                try:
-                    _put(path, own / _free_name(path, own.name, taken), how)
-                except _UnreadableError as error:
-                    if on_warning:
-                        on_warning(f"{str(path)!r} was not copied, for it cannot be read ({error})")
-            if on_done:
-                on_done(done, len(paths))
-        with contextlib.suppress(FileNotFoundError):
-            target.rmdir()  # was empty when it was checked; OSError if no more
-        partial.replace(target)
-        above = []
-    except (OSError, shutil.Error) as error:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with temporary_folder(target) as partial:
+            for done, (path, speaker) in enumerate(zip(paths, speakers, strict=True), start=1):
+                if _is_file(path):
+                    own = partial / (speaker or NO_SPEAKER)
+                    own.mkdir(exist_ok=True)
+                    to = own / _free_name(path, own.name, taken)
+                    try:
+                        if how == "link":
+                            to.symlink_to(path.absolute())
+                        else:
+                            _copy(_within(path, roots or [_folder_of(path)]), to)
+                    except _LeftOutError as error:
+                        to.unlink(missing_ok=True)
+                        if on_warning:
+                            on_warning(f"{str(path)!r} was not copied, for it {error}")
+                if on_done:
+                    on_done(done, len(paths))
+            with contextlib.suppress(FileNotFoundError):
+                target.rmdir()  # was empty when it was checked; OSError if no more
+            partial.replace(target)
+            above = []
+    except OSError as error:
         reason = getattr(error, "strerror", None) or str(error)
         step, setting = "make room, or choose another folder", ""
         if how == "link":
@@ -102,14 +112,17 @@ def export_clips(
             f"cannot export clips to {str(folder)!r} ({reason}): {step}", setting=setting
         ) from error
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
         with contextlib.suppress(OSError):
             for place in above:
                 place.rmdir()
 
 
-class _UnreadableError(Exception):
-    pass
+class _LeftOutError(Exception):
+    """Of one file; says what is wrong with it."""
+
+
+def _folder_of(place: Path) -> Path:
+    return (place if place.is_dir() else place.parent).resolve()
 
 
 def _is_file(path: Path) -> bool:
@@ -119,25 +132,47 @@ def _is_file(path: Path) -> bool:
         return False
 
 
-def _put(path: Path, to: Path, how: Literal["copy", "link"]) -> None:
-    if how == "copy":
-        try:
-            shutil.copy2(path, to)
-        except OSError:
-            to.unlink(missing_ok=True)
-            _read_through(path)  # whose fault was it?
-            raise
-    else:
-        to.symlink_to(path.absolute())
+def _within(path: Path, roots: Sequence[Path]) -> Path:
+    """Where the file really is; _LeftOutError where a link makes another one of it."""
+    real = Path(os.path.realpath(path))
+    if not any(root in real.parents for root in roots):
+        raise _LeftOutError(f"is a link to {str(real)!r}, outside of the folders that were given")
+    if real != path.absolute() and real.suffix.lower() not in MEDIA_SUFFIXES:
+        raise _LeftOutError(f"is a link to {str(real)!r}, which is no sound or film")
+    return real
 
 
-def _read_through(path: Path) -> None:
+def _copy(path: Path, to: Path) -> None:
+    """Content and time. _LeftOutError if the file cannot be read; OSError if not written."""
+    with _opened(path) as source, open(to, "xb", opener=_plain) as copy:
+        while block := _read(source):
+            copy.write(block)
+        status = os.fstat(source.fileno())
+    os.utime(to, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def _opened(path: Path) -> BinaryIO:
+    """Of that very name: what was a file may be a link or a pipe by now."""
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     try:
-        with path.open("rb") as file:
-            while file.read(1 << 20):
-                pass
+        file = os.fdopen(os.open(path, flags | getattr(os, "O_BINARY", 0)), "rb")
     except OSError as error:
-        raise _UnreadableError(error.strerror) from error
+        raise _LeftOutError(f"cannot be read ({error.strerror})") from error
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise _LeftOutError("is no file any more")
+    return file
+
+
+def _read(file: BinaryIO) -> bytes:
+    try:
+        return file.read(1 << 20)
+    except OSError as error:
+        raise _LeftOutError(f"cannot be read ({error.strerror})") from error
+
+
+def _plain(name: str, flags: int) -> int:
+    return os.open(name, flags, 0o644)
 
 
 def _free_name(path: Path, folder: str, taken: set[tuple[str, str]]) -> str:

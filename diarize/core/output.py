@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from diarize.core.text import printable
 from encoder.common.atomic_files import renamed_to
 from encoder.errors import ConfigError, StoreError
 
@@ -58,7 +59,7 @@ def write_atomic(path: str | os.PathLike[str], content: str | bytes) -> None:
         else:
             with (
                 renamed_to(Path(os.path.realpath(name))) as temporary,
-                temporary.open("xb") as handle,
+                temporary.open("wb") as handle,
             ):
                 handle.write(data)
     except (OSError, ValueError) as error:  # ValueError: a zero byte in the path, a closed stdout
@@ -140,6 +141,9 @@ def _write_through(name: str, data: bytes) -> None:
 def _write_stdout(data: bytes) -> None:
     stdout = sys.stdout
     stdout.flush()
+    if stdout.isatty():  # a name may hold what a terminal obeys; files and pipes get it as it is
+        lines = [line.split("\t") for line in data.decode("utf-8", "replace").split("\n")]
+        data = "\n".join("\t".join(map(printable, fields)) for fields in lines).encode()
     buffer = getattr(stdout, "buffer", None)
     if buffer is None:  # a notebook's stdout takes text only
         stdout.write(data.decode("utf-8", "replace"))

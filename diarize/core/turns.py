@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pyannote.core import Annotation
 
 __all__ = [
+    "LONGEST",
     "SAME_INSTANT_S",
     "UNKNOWN",
     "Turn",
@@ -22,6 +23,7 @@ __all__ = [
     "to_annotation",
 ]
 
+LONGEST = "longest"  # asks for whoever speaks longest
 UNKNOWN = "UNKNOWN"  # the speaker of a turn whose confidence is too low
 SAME_INSTANT_S = 1e-9  # times closer than this are one instant, but for floating point noise
 

@@ -23,7 +23,7 @@ from encoder.audio.load import load_audio
 from encoder.common.units import SAMPLE_RATE, samples_to_seconds, seconds_to_samples
 from encoder.common.vectors import unit_rows
 from encoder.errors import ConfigError
-from encoder.inference.window_embedder import WindowEmbedder
+from encoder.inference.window_embedder import WindowEmbedder, check_vectors
 
 __all__ = ["ClipEmbedder", "ClipEmbedding", "ClipEmbeddingConfig"]
 
@@ -110,7 +110,8 @@ class ClipEmbedder:
         return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
     def __call__(self, path: str | Path) -> ClipEmbedding:
-        """Raises AudioError for a file that cannot be read as sound."""
+        """Raises AudioError for a file that cannot be read as sound, CheckpointError where the
+        embedder gives values that are not numbers."""
         warnings: list[str] = []
         longest = seconds_to_samples(self.config.longest_s)
         one_more = samples_to_seconds(longest + 1)  # tells whether the file goes on
@@ -135,7 +136,10 @@ class ClipEmbedder:
             return ClipEmbedding(
                 np.zeros((0, 0), np.float32), None, speech_s, duration_s, speech[:0]
             )
-        pieces = self.embedder.embed_windows(speech, _pieces(len(speech), self.config))
+        pieces = check_vectors(
+            self.embedder.embed_windows(speech, _pieces(len(speech), self.config)),
+            self.embedder.fingerprint,
+        )
         return ClipEmbedding(pieces, unit_rows(pieces.mean(axis=0)), speech_s, duration_s, speech)
 
 

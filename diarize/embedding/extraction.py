@@ -11,7 +11,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from diarize.embedding.windows import Windows
-from encoder.inference.window_embedder import Stretch, WindowEmbedder, as_window_embedder
+from encoder.inference.window_embedder import (
+    Stretch,
+    WindowEmbedder,
+    as_window_embedder,
+    check_vectors,
+)
 
 __all__ = ["TOGETHER", "embed_recording", "runs"]
 
@@ -39,6 +44,7 @@ def embed_recording(
 
     Raises:
         AudioError: a window is shorter than the embedder's `minimum_samples`.
+        CheckpointError: the embedder gives values that are not numbers.
         ConfigError: the embedder lacks one of those three.
         RuntimeError: the blocks end before the last window does.
     """
@@ -52,7 +58,7 @@ def embed_recording(
             # Made at once: many small arrays among the passing blocks of sound would scatter the
             # free memory so that new blocks find no room in it.
             out = np.empty((len(windows), vectors.shape[1]), np.float32)
-        out[done : done + len(vectors)] = vectors
+        out[done : done + len(vectors)] = check_vectors(vectors, embedder.fingerprint)
         done += len(vectors)
         if on_done:
             on_done(done, len(windows))

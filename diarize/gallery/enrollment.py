@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["EnrollmentConfig", "clip_enrollment", "clip_exemplars", "enroll", "is_mixed", "reembed"]
 
 _KEPT_S = 60  # of a file's speech, where it is kept
-_MIXED_BELOW = 0.2  # probability that both halves of a clip are one speaker
+_MIXED_BELOW = 0.2  # probability that two parts of a clip are one speaker
+_MIXED_IN = (2, 3, 4)  # parts: of four speakers, two parts may sound alike
 
 
 @dataclass(frozen=True)
@@ -96,21 +97,28 @@ def clip_enrollment(
 
 
 def is_mixed(pieces: NDArray[np.float32], piece_s: float, calibration: Calibration | None) -> bool:
-    """Whether a clip seems to hold two speakers: its pieces (P, D), clustered in two, are unlikely
-    to be of one speaker. False without a calibration, and for fewer than 4 pieces."""
+    """Whether a clip seems to hold several speakers: of its pieces (P, D), clustered in 2 to 4, two
+    clusters are unlikely to be of one. False without a calibration, and for fewer than 4 pieces."""
     if calibration is None or len(pieces) < 4:
         return False
     from scipy.cluster.hierarchy import fcluster, linkage  # slow to import
 
-    labels = fcluster(linkage(pieces, method="ward"), 2, criterion="maxclust")
-    sizes = [int((labels == side).sum()) for side in (1, 2)]
-    if min(sizes) < 2:
-        return False
-    first, second = unit_rows(
-        np.stack([pieces[labels == side].mean(axis=0, dtype=np.float64) for side in (1, 2)])
-    )
-    seconds = [piece_s * (size + 1) / 2 for size in sizes]  # half overlapping
-    return float(calibration.probability(first @ second, *seconds)) < _MIXED_BELOW
+    merges = linkage(pieces, method="ward")
+    cuts = (fcluster(merges, most, criterion="maxclust") for most in _MIXED_IN)
+    return any(_apart(pieces, labels, piece_s, calibration) < _MIXED_BELOW for labels in cuts)
+
+
+def _apart(
+    pieces: NDArray[np.float32], labels: NDArray[np.int32], piece_s: float, calibration: Calibration
+) -> float:
+    """The least probability that two clusters of 2 pieces or more are of one speaker; 1 without."""
+    own = [labels == label for label in np.unique(labels) if (labels == label).sum() >= 2]
+    if len(own) < 2:
+        return 1.0
+    means = unit_rows(np.stack([pieces[one].mean(axis=0, dtype=np.float64) for one in own]))
+    seconds = np.array([piece_s * (one.sum() + 1) / 2 for one in own])  # half overlapping
+    same = calibration.probability(means @ means.T, seconds[:, None], seconds)
+    return float(same[np.triu_indices(len(own), 1)].min())
 
 
 def enroll(

@@ -9,14 +9,9 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
+from diarize.gallery.integrity import checked
 from diarize.gallery.names import shown
-from diarize.gallery.schema import (
-    Enrollment,
-    Exchanged,
-    checked,
-    insert_exemplars,
-    thin_speaker,
-)
+from diarize.gallery.schema import Enrollment, Exchanged, insert_exemplars, thin_speaker
 from encoder.errors import StoreError
 
 __all__ = [

@@ -13,22 +13,24 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from diarize.core.sqlite_file import TIMEOUT_S, Database, damaged, open_database
 from diarize.gallery import schema as rows
 from diarize.gallery.fingerprints import check_fingerprint, check_same, exchange, kept_of_another
+from diarize.gallery.integrity import UPGRADES, check_sizes, checked, prepare, seal_changes
 from diarize.gallery.names import clean_name, shown, unknown_name
 from diarize.gallery.schema import SCHEMA, EnrolledSpeaker, Enrollment, Exchanged, KeptSound
 from encoder.errors import ConfigError, StoreError
 from encoder.hub.paths import user_data
 
-__all__ = ["Gallery", "default_gallery"]
+__all__ = ["MISSING", "Gallery", "default_gallery"]
 
+MISSING = "enroll a speaker first with `diarize enroll NAME FILE`, or check the path"
 APPLICATION_ID = 0x44474C59  # "DGLY"
-VERSION = 1
+VERSION = 2
 
 
 def default_gallery() -> Path:
@@ -58,16 +60,25 @@ class Gallery:
     @classmethod
     @contextmanager
     def open(
-        cls, path: str | Path, *, create: bool, timeout_s: float = TIMEOUT_S
+        cls,
+        path: str | Path,
+        *,
+        create: bool,
+        timeout_s: float = TIMEOUT_S,
+        missing: str = MISSING,
+        on_warning: Callable[[str], None] | None = None,
     ) -> Iterator[Gallery]:
         """Open the gallery in a file, which may be read-only for a reader.
 
-        If the block fails, a gallery that was made for it and holds no speaker is removed again.
+        Only its owner can read the file. If the block fails, a gallery that was made for it and
+        holds no speaker is removed again.
 
         Args:
             path: an SQLite file.
             create: whether it is made, and its folder, where there is none.
             timeout_s: seconds to wait for another program that writes to it.
+            missing: the next step where there is no such file.
+            on_warning: is given a sentence where other users could read the file until now.
 
         Returns:
             A context manager that gives the gallery and closes it.
@@ -84,11 +95,12 @@ class Gallery:
             schema=SCHEMA,
             what="gallery",
             create=create,
-            missing="enroll a speaker first with `diarize enroll NAME FILE`, or check the path",
+            missing=missing,
             timeout_s=timeout_s,
+            upgrades=UPGRADES,
+            prepare=prepare,
+            on_warning=on_warning,
         ) as database:
-            with database.reading() as sql:  # who is forgotten shall not be found in free pages
-                sql.execute("PRAGMA secure_delete = ON")
             gallery = cls(database)
             try:
                 yield gallery
@@ -101,6 +113,11 @@ class Gallery:
     def path(self) -> Path:
         """Its file."""
         return self._database.path
+
+    @property
+    def changed(self) -> bool:
+        """Whether a change that was made here is in the file, which outlives an interrupt."""
+        return self._database.changed
 
     @contextmanager
     def changing(self) -> Iterator[None]:
@@ -127,13 +144,16 @@ class Gallery:
             The speakers with their exemplars (E, D).
 
         Raises:
-            StoreError: a vector is of another embedder.
+            StoreError: a vector is of another embedder, or what is stored is damaged.
         """
         with self._reading() as sql:
             if fingerprint is not None:
                 check_fingerprint(sql, self.path, fingerprint, embedder)
-            found = sql.execute("SELECT id FROM person ORDER BY folded").fetchall()
-            return [rows.read_speaker(sql, speaker) for (speaker,) in found]
+            found = checked(sql.execute("SELECT id FROM person ORDER BY folded"), int)
+            speakers = [rows.read_speaker(sql, speaker) for (speaker,) in found]
+        for own in {speaker.fingerprint for speaker in speakers}:
+            check_sizes({s.name: s.exemplars for s in speakers if s.fingerprint == own})
+        return speakers
 
     def called(self, name: str) -> str:
         """Find how the name of a speaker is written.
@@ -154,13 +174,13 @@ class Gallery:
         """Fingerprint -> name of the embedders whose vectors are held."""
         with self._reading() as sql:
             found = sql.execute("SELECT DISTINCT fingerprint, embedder FROM exemplar")
-            return dict(rows.checked(found, str, str))
+            return dict(checked(found, str, str))
 
     def kept_sounds(self) -> list[int]:
         """The numbers of the sounds that `kept_sound` gives."""
         with self._reading() as sql:
             found = sql.execute("SELECT id FROM sound WHERE kept IS NOT NULL ORDER BY person, id")
-            return [number for (number,) in rows.checked(found, int)]
+            return [number for (number,) in checked(found, int)]
 
     def sounds_of_another(self, fingerprint: str) -> list[int]:
         """Find the kept sounds to embed again, see `replace_exemplars`.
@@ -320,6 +340,7 @@ class Gallery:
         with self._database.writing() as sql:
             self._inside = sql
             try:
+                seal_changes(sql)
                 yield sql
             except sqlite3.IntegrityError as error:  # nothing here breaks a rule of a sound file
                 raise damaged(self.path, "gallery", error) from error
@@ -327,11 +348,12 @@ class Gallery:
                 self._inside = None
 
     def _remove_if_empty(self, made: list[Path]) -> None:
-        with contextlib.suppress(StoreError, OSError), self._writing() as sql:
+        with contextlib.suppress(StoreError, OSError, _Unchanged), self._writing() as sql:
             if sql.execute("SELECT count(*) FROM person").fetchone() == (0,):
                 self.path.unlink()
                 for folder in made[1:]:
                     folder.rmdir()
+            raise _Unchanged
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
@@ -342,6 +364,10 @@ class Gallery:
         return StoreError(
             f"the gallery {str(self.path)!r} was changed by another program meanwhile: try again"
         )
+
+
+class _Unchanged(Exception):  # noqa: N818 - no error
+    """Ends a change that was none."""
 
 
 def _absent(path: Path) -> list[Path]:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diarize.gallery.config import NamingConfig
+from diarize.gallery.integrity import check_sizes
 from diarize.gallery.schema import EnrolledSpeaker
 from encoder.common.vectors import unit_rows
 from encoder.errors import ConfigError
@@ -74,7 +75,8 @@ def rank_speakers(
     calibration: Calibration | None,
 ) -> list[Match]:
     """All enrolled speakers with an exemplar, the nearest to a unit vector (D,) of `speech_s`
-    seconds first; equals in their order."""
+    seconds first; equals in their order. DamagedError for exemplars of another length."""
+    check_sizes({speaker.name: speaker.exemplars for speaker in enrolled}, len(vector))
     found = []
     for speaker in enrolled:
         if len(speaker.exemplars) == 0:

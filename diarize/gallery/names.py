@@ -11,15 +11,13 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
+from diarize.core.text import printable
 from encoder.errors import ConfigError
 
 __all__ = ["LONGEST", "clean_name", "fold_name", "nearest_names", "shown", "unknown_name"]
 
 LONGEST = 80
 _OWN = re.compile(r"(SPEAKER|VOICE)_\d+|UNKNOWN", re.IGNORECASE)
-# Format characters are refused, since they hide or turn text around; Persian and the scripts of
-# India cannot be written without these two.
-_JOINERS = "\u200c\u200d"
 _SHOWN = 24
 
 
@@ -42,7 +40,7 @@ def _fault(name: str) -> str | None:
         return "has no letter or digit: give one that can be read"
     if len(name) > LONGEST:
         return f"has {len(name)} characters: give at most {LONGEST}"
-    if any(not c.isprintable() and c not in _JOINERS for c in name):
+    if printable(name) != name:  # it would hide or turn text around
         return "holds a character that cannot be printed: leave it out"
     if "/" in name or "\\" in name:
         return "holds a slash: leave it out, because names become folders"

@@ -10,15 +10,21 @@ import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from diarize.core.sqlite_file import DamagedError
 from diarize.gallery.exemplars import thin_out
+from diarize.gallery.integrity import (
+    VECTOR,
+    are_unit,
+    check_intact,
+    checked,
+    intact,
+    read_vectors,
+)
 from diarize.gallery.names import fold_name, nearest_names, shown
-from encoder.errors import ConfigError
+from encoder.errors import ConfigError, CorpusError
 
 __all__ = [
     "MOST_EXEMPLARS",
@@ -28,7 +34,6 @@ __all__ = [
     "Exchanged",
     "KeptSound",
     "add_enrollments",
-    "checked",
     "find_speaker",
     "insert_exemplars",
     "known_speaker",
@@ -51,7 +56,8 @@ CREATE TABLE person (
     name TEXT NOT NULL,
     folded TEXT NOT NULL UNIQUE,
     kind TEXT NOT NULL CHECK (kind IN ('named', 'stranger')),
-    created TEXT NOT NULL
+    created TEXT NOT NULL,
+    checksum INTEGER
 );
 CREATE TABLE sound (
     id INTEGER PRIMARY KEY,
@@ -61,6 +67,8 @@ CREATE TABLE sound (
     speech_s REAL NOT NULL,
     added TEXT NOT NULL,
     kept BLOB,
+    checksum INTEGER,
+    kept_checksum INTEGER,
     UNIQUE (person, hash)
 );
 CREATE TABLE exemplar (
@@ -69,13 +77,13 @@ CREATE TABLE exemplar (
     fingerprint TEXT NOT NULL,
     embedder TEXT NOT NULL,
     vector BLOB NOT NULL,
-    speech_s REAL NOT NULL
+    speech_s REAL NOT NULL,
+    checksum INTEGER
 );
 CREATE INDEX exemplar_sound ON exemplar (sound);
 CREATE TABLE numbering (strangers INTEGER NOT NULL);
 INSERT INTO numbering VALUES (0);
 """
-_VECTOR = np.dtype("<f4")
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,22 +148,6 @@ class Exchanged:
     left: list[str]
 
 
-def checked(found: Iterable[tuple[Any, ...]], *types: type, count: int | None = None) -> list[Any]:
-    """The rows; DamagedError for values of other types or another number than `count`: SQLite holds
-    in any column what a disk has put there."""
-    rows = list(found)
-    if count is not None and len(rows) != count:
-        raise DamagedError("rows of the gallery are missing: restore a copy of it")
-    for row in rows:
-        for value, kind in zip(row, types, strict=True):
-            if not isinstance(value, kind):
-                raise DamagedError(
-                    f"the gallery is damaged (a {kind.__name__} is {str(value)[:40]!r}): "
-                    "restore a copy of it"
-                )
-    return rows
-
-
 def find_speaker(sql: sqlite3.Connection, name: str) -> tuple[int, str, str] | None:
     """(id, name, kind as stored) of the speaker called so."""
     query = "SELECT id, name, kind FROM person WHERE folded = ?"
@@ -202,42 +194,43 @@ def make_speaker(sql: sqlite3.Connection, name: str, kind: str) -> int:
 
 def read_speaker(sql: sqlite3.Connection, speaker: int) -> EnrolledSpeaker:
     """Everything about a speaker; DamagedError for rows that cannot be one's."""
-    ((name, kind, created),) = checked(
-        sql.execute("SELECT name, kind, created FROM person WHERE id = ?", (speaker,)),
-        *(str, str, str),
+    ((name, kind, created, whole),) = checked(
+        sql.execute(
+            f"SELECT name, kind, created, {intact(sql, 'person')} FROM person WHERE id = ?",
+            (speaker,),
+        ),
+        *(str, str, str, int),
         count=1,
     )
     enrollments = checked(
         sql.execute(
-            "SELECT hash, speech_s, added, kept IS NOT NULL FROM sound WHERE person = ?"
-            " ORDER BY id",
+            f"SELECT hash, speech_s, added, kept IS NOT NULL, {intact(sql, 'sound')} FROM sound"
+            " WHERE person = ? ORDER BY id",
             (speaker,),
         ),
-        *(str, float, str, int),
+        *(str, float, str, int, int),
     )
     rows = checked(
         sql.execute(
-            "SELECT vector, exemplar.speech_s, fingerprint, embedder FROM exemplar"
+            "SELECT vector, exemplar.speech_s, fingerprint, embedder,"
+            f" {intact(sql, 'exemplar')} FROM exemplar"
             " JOIN sound ON sound.id = sound WHERE person = ? ORDER BY exemplar.id",
             (speaker,),
         ),
-        *(bytes, float, str, str),
+        *(bytes, float, str, str, int),
     )
-    sizes = {len(blob) for blob, *_ in rows}
-    if len(sizes) > 1 or any(size == 0 or size % _VECTOR.itemsize for size in sizes):
-        raise DamagedError(f"vectors of {name!r} in the gallery are damaged: restore a copy of it")
-    width = max(sizes, default=0) // _VECTOR.itemsize
-    vectors = np.frombuffer(b"".join(blob for blob, *_ in rows), _VECTOR)
+    vectors = read_vectors([blob for blob, *_ in rows], name)
+    check_intact([(whole,), *enrollments, *rows], name)
     return EnrolledSpeaker(
         name=name,
         kind=_KIND.get(kind, kind),
-        exemplars=vectors.reshape(len(rows), width).astype(np.float32),
+        exemplars=vectors,
         seconds=np.array([row[1] for row in rows], np.float64),
-        speech_s=float(sum(speech_s for _, speech_s, _, _ in enrollments)),
+        speech_s=float(sum(speech_s for _, speech_s, *_ in enrollments)),
         enrollments=len(enrollments),
-        kept=sum(kept for *_, kept in enrollments),
+        kept=sum(kept for *_, kept, _ in enrollments),
         created=created,
-        added=max((added for _, _, added, _ in enrollments), default=created),
+        added=max((added for _, _, added, *_ in enrollments), default=created),
         fingerprint=rows[0][2] if rows else "",
         embedder=rows[0][3] if rows else "",
         hashes=frozenset(digest for digest, *_ in enrollments),
@@ -282,12 +275,17 @@ def add_enrollments(
 def insert_exemplars(
     sql: sqlite3.Connection, number: int, enrollment: Enrollment, fingerprint: str, embedder: str
 ) -> None:
-    """The vectors of the enrollment with that number."""
+    """The vectors of the enrollment with that number; CorpusError for what nobody could read."""
+    if not (are_unit(enrollment.vectors) and np.isfinite(enrollment.seconds).all()):
+        raise CorpusError(
+            f"the vectors made of {enrollment.source!r} are no unit vectors: use another embedder, "
+            "or other sound"
+        )
     sql.executemany(
         "INSERT INTO exemplar (sound, fingerprint, embedder, vector, speech_s)"
         " VALUES (?, ?, ?, ?, ?)",
         [
-            (number, fingerprint, embedder, vector.astype(_VECTOR).tobytes(), float(seconds))
+            (number, fingerprint, embedder, vector.astype(VECTOR).tobytes(), float(seconds))
             for vector, seconds in zip(enrollment.vectors, enrollment.seconds, strict=True)
         ],
     )
@@ -295,15 +293,19 @@ def insert_exemplars(
 
 def thin_speaker(sql: sqlite3.Connection, speaker: int) -> None:
     """Leave the speaker at most 20 exemplars."""
-    rows = sql.execute(
-        "SELECT exemplar.id, vector FROM exemplar JOIN sound ON sound.id = sound"
-        " WHERE person = ? ORDER BY exemplar.id",
-        (speaker,),
-    ).fetchall()
+    rows = checked(
+        sql.execute(
+            "SELECT exemplar.id, vector FROM exemplar JOIN sound ON sound.id = sound"
+            " WHERE person = ? ORDER BY exemplar.id",
+            (speaker,),
+        ),
+        *(int, bytes),
+    )
     if len(rows) > MOST_EXEMPLARS:
-        if len({len(blob) for _, blob in checked(rows, int, bytes)}) > 1:
-            raise DamagedError("vectors in the gallery are damaged: restore a copy of it")
-        vectors = np.stack([np.frombuffer(blob, _VECTOR) for _, blob in rows])
+        ((name,),) = checked(
+            sql.execute("SELECT name FROM person WHERE id = ?", (speaker,)), str, count=1
+        )
+        vectors = read_vectors([blob for _, blob in rows], name)
         kept = set(thin_out(vectors, MOST_EXEMPLARS).tolist())
         gone = [(row[0],) for at, row in enumerate(rows) if at not in kept]
         sql.executemany("DELETE FROM exemplar WHERE id = ?", gone)
@@ -324,12 +326,16 @@ def merge_speakers(sql: sqlite3.Connection, speaker: int, other: int) -> None:
 
 def read_kept(sql: sqlite3.Connection, number: int) -> KeptSound | None:
     """The sound kept of the enrollment with that number; None if there is none."""
+    whole = "1" if intact(sql, "sound") == "1" else "kept_checksum IS row_sum(sound.id, kept)"
     found = sql.execute(
-        "SELECT sound.id, name, source, kept FROM sound JOIN person ON person.id = person"
+        f"SELECT sound.id, name, source, kept, {whole} FROM sound JOIN person ON person.id = person"
         " WHERE sound.id = ? AND kept IS NOT NULL",
         (number,),
     )
-    return next((KeptSound(*row) for row in checked(found, int, str, str, bytes)), None)
+    for *kept, whole in checked(found, int, str, str, bytes, int):
+        check_intact([(whole,)], kept[1])
+        return KeptSound(*kept)
+    return None
 
 
 def _now() -> str:

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from diarize.core.regions import merge_regions
 from encoder.common.units import seconds_to_samples
-from encoder.errors import ConfigError
+from encoder.errors import CheckpointError, ConfigError
 
 __all__ = ["HysteresisConfig", "binarize"]
 
@@ -66,8 +66,15 @@ def binarize(
 
     Frame f speaks for the samples [f * hop, (f + 1) * hop) of a wave of `length` samples; what
     reaches past the end is cut off, and samples after the last frame are silence. The regions are
-    sorted, do not touch, and lie within [0, length). Activity must hold no NaN.
+    sorted, do not touch, and lie within [0, length). CheckpointError if activity holds a NaN, which
+    would pass for silence: only the weights of a network can be to blame.
     """
+    if np.isnan(activity).any():
+        raise CheckpointError(
+            "the segmenter gives values that are not numbers, so its weights are damaged: fetch or "
+            "train them again, or use another segmenter",
+            setting="segmenter",
+        )
     spans = _stretches(activity, config) * hop
     spans = np.minimum(spans, length)
     spans = spans[spans[:, 1] > spans[:, 0]]

@@ -172,7 +172,10 @@ class SpeakerBank:
     def _save(self, path: Path) -> None:
         names = np.array(json.dumps([self.speakers, self.sets]))
         step = "make room, or keep the speech elsewhere"
-        with replacing(path, what="the speech ", step=step) as part, part.open("wb") as handle:
+        with (
+            replacing(path, what="the speech ", step=step, private=True) as part,
+            part.open("wb") as handle,
+        ):
             np.savez(handle, wave=self.wave, pieces=self.pieces, first=self.first, names=names)
 
 

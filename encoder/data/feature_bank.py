@@ -11,6 +11,7 @@ copy through a telephone call (`encoder.augmentation.telephone`) keeps its speak
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import multiprocessing
@@ -26,7 +27,7 @@ from torch import Tensor
 
 from encoder.audio.torchaudio_compat import torchaudio
 from encoder.augmentation.telephone import codec_of, through_telephone
-from encoder.common.atomic_files import replacing
+from encoder.common.atomic_files import replacing, sweep
 from encoder.data.manifest import Utterance
 from encoder.errors import CorpusError, ToolkitError
 from encoder.features.log_mel import FeatureConfig, LogMel
@@ -130,6 +131,7 @@ def bank_of(
     )
     key = hashlib.sha256(repr(made).encode()).hexdigest()[:8]
     folder = Path(cache) / f"{name}-{key}"
+    _sweep(Path(cache))
     if not (folder / "index.json").exists():
         for sentence in build_bank(
             utterances,
@@ -143,6 +145,16 @@ def bank_of(
             if on_left_out:
                 on_left_out(sentence)
     return FeatureBank.open(folder)
+
+
+def _sweep(cache: Path) -> None:
+    """Remove the banks in `cache` whose process ended before they were finished: of gigabytes, and
+    of no use to anybody."""
+    for folder in cache.glob("*-" + 8 * "[0-9a-f]"):
+        sweep(folder)
+        with contextlib.suppress(OSError):
+            if [path.name for path in folder.iterdir()] == ["features.f16"]:  # none is at work here
+                (folder / "features.f16").unlink()
 
 
 def _identity(u: Utterance) -> tuple[str | float, ...]:
@@ -185,8 +197,10 @@ def build_bank(
         _Job(u.path, _speeds(u, speeds, one_speed_copy), minimum_s, codec, u.name or str(u.path))
         for u, codec in zip(utterances, calls, strict=True)
     ]
+    # The index is held from the beginning: it tells `_sweep` that this bank is being built.
     with (
-        replacing(folder / "features.f16", what="features to ") as partial,
+        replacing(folder / "index.json", private=True) as index,
+        replacing(folder / "features.f16", what="features to ", private=True) as partial,
         partial.open("wb") as out,
         _results(jobs, workers) as results,
     ):
@@ -208,11 +222,12 @@ def build_bank(
                     written += F
             if on_done:
                 on_done(done, len(utterances))
-    if not items:
-        raise CorpusError(f"none of the {len(utterances)} utterances could be used: {left_out[:1]}")
-    index = {"shape": [written, config.n_mels], "config": asdict(config), "items": items}
-    with replacing(folder / "index.json") as partial:
-        partial.write_text(json.dumps(index), encoding="utf-8")
+        if not items:
+            raise CorpusError(
+                f"none of the {len(utterances)} utterances could be used: {left_out[:1]}"
+            )
+        content = {"shape": [written, config.n_mels], "config": asdict(config), "items": items}
+        index.write_text(json.dumps(content), encoding="utf-8")
     return left_out
 
 

@@ -12,6 +12,7 @@ from encoder.errors import CheckpointError
 
 __all__ = [
     "DEFAULT",
+    "OWN_FOLDER",
     "calibration_folders",
     "find_onnx",
     "find_weights",
@@ -23,6 +24,7 @@ __all__ = [
 ]
 
 DEFAULT = "deepspeaker-small"
+OWN_FOLDER = "deepspeaker-diarize"  # in the user's cache, settings and data
 FETCHED = ("campplus", "pyannote-segmentation")  # names that `diarize models fetch` knows
 
 
@@ -104,7 +106,7 @@ def user_cache() -> Path:
         base = Path.home() / "Library/Caches"
     else:
         base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return base / "deepspeaker-diarize"
+    return base / OWN_FOLDER
 
 
 def user_config() -> Path:
@@ -120,7 +122,7 @@ def user_config() -> Path:
         base = Path.home() / "Library/Application Support"
     else:
         base = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
-    return base / "deepspeaker-diarize"
+    return base / OWN_FOLDER
 
 
 def user_data() -> Path:
@@ -136,7 +138,7 @@ def user_data() -> Path:
         base = Path.home() / "Library/Application Support"
     else:
         base = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share")
-    return base / "deepspeaker-diarize"
+    return base / OWN_FOLDER
 
 
 def _folders() -> list[Path]:

@@ -91,6 +91,11 @@ def load_weights(path: str | Path, *, architectures: Registry = ARCHITECTURES) -
         raise
     if _is_hash(named) and named != fingerprint:
         raise _damaged(path, named)
+    if bad := [key for key, value in tensors.items() if not _are_numbers(value)]:
+        raise CheckpointError(
+            f"the weights {str(path)!r} hold values that are not numbers ({min(bad)}): fetch or "
+            "train them again"
+        )
     try:
         architecture = architectures.load(description["architecture"])
         with torch.device("meta"):  # no random weights, that would be written over
@@ -144,9 +149,13 @@ def _damaged(path: Path, named: str) -> CheckpointError:
 
 
 def _checked(key: str, value: torch.Tensor) -> torch.Tensor:
-    if value.is_floating_point() and not value.isfinite().all():
+    if not _are_numbers(value):
         raise CheckpointError(f"the weights {key!r} hold values that are not numbers: train again")
     return value.contiguous()
+
+
+def _are_numbers(value: torch.Tensor) -> bool:
+    return not value.is_floating_point() or bool(value.isfinite().all())
 
 
 def _compact(value: torch.Tensor) -> torch.Tensor:

@@ -24,7 +24,7 @@ from encoder.common.atomic_files import replacing
 from encoder.common.units import samples_to_seconds
 from encoder.data.manifest import Utterance
 from encoder.errors import AudioError, CorpusError
-from encoder.inference.window_embedder import WindowEmbedder
+from encoder.inference.window_embedder import WindowEmbedder, check_vectors
 
 __all__ = ["CROPS_S", "LONGEST_S", "CropVectors", "centred", "crop_vectors"]
 
@@ -142,7 +142,7 @@ def _embed_crops(
             pieces.append(centred(wave, max(samples, embedder.minimum_samples)))
     ends = np.cumsum([len(piece) for piece in pieces])
     bounds = np.stack([ends - [len(piece) for piece in pieces], ends], axis=1)
-    vectors = embedder.embed_windows(torch.cat(pieces), bounds)
+    vectors = check_vectors(embedder.embed_windows(torch.cat(pieces), bounds), embedder.fingerprint)
     return dict(zip(crops, np.split(vectors, len(crops)), strict=True))
 
 
@@ -176,5 +176,8 @@ def _write(path: Path, vectors: CropVectors) -> None:
     arrays |= {"kept": vectors.kept, "seconds": vectors.seconds}  # type: ignore[dict-item]
     arrays |= {"shortened": np.array(vectors.shortened, np.int64)}  # type: ignore[dict-item]
     arrays |= {"left_out": np.array(vectors.left_out, dtype=np.str_)}  # type: ignore[dict-item]
-    with replacing(path, what="vectors to ") as partial, partial.open("wb") as handle:
+    with (
+        replacing(path, what="vectors to ", private=True) as partial,
+        partial.open("wb") as handle,
+    ):
         np.savez(handle, **arrays)  # type: ignore[arg-type]

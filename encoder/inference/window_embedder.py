@@ -22,7 +22,7 @@ from torch import Tensor
 
 from encoder.common.units import samples_to_seconds
 from encoder.common.vectors import unit_rows
-from encoder.errors import AudioError, ConfigError
+from encoder.errors import AudioError, CheckpointError, ConfigError
 
 __all__ = [
     "BatchedEmbedder",
@@ -30,6 +30,7 @@ __all__ = [
     "Stretch",
     "WindowEmbedder",
     "as_window_embedder",
+    "check_vectors",
     "check_windows",
     "embed_group",
     "groups_of",
@@ -301,6 +302,18 @@ def check_windows(length: int, bounds: NDArray[np.int64], minimum_samples: int) 
         raise AudioError(
             f"the window [{start}, {end}) leaves the wave of {length} samples: cut it there"
         )
+
+
+def check_vectors(vectors: NDArray[np.float32], fingerprint: str) -> NDArray[np.float32]:
+    """What an embedder of that fingerprint has given, (N, D); CheckpointError if it is no numbers,
+    which would pass for a speaker who is like nobody."""
+    if not np.isfinite(vectors).all():
+        raise CheckpointError(
+            f"the embedder {fingerprint} gives values that are not numbers: fetch or train its "
+            "weights again, or use another embedder",
+            setting="embedder",
+        )
+    return vectors
 
 
 def groups_of(stretches: Iterable[Stretch]) -> Iterator[list[Stretch]]:

@@ -233,7 +233,10 @@ def _vectors(
             windows = found.windows
             columns = (windows.bounds, windows.territory, windows.region, found.embeddings)
             arrays.update({f"{number}-{at}": column for at, column in enumerate(columns)})
-        with replacing(path, what="the vectors ") as partial, partial.open("wb") as handle:
+        with (
+            replacing(path, what="the vectors ", private=True) as partial,
+            partial.open("wb") as handle,
+        ):
             np.savez(handle, **arrays)
     with np.load(path) as stored:
         columns = [[stored[f"{n}-{at}"] for at in range(4)] for n in range(len(conversations))]

@@ -73,7 +73,7 @@ def _prepare(data: Path, out: Path, embedder: str, split: str, copies: bool, wor
     with multiprocessing.get_context("spawn").Pool(workers) as pool:
         done = pool.imap(_embed, jobs)
         parts = list(track(done, "teacher", total=len(jobs), console=console))
-    with replacing(out) as partial, partial.open("wb") as handle:
+    with replacing(out, private=True) as partial, partial.open("wb") as handle:
         np.savez(
             handle,
             names=np.array([copy_name(u.name, speed) for _, u, speed in copies_of]),

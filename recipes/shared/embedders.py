@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
+from diarize.core.text import printable
 from diarize.models.presets import PRESETS
 from diarize.pipeline.config import DiarizeConfig, load_config
 from encoder.data.manifest import Utterance
@@ -112,12 +113,13 @@ def results_folder(results: Path | None, asked: object) -> Path | None:
 
 def say(sentence: str, *, style: str | None = None) -> None:
     """One line on standard error."""
-    console.print(sentence, style=style, highlight=False, markup=False, soft_wrap=True)
+    shown = printable(sentence)
+    console.print(shown, style=style, highlight=False, markup=False, soft_wrap=True)
 
 
 def stop(error: ToolkitError) -> typer.Exit:
     """Say what is wrong; raise the result."""
-    console.print(f"error: {error}", style="red", highlight=False, markup=False)
+    console.print(printable(f"error: {error}"), style="red", highlight=False, markup=False)
     return typer.Exit(2)
 
 

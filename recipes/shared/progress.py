@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from diarize.core.text import printable
+
 _SHOWN = {
     "loss": "loss {:.3f}",
     "accuracy": "accuracy {:.0%}",
@@ -25,13 +27,15 @@ class Terminal:
         self.console = Console(stderr=True, quiet=not first)
 
     def say(self, sentence: str) -> None:
-        self.console.print(sentence, highlight=False, markup=False)
+        self.console.print(printable(sentence), highlight=False, markup=False)
 
     def warn(self, sentence: str) -> None:
-        self.console.print(f"warning: {sentence}", style="yellow", highlight=False, markup=False)
+        warning = printable(f"warning: {sentence}")
+        self.console.print(warning, style="yellow", highlight=False, markup=False)
 
     def fail(self, error: Exception) -> None:
-        self.console.print(f"error: {error}", style="red", highlight=False, markup=False)
+        fault = printable(f"error: {error}")
+        self.console.print(fault, style="red", highlight=False, markup=False)
 
     @contextlib.contextmanager
     def bar(self, title: str, total: int) -> Iterator[Callable[[int, dict[str, float]], None]]:

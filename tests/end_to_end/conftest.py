@@ -55,6 +55,14 @@ def command(tmp_path_factory):
     return call
 
 
+def _obey():
+    # A shell's background jobs ignore Ctrl-C, and what runs on without a terminal SIGHUP; so would
+    # what they start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
 class Begun:
     """A command that runs, and what it has drawn so far on what it takes for a terminal."""
 
@@ -68,8 +76,7 @@ class Begun:
             stderr=subprocess.PIPE,
             cwd=cwd,
             env={**os.environ, "OMP_NUM_THREADS": "1", "FORCE_COLOR": "1", "TERM": "xterm"},
-            # A shell's background jobs ignore the signal, and so would what they start.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+            preexec_fn=_obey,
         )
 
     def wait_for(self, drawn):
@@ -82,9 +89,9 @@ class Begun:
                 assert piece, f"ended without {drawn!r}: {self.text!r}"
                 self.text += piece
 
-    def interrupt(self):
-        """Ctrl-C; the exit code and the sentence after the bars."""
-        self.process.send_signal(signal.SIGINT)
+    def interrupt(self, number=signal.SIGINT):
+        """Ctrl-C, or another signal; the exit code and the sentence after the bars."""
+        self.process.send_signal(number)
         return self.end()
 
     def end(self):

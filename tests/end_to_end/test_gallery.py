@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sqlite3
+import stat
+import subprocess
 import sys
 
 import numpy as np
 import pytest
 import soundfile
+
+from tests.support.galleries import as_if_made_by_another
 
 # Where one speaks alone, by the reference; two files of Anna and two of Bo.
 STRETCHES = {
@@ -49,7 +54,13 @@ def enrolled(command, clips, tmp_path_factory):
 def known(enrolled, tmp_path):
     """A copy that a test may change."""
     path = tmp_path / "known.sqlite"
-    path.write_bytes(enrolled.read_bytes())
+    return copy_of(enrolled, path)
+
+
+def copy_of(gallery, path):
+    """Of the same mode: what others can read is remarked upon."""
+    path.touch(0o600)
+    path.write_bytes(gallery.read_bytes())
     return path
 
 
@@ -98,7 +109,7 @@ def test_how_sure_one_must_be_is_the_users_choice(command, enrolled, clips):
 
 
 def test_no_speaker_fits_is_no_error(command, known, clips):
-    assert command("forget", "bo", "--gallery", known).returncode == 0
+    assert command("forget", "bo", "--yes", "--gallery", known).returncode == 0
     done = command("identify", clips["bo2"], "--gallery", known, "--min-probability", "0.99")
     assert done.returncode == 0 and "unknown (not sure)" in done.stdout.decode()
 
@@ -118,10 +129,10 @@ def test_renaming_merging_and_forgetting(command, known, clips):
     assert command("rename", "bo", "Ben", "--gallery", known).returncode == 0
     assert command("rename", "ben", "anna ö", "--merge", "--gallery", known).returncode == 0
     assert {name: row["files"] for name, row in people(command, known).items()} == {"Anna Ö": 2}
-    one_line(command("forget", "Ana Ö", "--gallery", known), "did you mean 'Anna Ö'")
-    one_line(command("forget", "anna ö", "Zed", "--gallery", known), "'Zed'")
+    one_line(command("forget", "Ana Ö", "--yes", "--gallery", known), "did you mean 'Anna Ö'")
+    one_line(command("forget", "anna ö", "Zed", "--yes", "--gallery", known), "'Zed'")
     assert len(people(command, known)) == 1
-    assert command("forget", "anna ö", "--gallery", known).returncode == 0
+    assert command("forget", "anna ö", "--yes", "--gallery", known).returncode == 0
     assert "is empty" in command("gallery", "--gallery", known).stdout.decode()
     one_line(command("identify", clips["bo2"], "--gallery", known), "enroll a speaker")
 
@@ -171,16 +182,14 @@ def test_bad_flags_and_files_are_said_before_anything_slow(command, clips, tmp_p
 
 def test_vectors_are_made_anew_from_kept_sounds(command, known, clips):
     before = people(command, known)["Anna Ö"]
-    with sqlite3.connect(known) as raw:  # as if another encoder had made them
-        raw.execute("UPDATE exemplar SET fingerprint = '0ther000', embedder = 'elder'")
-    raw.close()
+    as_if_made_by_another(known)
     one_line(command("identify", clips["anna2"], "--gallery", known),
              "'elder'", "`diarize gallery --reembed`", "'Bo'")  # fmt: skip
     done = command("gallery", "--reembed", "--gallery", known)
     assert done.returncode == 0, done.stderr.decode()
     assert "embedded again with deepspeaker-small: Anna Ö" in done.stderr.decode()
     assert "no sound was kept of Bo" in done.stderr.decode()
-    assert command("forget", "Bo", "--gallery", known).returncode == 0
+    assert command("forget", "Bo", "--yes", "--gallery", known).returncode == 0
     after = people(command, known)["Anna Ö"]
     assert after["encoder_fingerprint"] == before["encoder_fingerprint"]
     done = command("identify", clips["anna1"], "--gallery", known, "-q", "-o", "-")
@@ -196,27 +205,135 @@ def test_making_vectors_anew_says_what_is_lost_and_loses_nothing_else(command, k
     assert done.returncode == 0
     assert done.stderr.decode() == "diarize: all vectors are of deepspeaker-small already\n"
     assert people(command, known) == before
-    with sqlite3.connect(known) as raw:  # as if another encoder had made them
-        raw.execute("UPDATE exemplar SET fingerprint = '0ther000', embedder = 'elder'")
-    raw.close()
-    copy = known.with_name("copy.sqlite")
-    copy.write_bytes(known.read_bytes())
+    as_if_made_by_another(known)
+    copy = copy_of(known, known.with_name("copy.sqlite"))
     done = command("gallery", "--reembed", "--gallery", known)
     assert "1 file of Anna Ö went, as no sound was kept of it" in done.stderr.decode()
     assert people(command, known)["Anna Ö"]["files"] == 1
     done = command("gallery", "--reembed", "-q", "--gallery", copy)
     assert (done.returncode, done.stderr) == (0, b"")
     assert people(command, copy)["Anna Ö"]["files"] == 1
-    assert command("forget", "anna ö", "--gallery", copy).returncode == 0
+    assert command("forget", "anna ö", "--yes", "--gallery", copy).returncode == 0
     one_line(
         command("gallery", "--reembed", "--gallery", copy), "no sound was kept", "--keep-sound"
     )
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
-def test_an_interrupt_in_the_middle_of_enroll(begin, command, known, clips):
+def test_forgetting_asks_and_without_a_terminal_needs_a_yes(command, known):
+    before = known.read_bytes()
+    one_line(command("forget", "bo", "--gallery", known), "'Bo'", "no terminal", "--yes")
+    one_line(command("forget", "Zed", "--gallery", known), "'Zed'")
+    assert known.read_bytes() == before
+    assert command("forget", "bo", "--yes", "--gallery", known).returncode == 0
+    assert list(people(command, known)) == ["Anna Ö"]
+
+
+def test_renaming_says_what_it_is_for_where_there_is_no_gallery(command, tmp_path):
+    done = command("rename", "SPEAKER_00", "Anna", "--gallery", tmp_path / "none.sqlite")
+    one_line(done, "none.sqlite", "speakers of a gallery", "--link", "diarize enroll")
+
+
+def test_a_gallery_that_keeps_nothing_is_refused(command, clips, tmp_path):
+    done = command("enroll", "Eve", clips["bo1"], "--gallery", ":memory:", cwd=tmp_path)
+    one_line(done, ":memory:", "keep nothing")
+    one_line(command("enroll", "Eve", clips["bo1"], "--gallery", os.devnull), "device or pipe")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_recording_of_several_speakers_is_not_enrolled_as_one(command, meeting, clips, tmp_path):
+    path = tmp_path / "g.sqlite"
+    at = ("--gallery", path)
+    one_line(command("enroll", "Eve", meeting, *at), "several speakers", "--speaker", "--force")
+    assert not path.exists()
+    two = ("enroll", "Eve", meeting, clips["bo1"], *at)
+    one_line(command(*two, "--speaker", "SPEAKER_01"), "SPEAKER_01", "--speaker longest")
+    one_line(command(*two, "--speaker", "longest", "--force"), "exclude each other")
+    one_line(command("enroll", "Eve", meeting, *at, "--speaker", "Eve"), "SPEAKER_02 (", "longest")
+    done = command("enroll", "Eve", meeting, *at, "--force")
+    assert done.returncode == 0 and "two speakers in" in done.stderr.decode()
+    assert people(command, path)["Eve"]["speech_s"] > 50
+
+
+def test_the_wanted_speaker_of_a_recording_is_enrolled(command, meeting, clips, tmp_path):
+    """By the label that `diarize FILE` prints, or as who speaks longest: here Bo."""
+    path = tmp_path / "g.sqlite"
+    seconds = {}
+    for line in command(meeting, "-q").stdout.decode().splitlines():
+        fields = line.split()
+        seconds[fields[7]] = seconds.get(fields[7], 0.0) + float(fields[4])
+    longest = max(seconds, key=seconds.get)
+    for name, wanted in (("By label", longest), ("Longest", "longest")):
+        done = command(
+            "enroll", name, meeting, "--gallery", path, "--speaker", wanted, "--anyway"
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr.decode()
+    rows = people(command, path)
+    assert rows["By label"]["speech_s"] == rows["Longest"]["speech_s"]
+    assert 5 < rows["Longest"]["speech_s"] < seconds[longest] + 1
+    assert command("forget", "By label", "--yes", "--gallery", path).returncode == 0
+    own, other = (
+        json.loads(command("identify", clips[name], "--gallery", path, "-q", "-o", "-").stdout)
+        for name in ("bo2", "anna2")
+    )
+    (own,), (other,) = own["files"], other["files"]
+    assert own["candidates"][0]["similarity"] > other["candidates"][0]["similarity"] + 0.1
+
+
+posix = pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+
+
+@posix
+@pytest.mark.parametrize(
+    ("number", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)], ids=lambda v: str(v)
+)
+def test_an_interrupt_in_the_middle_of_enroll(begin, command, known, clips, number, code):
     before = people(command, known)
     running = begin("enroll", "Eve", *[clips["anna2"]] * 300, "--gallery", known)
     running.wait_for(b"embedding speech")
-    assert running.interrupt() == (130, "diarize: stopped, no speaker was enrolled")
+    sentence = "diarize: stopped, no speaker was enrolled"
+    assert running.interrupt(getattr(signal, number)) == (code, sentence)
     assert people(command, known) == before
+
+
+@posix
+def test_a_signal_leaves_no_new_gallery(begin, clips, tmp_path):
+    running = begin("enroll", "Eve", *[clips["anna2"]] * 300, "--gallery", tmp_path / "n" / "g.db")
+    running.wait_for(b"embedding speech")
+    code, sentence = running.interrupt(signal.SIGTERM)
+    assert (code, sentence) == (143, "diarize: stopped, no speaker was enrolled")
+    assert list(tmp_path.iterdir()) == []
+
+
+@posix
+def test_an_interrupt_while_the_gallery_is_written_says_what_is_true(begin, command, known, clips):
+    """A reader holds the commit up, so that the signal comes in the middle of it."""
+    reader = sqlite3.connect(known, isolation_level=None)
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM person").fetchone()
+    running = begin("enroll", "Eve", clips["bo2"], "--anyway", "--gallery", known)
+    code = (
+        "import sqlite3, sys\n"
+        "while True:\n"
+        "    other = sqlite3.connect(sys.argv[1], timeout=0)\n"
+        "    try:\n"
+        "        other.execute('SELECT count(*) FROM person')\n"
+        "    except sqlite3.OperationalError:\n"
+        "        break\n"
+        "    other.close()\n"
+    )  # nobody may begin to read while a commit waits
+    subprocess.run([sys.executable, "-c", code, str(known)], check=True, timeout=120)
+    running.process.send_signal(signal.SIGINT)
+    reader.close()
+    assert running.end() == (130, "diarize: stopped, but 'Eve' is enrolled")
+    assert "Eve" in people(command, known)
+
+
+@posix
+def test_a_gallery_that_others_could_read_is_kept_from_them(command, known, clips):
+    known.chmod(0o644)
+    done = command("gallery", "--gallery", known, "-o", "-")
+    assert "could be read by other users" in done.stderr.decode()
+    assert stat.S_IMODE(known.stat().st_mode) == 0o600
+    known.chmod(0o644)
+    done = command("identify", clips["bo2"], "--gallery", known, "-q", "-o", "-")
+    assert done.stderr == b"" and stat.S_IMODE(known.stat().st_mode) == 0o600

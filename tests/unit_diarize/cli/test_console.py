@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import io
+import os
+import signal
+from pathlib import Path
 
 import numpy as np
 import pytest
 from rich.console import Console
 
-from diarize.cli.console import HowFar, interruptible, speakers_table
+from diarize.cli.console import (
+    HowFar,
+    ended_by_signals,
+    interruptible,
+    speakers_table,
+    tell,
+)
+from diarize.cli.gallery_tables import gallery_table, identified_table
 from diarize.core.turns import UNKNOWN, Turn
 from tests.unit_diarize.pipeline.test_speaker_naming import recording
 
@@ -32,6 +42,72 @@ def test_an_interrupt_is_one_sentence(capsys, what):
         raise KeyboardInterrupt
     assert ended.value.code == 130
     assert capsys.readouterr().err == "diarize: stopped, nothing was written\n"
+
+
+posix = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+
+
+@posix
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_other_signals_end_it_as_an_interrupt_does(capsys, number, code):
+    tidied = []
+    before = signal.getsignal(number)
+    with pytest.raises(SystemExit) as ended, ended_by_signals(), interruptible("as it was"):
+        try:
+            signal.raise_signal(number)
+        finally:
+            for again in (signal.SIGTERM, signal.SIGHUP):  # which does not stop the tidying up
+                signal.raise_signal(again)
+            tidied.append(True)
+    assert (ended.value.code, tidied) == (code, [True])
+    assert capsys.readouterr().err == "diarize: stopped, as it was\n"
+    assert signal.getsignal(number) == before
+
+
+@posix
+def test_a_signal_that_is_ignored_stays_so():
+    """As with `nohup`."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with ended_by_signals():
+            signal.raise_signal(signal.SIGHUP)
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_the_terminal_may_be_what_has_gone(monkeypatch):
+    with Path(os.devnull).open() as unwritable:
+        monkeypatch.setattr("sys.stderr", unwritable)
+        with pytest.raises(SystemExit) as ended, interruptible():
+            raise KeyboardInterrupt
+    assert ended.value.code == 130
+
+
+EVIL = "\x1b[2J\u202e[b]"
+SHOWN = r"\x1b[2J\u202e[b]"
+
+
+def test_names_do_nothing_to_the_terminal(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    result = recording(2, 3)
+    turns = [Turn(0.0, 5.0, EVIL)]
+    vars(result).update(turns=turns, confidence=np.full(1, 0.5), uri=EVIL)
+    speakers_table(result)
+    tell(f"no speech in {EVIL}")
+    gallery = dict(
+        name=EVIL, kind="named", exemplars=1, speech_s=1.0, files=1, sounds_kept=0, added="",
+        embedder=EVIL, encoder_fingerprint="f",
+    )  # fmt: skip
+    gallery_table([gallery], EVIL)
+    candidate = {"name": EVIL, "similarity": 0.5, "probability": None}
+    identified_table(
+        [{"path": EVIL, "speech_s": 1.0, "name": None, "reason": EVIL, "candidates": [candidate]}]
+    )
+    written = "".join(capsys.readouterr())
+    assert written.replace("\n", "").isprintable()
+    # title and speaker; a sentence; title, name, embedder; file, reason and candidate
+    assert written.count(SHOWN) == 2 + 1 + 3 + 3
 
 
 def test_how_far_the_work_came():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +65,43 @@ def test_what_was_kept_is_known_exactly(tmp_path, opened):
         assert same(cache.look_up(b)[1], silent)
         # The same bytes under another name are the same clip.
         assert same(cache.look_up(clip(tmp_path / "copy.mp3", b"a"))[1], voice(1))
+    assert opened.warnings == []
+
+
+def execute(path, statement):
+    with closing(sqlite3.connect(path)) as raw, raw:
+        raw.execute(statement)
+
+
+def test_a_vector_that_the_disk_has_changed_is_made_anew(tmp_path, opened):
+    a = clip(tmp_path / "a.wav")
+    with opened() as cache:
+        cache.keep(cache.look_up(a)[0], voice(1))
+    whole = opened.path.read_bytes()
+    at = whole.index(voice(1).vector.tobytes())
+    for bit in (0, 22, 31):  # the last is the sign: the norm stays 1
+        data = bytearray(whole)
+        data[at + bit // 8] ^= 1 << bit % 8
+        opened.path.write_bytes(data)
+        with opened() as cache:
+            assert cache.look_up(a)[1] is None
+    opened.path.write_bytes(whole)
+    with opened() as cache:
+        assert same(cache.look_up(a)[1], voice(1))
+
+
+def test_a_cache_of_version_1_goes_on(tmp_path, opened):
+    a, b = clip(tmp_path / "a.wav", b"a"), clip(tmp_path / "b.wav", b"b")
+    with opened() as cache:
+        cache.keep(cache.look_up(a)[0], voice(1))
+    execute(opened.path, "ALTER TABLE clip DROP COLUMN checksum")
+    execute(opened.path, "PRAGMA user_version = 1")
+    with opened() as cache:
+        assert same(cache.look_up(a)[1], voice(1))
+        cache.keep(cache.look_up(b)[0], voice(2))
+        cache.commit()
+        assert same(cache.look_up(a)[1], voice(1))
+        assert same(cache.look_up(b)[1], voice(2))
     assert opened.warnings == []
 
 

@@ -139,11 +139,10 @@ def test_a_long_clip_says_how_much_was_read(tmp_path):
     )
 
 
-@pytest.mark.parametrize("number", [0.0, float("nan")])
-def test_a_vector_that_cannot_be_compared_is_none(tmp_path, number):
+def test_a_vector_that_cannot_be_compared_is_none(tmp_path):
     class Broken(BandEmbedder):
         def embed_windows(self, wave, bounds, *, on_done=None):
-            return super().embed_windows(wave, bounds) * np.float32(number)
+            return super().embed_windows(wave, bounds) * np.float32(0)
 
     paths = [write_tone(tmp_path / "a.wav", 450)]
     voices = ClipEmbedder(LoudSegmenter(), Broken())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -74,16 +75,70 @@ def test_what_is_no_file_is_left_out(tmp_path, clips):
     assert contents(tmp_path / "out") == EXPECTED
 
 
-@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="a file nobody can read is needed")
+MEMORY = Path(f"/proc/{os.getpid()}/mem")  # its first bytes are no memory
+
+
+@pytest.mark.skipif(not MEMORY.exists(), reason="a file nobody can read is needed")
 def test_a_file_that_cannot_be_read_is_left_out_and_said(tmp_path, clips):
-    (tmp_path / "in" / "bad.wav").symlink_to("/proc/self/mem")  # its first bytes are no memory
     warnings = []
     export_clips(
-        [clips[0], tmp_path / "in" / "bad.wav", *clips[1:]], [SPEAKERS[0], "S0", *SPEAKERS[1:]],
+        [clips[0], MEMORY, *clips[1:]], [SPEAKERS[0], "S0", *SPEAKERS[1:]],
         tmp_path / "out", "copy", on_warning=warnings.append,
     )  # fmt: skip
     assert contents(tmp_path / "out") == EXPECTED
-    assert len(warnings) == 1 and "bad.wav" in warnings[0] and "cannot be read" in warnings[0]
+    assert len(warnings) == 1 and str(MEMORY) in warnings[0] and "cannot be read" in warnings[0]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes of POSIX")
+def test_copies_have_a_plain_mode_whatever_the_clips_have(tmp_path, clips):
+    for path, mode in zip(clips, (0o4755, 0o2777, 0o600, 0o1444, 0o6711), strict=True):
+        path.chmod(mode)
+    for umask, expected in ((0o022, 0o644), (0o077, 0o600), (0o000, 0o644)):
+        before = os.umask(umask)
+        try:
+            export_clips(clips, SPEAKERS, tmp_path / f"out{umask}", "copy")
+        finally:
+            os.umask(before)
+        copies = [path for path in (tmp_path / f"out{umask}").rglob("*.wav")]
+        assert {stat.S_IMODE(path.stat().st_mode) for path in copies} == {expected}
+        assert len(copies) == 5 and all(path.stat().st_nlink == 1 for path in copies)
+
+
+def test_links_that_lead_elsewhere_are_not_followed(tmp_path, clips):
+    """Out of the folder, by themselves or by a folder that is a link, or to what is no sound."""
+    inside, outside = tmp_path / "in", tmp_path / "private"
+    outside.mkdir()
+    for name in ("x.wav", "secret"):
+        (outside / name).write_text("private")
+    (inside / "notes").write_text("private")
+    (inside / "folder").symlink_to(outside)
+    links = {
+        "out.wav": outside / "x.wav", "up.wav": "../private/x.wav", "chain.wav": "out.wav",
+        "secret.wav": outside / "secret", "notes.wav": "notes",
+    }  # fmt: skip
+    for name, to in links.items():
+        (inside / name).symlink_to(to)
+    (inside / "good.wav").symlink_to("c/y.tar.wav")
+    more = [inside / name for name in (*links, "folder/x.wav", "good.wav")]
+    warnings = []
+    export_clips(
+        [*clips, *more], [*SPEAKERS, *["S2"] * len(more)], tmp_path / "out", "copy",
+        places=[inside], on_warning=warnings.append,
+    )  # fmt: skip
+    assert contents(tmp_path / "out") == {**EXPECTED, "S2/good.wav": "3"}
+    assert len(warnings) == len(more) - 1
+    for path, sentence in zip(more, warnings, strict=False):
+        assert sentence.startswith(f"{str(path)!r} was not copied, for it is a link to")
+    assert sum("outside of the folders" in sentence for sentence in warnings) == 5
+    # Both folders were given; links hold no content, and are made all the same.
+    both = [inside, outside]
+    export_clips([inside / "up.wav"], ["S"], tmp_path / "b", "copy", places=both)
+    assert contents(tmp_path / "b") == {"S/up.wav": "private"}
+    export_clips([inside / "up.wav"], ["S"], tmp_path / "l", "link", places=[inside])
+    assert (tmp_path / "l" / "S" / "up.wav").readlink() == inside / "up.wav"
+    # A file that was named by itself, as a shell does for *.wav.
+    export_clips([inside / "up.wav"], ["S"], tmp_path / "f", "copy", places=[inside / "up.wav"])
+    assert contents(tmp_path / "f") == {}
 
 
 @pytest.mark.parametrize("name", ["x" * 251 + ".wav", "é" * 125 + ".wav", "x." + "y" * 252])
@@ -177,5 +232,7 @@ export_clips(clips, ["S"] * len(clips), out, "copy",
     )  # fmt: skip
     assert done.returncode == -signal.SIGKILL
     assert not (tmp_path / "out").exists()
+    assert len(list(tmp_path.glob(".*"))) == 1
     export_clips(clips, SPEAKERS, tmp_path / "out", "copy")
     assert contents(tmp_path / "out") == EXPECTED
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "out"]

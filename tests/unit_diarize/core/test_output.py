@@ -227,3 +227,22 @@ def test_a_target_that_is_an_input_is_refused(tmp_path, monkeypatch):
             check_target(target, inputs=inputs)
     for target in ("-", "new.csv", "other.csv"):
         check_target(target, inputs=inputs)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a pseudo-terminal")
+def test_a_terminal_gets_names_without_what_it_would_obey_and_files_get_them_exactly(tmp_path):
+    text = "SPEAKER a\x1b]0;x\x07 1\ttab Ö\nnext\u202e\n"
+    write_atomic(tmp_path / "out.rttm", text)
+    assert (tmp_path / "out.rttm").read_bytes() == text.encode()
+    code = (
+        "import sys; from diarize.core.output import write_atomic; write_atomic('-', sys.argv[1])"
+    )
+    ask = [sys.executable, "-c", code, text]
+    piped = subprocess.run(ask, stdout=subprocess.PIPE, check=True, cwd=ROOT)
+    assert piped.stdout == text.encode()
+    ours, theirs = os.openpty()
+    subprocess.run(ask, stdout=theirs, check=True, cwd=ROOT)
+    os.close(theirs)
+    shown = os.read(ours, 1000).decode().replace("\r\n", "\n").expandtabs(1)
+    os.close(ours)
+    assert shown == "SPEAKER a\\x1b]0;x\\x07 1 tab Ö\nnext\\u202e\n"

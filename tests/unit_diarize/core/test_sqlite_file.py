@@ -5,16 +5,20 @@ from __future__ import annotations
 import os
 import signal
 import sqlite3
+import stat
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from diarize.core.sqlite_file import DamagedError, open_database
+from diarize.core.sqlite_file import DamagedError, open_database, version_of
 from encoder.errors import StoreError
+from encoder.hub.paths import OWN_FOLDER
 
 ROOT = Path(__file__).parents[3]
+posix = pytest.mark.skipif(os.name != "posix", reason="modes and signals of POSIX")
 SETTINGS = {
     "application_id": 0x64736401,
     "version": 3,
@@ -27,6 +31,22 @@ import os, signal, sys
 from diarize.core.sqlite_file import open_database
 settings = {SETTINGS!r}
 """
+READER = """
+with open_database(sys.argv[1], **settings) as data, data.reading() as sql:
+    sql.execute("SELECT count(*) FROM note").fetchone()
+    print("there", flush=True)
+    sys.stdin.read()
+"""
+
+
+def is_committing(path: Path) -> bool:
+    """Whether a commit waits for readers to end: nobody may begin to read then."""
+    with closing(sqlite3.connect(path, timeout=0)) as other:
+        try:
+            other.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        except sqlite3.OperationalError:
+            return True
+    return False
 
 
 def notes(path: Path) -> list[str]:
@@ -186,6 +206,136 @@ with open_database(sys.argv[1], **settings) as data:
     read, refused = out.decode().splitlines()
     assert read == "[('one',)]"
     assert "readonly" in refused and refused.endswith("choose a file you may write to")
+
+
+def mode(path):
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@pytest.fixture
+def loose():
+    """New files are for everybody unless their maker says otherwise."""
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
+@posix
+def test_only_the_owner_can_read_what_is_new(tmp_path, loose):
+    path = tmp_path / "new" / "deep" / "n.sqlite"
+    with open_database(path, **SETTINGS, on_warning=pytest.fail) as data, data.writing() as sql:
+        sql.execute("INSERT INTO note (text) VALUES ('one')")
+        assert mode(path) == mode(Path(f"{path}-journal")) == 0o600
+    assert mode(path.parent) == mode(path.parent.parent) == 0o700
+
+
+@posix
+def test_what_others_could_read_is_kept_from_them_and_said_once(tmp_path, loose):
+    path = tmp_path / "n.sqlite"
+    write(path, "one")
+    said = []
+    for before, after in ((0o644, 0o600), (0o666, 0o600), (0o444, 0o400)):
+        path.chmod(before)
+        for beside in ("wal", "shm"):  # as another mode of SQLite leaves them; empty: no use
+            Path(f"{path}-{beside}").touch()
+        with open_database(path, **SETTINGS, on_warning=said.append):
+            pass
+        assert mode(path) == after
+        assert [mode(p) for p in tmp_path.glob("n.sqlite-*")] == [0o600] * 2
+        (sentence,) = said
+        assert repr(str(path)) in sentence and "only you" in sentence
+        with open_database(path, **SETTINGS, on_warning=said.append):
+            pass
+        said.clear()
+        path.chmod(0o600)
+    assert mode(tmp_path) & 0o700 == 0o700 and notes(path) == ["one"]
+
+
+@posix
+def test_the_toolkits_own_folder_is_closed_and_no_other(tmp_path, loose):
+    for name, after in ((OWN_FOLDER, 0o700), ("shared", 0o755)):
+        (tmp_path / name).mkdir(mode=0o755)
+        write(tmp_path / name / "n.sqlite", "one")
+        assert mode(tmp_path / name) == after
+
+
+@posix
+def test_a_file_of_others_keeps_its_mode(tmp_path, loose):
+    path = tmp_path / "diary.txt"
+    path.write_text("no database")
+    path.chmod(0o644)
+    with pytest.raises(DamagedError):
+        notes(path)
+    assert mode(path) == 0o644
+
+
+def test_what_would_keep_nothing_is_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for path, words in ((":memory:", "keep nothing"), (os.devnull, "device or pipe")):
+        with pytest.raises(StoreError, match=words):
+            notes(Path(path))
+    assert notes(tmp_path / ":memory:") == []  # a name like any other there
+    assert [path.name for path in tmp_path.iterdir()] == [":memory:"]
+
+
+def test_a_file_of_an_older_version_is_brought_up_to_date_by_a_change(tmp_path):
+    path = tmp_path / "n.sqlite"
+    write(path, "old")
+    newer = {**SETTINGS, "version": 5}
+    newer["upgrades"] = {
+        3: lambda sql: sql.execute("ALTER TABLE note ADD COLUMN mark INTEGER DEFAULT 7"),
+        4: lambda sql: sql.execute("UPDATE note SET mark = mark + 1"),
+    }
+    with open_database(path, **newer) as data:
+        with data.reading() as sql:
+            assert (version_of(sql), len(sql.execute("PRAGMA table_info(note)").fetchall())) == (
+                *(3, 2),
+            )
+        data.check_writable()
+        with pytest.raises(ZeroDivisionError), data.writing() as sql:
+            assert version_of(sql) == 5
+            1 / 0  # noqa: B018
+        assert not data.changed
+        with data.reading() as sql:
+            assert version_of(sql) == 3
+        with data.writing():
+            pass
+        assert data.changed
+    with open_database(path, **newer) as data, data.reading() as sql:
+        assert version_of(sql) == 5
+        assert sql.execute("SELECT text, mark FROM note").fetchall() == [("old", 8)]
+    with pytest.raises(StoreError, match="newer"):
+        notes(path)
+
+
+@posix
+def test_a_signal_during_a_commit_does_not_hide_that_it_was_made(tmp_path):
+    """A reader holds the commit up, so that the signal comes in the middle of it."""
+    path = tmp_path / "n.sqlite"
+    write(path, "old")
+    code = """
+signal.signal(signal.SIGINT, signal.default_int_handler)
+with open_database(sys.argv[1], **settings) as data:
+    try:
+        with data.writing() as sql:
+            sql.execute("INSERT INTO note (text) VALUES ('new')")
+            if len(sys.argv) > 2:
+                os.kill(os.getpid(), signal.SIGINT)
+    except KeyboardInterrupt:
+        print(data.changed)
+"""
+    done = child(code, path, "before")
+    assert done.communicate(timeout=60)[0] == b"False\n" and notes(path) == ["old"]
+    reader = child(READER, path)  # a process of its own: locks of one are no obstacle inside it
+    assert reader.stdout.readline() == b"there\n"
+    writer = child(code, path)
+    while not is_committing(path):
+        assert writer.poll() is None
+    writer.send_signal(signal.SIGINT)
+    reader.communicate(timeout=60)
+    out, err = writer.communicate(timeout=60)
+    assert (out, err) == (b"True\n", b"")
+    assert notes(path) == ["old", "new"]
 
 
 def test_a_locked_file_is_waited_for_and_then_said(tmp_path):

@@ -12,7 +12,7 @@ import torch
 from diarize.embedding.clip_embedding import ClipEmbedder, ClipEmbeddingConfig
 from diarize.segmentation import SEGMENTERS
 from diarize.segmentation.energy import EnergyConfig, EnergySegmenter
-from encoder.errors import AudioError, ConfigError
+from encoder.errors import AudioError, CheckpointError, ConfigError
 from tests.support.synth import write_media
 from tests.support.tones import BandEmbedder, LoudSegmenter, tone_voices, write_tone
 
@@ -110,6 +110,17 @@ def test_what_is_no_sound_is_an_audio_error(tmp_path):
         tone_voices()(tmp_path / "a.wav")
     with pytest.raises(AudioError, match="finite"):
         ClipEmbedder(EnergySegmenter(), BandEmbedder()).of_wave(torch.full((16000,), torch.nan))
+
+
+def test_an_embedder_that_gives_no_numbers_is_said():
+    class Broken(BandEmbedder):
+        def embed_windows(self, wave, bounds, *, on_done=None):
+            rows = super().embed_windows(wave, bounds)
+            rows[-1, 0] = np.nan
+            return rows
+
+    with pytest.raises(CheckpointError, match="the embedder bands gives values"):
+        ClipEmbedder(LoudSegmenter(), Broken()).of_wave(sound((450, 9.0)))
 
 
 def test_threads_may_share_it_but_segment_one_at_a_time(tmp_path):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from diarize.embedding.extraction import TOGETHER, embed_recording, runs
 from diarize.embedding.windows import WindowConfig, cut_windows
+from encoder.errors import CheckpointError
 from tests.support.tones import BandEmbedder
 from tests.unit_diarize.embedding.test_windows import recordings
 
@@ -90,3 +92,22 @@ def test_an_embedder_is_asked_for_no_windows_only_where_there_are_none():
     assert len(embedded) == len(windows) == sum(asked) and 0 not in asked
     none = cut_windows(np.zeros((0, 2), np.int64), length=40_000)
     assert embed_recording([torch.rand(40_000)], none, Stacking()).shape[0] == 0 == asked[-1]
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+def test_an_embedder_that_gives_no_numbers_is_said(number):
+    """Also in the middle of a recording: the vector would be like nobody's."""
+
+    class Broken(BandEmbedder):
+        def embed_windows(self, wave, bounds, *, on_done=None):
+            rows = super().embed_windows(wave, bounds)
+            asked.append(len(rows))
+            if len(asked) == 2:
+                rows[-1, 3] = number
+            return rows
+
+    asked = []
+    wave = 0.1 * torch.randn(60 * 16_000, generator=torch.Generator().manual_seed(0))
+    windows = cut_windows(np.array([[0, len(wave)]]), length=len(wave))
+    with pytest.raises(CheckpointError, match="gives values that are not numbers"):
+        embed_recording([wave], windows, Broken())

@@ -99,8 +99,21 @@ def test_two_voices_in_one_file_are_noticed():
     two = voices().of_wave(torch.cat([speaker(400, 12), speaker(3000, 12)]))
     assert not is_mixed(one.pieces, 4.0, CALIBRATION)
     assert is_mixed(two.pieces, 4.0, CALIBRATION)
+    four = voices().of_wave(torch.cat([speaker(hz, 12) for hz in (400, 3000, 1500, 6000)]))
+    assert is_mixed(four.pieces, 4.0, CALIBRATION)
     assert not is_mixed(two.pieces, 4.0, None)
     assert not is_mixed(two.pieces[:3], 4.0, CALIBRATION)
+
+
+def test_who_says_little_is_noticed_beside_a_speaker_of_two_moods():
+    """In two parts the moods are told apart, which are one speaker's."""
+    calm, other = np.eye(3, dtype=np.float32)[[0, 2]]
+    lively = np.array([0.75, 0.4375**0.5, 0], np.float32)
+    low = Calibration("f", slope=10.0, offset=-2.0, shortness=0.0)  # 0.2 at 0.06
+    moods = [calm] * 20 + [lively] * 20
+    assert not is_mixed(np.stack(moods), 4.0, low)
+    assert is_mixed(np.stack([*moods, other, other]), 4.0, low)
+    assert not is_mixed(np.stack([*moods, other]), 4.0, low)  # one piece may be a cough
 
 
 def test_five_seconds_of_speech_are_needed_in_all(gallery):

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from diarize.segmentation.hysteresis import HysteresisConfig, binarize
-from encoder.errors import ConfigError
+from encoder.errors import CheckpointError, ConfigError
 from tests.work import work
 
 # Few distinct values, so that activities equal to a threshold are common.
@@ -157,3 +157,10 @@ def test_ten_hours_take_ten_times_the_memory_of_one_and_no_loop():
 def test_impossible_settings_are_refused(values):
     with pytest.raises(ConfigError):
         HysteresisConfig(**values)
+
+
+def test_what_is_no_number_is_not_taken_for_silence():
+    activity = np.ones(100, np.float32)
+    activity[50] = np.nan
+    with pytest.raises(CheckpointError, match="its weights are damaged"):
+        binarize(activity, hop=160, length=16_000, config=HysteresisConfig())

@@ -1,7 +1,12 @@
 """A bank holds the features of the files, says what it left out, and is whole or refused."""
 
 import json
+import os
 import shutil
+import signal
+import stat
+import subprocess
+import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -25,6 +30,7 @@ from encoder.data.manifest import Utterance
 from encoder.errors import CorpusError
 from encoder.features.log_mel import FeatureConfig, LogMel
 
+ROOT = Path(__file__).parents[3]
 SPEEDS = (1.0, 0.9, 1.1)
 
 
@@ -283,3 +289,36 @@ def test_banks_with_one_copy_have_their_own_key(built, tmp_path):
     for one_speed_copy in (False, True):
         bank_of(some, tmp_path, "x", speeds=SPEEDS, one_speed_copy=one_speed_copy)
     assert sorted(len(FeatureBank.open(f).items) for f in tmp_path.iterdir()) == [4, 6]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="locks and signals of POSIX")
+def test_what_a_killed_build_has_left_is_removed_by_the_next(built, tmp_path):
+    """Also of another list, which nobody may build again."""
+    usable = [u for u in built[1] if u.path.stem in ("a1", "a2")]
+    code = """
+import os, signal, sys
+from pathlib import Path
+from encoder.data.feature_bank import bank_of
+from encoder.data.manifest import Utterance
+utterances = [Utterance(Path(name), "a", "d", "train", "s", 1.0) for name in sys.argv[2:]]
+def stop(done, total):
+    os.kill(os.getpid(), signal.SIGKILL)
+bank_of(utterances, Path(sys.argv[1]), "train", on_done=stop)
+"""
+    for names in ([str(u.path) for u in usable], [str(usable[0].path)]):
+        done = subprocess.run(
+            [sys.executable, "-c", code, str(tmp_path), *names], cwd=ROOT, check=False, timeout=120
+        )
+        assert done.returncode == -signal.SIGKILL
+        left = [path.parent for path in tmp_path.rglob("*.partial")]
+        assert len(left) == 2 and len(set(left)) == 1  # its own features and index, no other's
+    (orphan := tmp_path / "dev-01234567").mkdir()  # killed between its two files
+    (orphan / "features.f16").write_bytes(bytes(1000))
+    kept = tmp_path / "train-notabank"
+    kept.mkdir()
+    (kept / "features.f16").touch()
+    bank = bank_of([replace(u, speaker="z") for u in usable], tmp_path, "train")
+    assert len(bank.items) == 2
+    files = sorted(str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file())
+    assert files[-1] == "train-notabank/features.f16" and len(files) == 3
+    assert all(stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600 for name in files[:2])

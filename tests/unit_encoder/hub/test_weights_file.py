@@ -110,6 +110,19 @@ def test_values_too_large_for_float16_are_kept(tmp_path):
     assert load_weights(path).model.trunk[0].norm.running_var.tolist() == [1e6] * 4
 
 
+@pytest.mark.parametrize("number", [torch.nan, torch.inf, -torch.inf])
+def test_weights_that_are_no_numbers_are_not_loaded(saved, tmp_path, number):
+    """As a disk, another program or a training that went wrong leaves them."""
+    with safe_open(saved, framework="pt") as file:
+        metadata = file.metadata()
+        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    tensors["affine.bias"][2] = number
+    path = tmp_path / "mine.safetensors"
+    path.write_bytes(save(tensors, metadata=metadata))
+    with pytest.raises(CheckpointError, match=r"mine.* hold values .* not numbers \(affine.bias\)"):
+        load_weights(path)
+
+
 def test_nan_weights_are_not_written(tmp_path):
     model = model_of()
     model.affine.bias.data[2] = torch.nan

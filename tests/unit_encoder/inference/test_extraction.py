@@ -1,6 +1,8 @@
 """Utterances as crops, from sound files to cached vectors."""
 
 import hashlib
+import os
+import stat
 
 import numpy as np
 import pytest
@@ -8,7 +10,7 @@ import soundfile
 import torch
 
 from encoder.data.manifest import Utterance
-from encoder.errors import CorpusError, StoreError
+from encoder.errors import CheckpointError, CorpusError, StoreError
 from encoder.features.log_mel import FeatureConfig
 from encoder.inference.encoder import Encoder
 from encoder.inference.extraction import centred, crop_vectors
@@ -98,6 +100,10 @@ def test_vectors_are_kept_by_fingerprint_list_and_crops(tmp_path):
     embedder = Means("onnx:a/b")
     first = crop_vectors(embedder, rows, cache=cache)
     assert embedder.windows == 12
+    if os.name == "posix":  # who is who is nobody else's business
+        (kept,) = cache.iterdir()
+        modes = [stat.S_IMODE(path.stat().st_mode) for path in (kept, cache, cache.parent)]
+        assert modes == [0o600, 0o700, 0o700]
     again = crop_vectors(embedder, rows, cache=cache)
     assert embedder.windows == 12
     assert again.by_crop.keys() == first.by_crop.keys()
@@ -112,6 +118,17 @@ def test_vectors_are_kept_by_fingerprint_list_and_crops(tmp_path):
     soundfile.write(rows[0].path, np.zeros(6000), 16_000)  # another sound under the old name
     crop_vectors(embedder, rows, cache=cache)
     assert embedder.windows == 24
+
+
+def test_an_embedder_that_gives_no_numbers_is_said_and_nothing_kept(tmp_path):
+    class Broken(Means):
+        def embed_windows(self, wave, bounds, *, on_done=None):
+            return super().embed_windows(wave, bounds) * np.float32(np.nan)
+
+    rows = [u for _, u in utterances(tmp_path, [20_000])]
+    with pytest.raises(CheckpointError, match="the embedder means gives values"):
+        crop_vectors(Broken(), rows, cache=tmp_path / "cache")
+    assert not (tmp_path / "cache").exists()
 
 
 def test_a_damaged_cache_is_made_again_and_a_failure_leaves_nothing(tmp_path):
