@@ -162,10 +162,11 @@ def gallery(
     quiet: Quiet = False,
 ) -> None:
     """The enrolled speakers: names, exemplars, seconds of speech."""
-    from diarize.core.output import check_target, write_atomic
+    from diarize.core.output import check_target, output_format, write_atomic
     from diarize.formats.json_text import format_json
 
     if output is not None:
+        output_format(output, "json")
         check_target(output)
     if not reembed and (preset or embedder or segmenter):
         raise ConfigError(

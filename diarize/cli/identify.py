@@ -55,7 +55,7 @@ def identify(
 ) -> None:
     """Who speaks? The enrolled speakers who are most like the speaker of each file."""
     from diarize.cli.console import interruptible, tell
-    from diarize.core.output import check_target, write_atomic
+    from diarize.core.output import check_target, output_format, write_atomic
     from diarize.formats.json_text import format_json
     from diarize.gallery.config import NamingConfig
     from diarize.gallery.identification import check_rule
@@ -67,6 +67,7 @@ def identify(
     asked = MIN_PROBABILITY if min_probability is None else min_probability
     rule = NamingConfig(min_probability=asked, min_similarity=min_similarity)
     if output is not None:
+        output_format(output, "json")
         check_target(output)
     check_files(files)
     with (

@@ -46,12 +46,13 @@ def clusters(
 ) -> None:
     """Pairwise precision and recall, adjusted Rand index, V-measure and purity."""
     from diarize.cli.console import interruptible, tell
-    from diarize.core.output import check_target, write_atomic
+    from diarize.core.output import check_target, output_format, write_atomic
     from diarize.formats.clip_table import read_clip_labels
     from diarize.scoring.clustering_metrics import match_clips, score_clusters
     from encoder.errors import CorpusError
 
     if output is not None:
+        output_format(output, "json")
         check_target(output, inputs=[labels, found])
     with interruptible("nothing was written"):
         truth = _speaker_folders(labels) if labels.is_dir() else read_clip_labels(labels)
