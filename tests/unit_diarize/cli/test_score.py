@@ -104,3 +104,13 @@ def test_without_reference_speech_the_parts_are_of_the_errors(score, many):
     (row,) = [cells(line) for line in out.splitlines() if line.startswith("│")]
     assert row[:5] == ["silent", "100.0", "0.0", "100.0", "0.0"]
     assert "no reference speech in 'silent': an error rate of 100 %" in err
+
+
+def test_parts_of_a_corpus_are_not_the_true_speakers(score, many):
+    for path in ("timit/TRAIN/A/1.wav", "timit/TEST/B/1.wav"):
+        (many / path).parent.mkdir(parents=True)
+        (many / path).touch()
+    (many / "found.csv").write_text("path,speaker\nTRAIN/A/1.wav,S0\n")
+    code, out, err = score("clusters", "timit", "found.csv")
+    assert (code, out) == (2, "")
+    assert "the folders 'TEST' and 'TRAIN' of 'timit' are named like parts" in err
