@@ -6,6 +6,7 @@ traceback.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 
@@ -70,6 +71,10 @@ def main() -> None:
     # Threads that spin while they wait make a busy machine several times slower. OpenMP reads this
     # when torch is first imported, so it must be said here; a user's own choice stands.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # A name that the terminal's encoding lacks, or that is no text at all, is shown by escapes.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except ToolkitError as error:

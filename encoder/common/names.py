@@ -66,13 +66,16 @@ def _changed(folder: Path) -> int:
 
 @functools.lru_cache(maxsize=64)
 def _entries(folder: str, changed_ns: int) -> dict[str, str | None]:
-    """What is in a folder by `name_key`; None where two names have one key."""
+    """What is in a folder by `name_key`; None where two names have one key.
+
+    Names on a disk are UTF-8 whatever the locale of this process takes them for.
+    """
     found: dict[str, str | None] = {}
     try:
         names = os.listdir(folder)  # noqa: PTH208 - names alone
     except (OSError, ValueError):
         return found
     for name in names:
-        key = name_key(name)
+        key = name_key(os.fsencode(name).decode("utf-8", "surrogateescape"))
         found[key] = None if key in found else name
     return found

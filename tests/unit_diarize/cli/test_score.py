@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -114,3 +117,39 @@ def test_parts_of_a_corpus_are_not_the_true_speakers(score, many):
     code, out, err = score("clusters", "timit", "found.csv")
     assert (code, out) == (2, "")
     assert "the folders 'TEST' and 'TRAIN' of 'timit' are named like parts" in err
+
+
+def plain_locale(folder, *arguments, **environment):
+    """`diarize score ...` in a process of its own, which takes the locale as it is."""
+    return subprocess.run(
+        [sys.executable, "-m", "diarize", "score", *arguments],
+        capture_output=True,
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3]), **environment},
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("encoding", "shown"), [("utf-8:strict", "\u00e9 \u4e2d"), ("latin-1:strict", "\u00e9 \\u4e2d")]
+)
+def test_names_that_the_terminal_lacks_are_shown_by_escapes(tmp_path, encoding, shown):
+    text = LINE("\u00e9\u00a0\u4e2d", 0, 5, "A") + LINE("x", 0, 5, "A")
+    (tmp_path / "r.rttm").write_text(text, encoding="utf-8")
+    done = plain_locale(tmp_path, "r.rttm", "r.rttm", PYTHONIOENCODING=encoding)
+    assert done.returncode == 0, done.stderr
+    assert shown.encode(encoding.partition(":")[0]) in done.stdout
+    done = plain_locale(tmp_path, "r.rttm", "r.rttm", "-o", "-", "-q", PYTHONIOENCODING=encoding)
+    assert json.loads(done.stdout)["recordings"][1]["uri"] == "\u00e9 \u4e2d"
+
+
+def test_a_locale_without_unicode_changes_no_name(tmp_path):
+    (tmp_path / "r.csv").write_text("path,speaker\n\u4e2d.wav,\u4e2d\n", encoding="utf-8")
+    ascii_only = {"PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "LC_ALL": "C"}
+    done = plain_locale(tmp_path, "clusters", "r.csv", "r.csv", "-o", "x.json", **ascii_only)
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "x.json").read_bytes())["clips"] == 1
+    (tmp_path / "t.txt").write_text("1 \u4e2d.wav b.wav\n0 a.wav c.wav\n", encoding="utf-8")
+    done = plain_locale(tmp_path, "verification", "t.txt", **ascii_only)
+    assert done.returncode == 2
+    assert done.stderr.startswith(b"diarize: ") and b"Traceback" not in done.stderr

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import unicodedata
 from pathlib import Path
 
@@ -91,3 +93,25 @@ def test_of_two_that_fit_none_is_taken(tmp_path):
     (tmp_path / f"{ANGSTROM}.wav").touch()
     (tmp_path / "A\u030a.wav").touch()
     assert existing_path(tmp_path, "\u00c5.wav") == tmp_path / "\u00c5.wav"
+
+
+def test_a_locale_without_unicode_finds_the_file(tmp_path):
+    (tmp_path / "e\u0301.wav").write_text("here")
+    code = (
+        "import sys; from pathlib import Path; from encoder.common.names import existing_path;"
+        "print(existing_path(Path(sys.argv[1]), '\\u00e9.wav').read_text())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        env={
+            **os.environ,
+            "PYTHONPATH": str(Path(__file__).parents[3]),
+            "PYTHONUTF8": "0",
+            "PYTHONCOERCECLOCALE": "0",
+            "LC_ALL": "C",
+        },
+        check=False,
+    )
+    assert done.stdout == "here\n", done.stderr
