@@ -166,8 +166,8 @@ def gallery(
     from diarize.formats.json_text import format_json
 
     if output is not None:
-        output_format(output, "json")
         check_target(output)
+        output_format(output, "json")
     if not reembed and (preset or embedder or segmenter):
         raise ConfigError(
             "--preset, --embedder and --segmenter go with --reembed: add it, or leave them out"

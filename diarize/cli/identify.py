@@ -67,8 +67,8 @@ def identify(
     asked = MIN_PROBABILITY if min_probability is None else min_probability
     rule = NamingConfig(min_probability=asked, min_similarity=min_similarity)
     if output is not None:
-        output_format(output, "json")
         check_target(output)
+        output_format(output, "json")
     check_files(files)
     with (
         interruptible("nothing was written"),

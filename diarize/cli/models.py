@@ -52,8 +52,8 @@ def show(output: JsonOutput = None) -> None:
     from diarize.formats.json_text import format_json
 
     if output is not None:
-        output_format(output, "json")
         check_target(output)
+        output_format(output, "json")
     rows, default = [_row(name) for name in PUBLIC_MODELS], user_preset().name
     if output is not None:
         presets = {

@@ -54,9 +54,10 @@ def diarization(
     from diarize.core.output import check_target, output_format, write_atomic
     from diarize.scoring import score_files
 
-    kind = "" if output is None else output_format(output, "json", "csv")
+    kind = ""
     if output is not None:
         check_target(output, inputs=[reference, hypothesis, *([] if uem is None else [uem])])
+        kind = output_format(output, "json", "csv")
     report = score_files(reference, hypothesis, uem=uem, common=common)
     if output is not None and kind == "csv":
         write_atomic(output, report.to_csv())

@@ -52,8 +52,8 @@ def clusters(
     from encoder.errors import CorpusError
 
     if output is not None:
-        output_format(output, "json")
         check_target(output, inputs=[labels, found])
+        output_format(output, "json")
     with interruptible("nothing was written"):
         truth = _speaker_folders(labels, tell) if labels.is_dir() else read_clip_labels(labels)
         groups_found = read_clip_labels(found)

@@ -188,11 +188,11 @@ def identification(
 def _check(trials: Path, output: str | None, *targets: str | None) -> None:
     from diarize.core.output import check_target, output_format
 
-    if output is not None:
-        output_format(output, "json")
     for target in (output, *targets):
         if target is not None:
             check_target(target, inputs=[trials])
+    if output is not None:
+        output_format(output, "json")
 
 
 def _utterances(folder: Path, split: str | None, tell: Any) -> list[Any]:
