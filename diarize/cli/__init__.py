@@ -6,6 +6,7 @@ traceback.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 
@@ -73,6 +74,10 @@ def main() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     from diarize.cli.console import ended_by_signals
 
+    # A name that the terminal's encoding lacks, or that is no text at all, is shown by escapes.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         with ended_by_signals():
             app()

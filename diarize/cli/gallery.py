@@ -243,11 +243,12 @@ def gallery(
     quiet: Quiet = False,
 ) -> None:
     """The enrolled speakers: names, exemplars, seconds of speech."""
-    from diarize.core.output import check_target, write_atomic
+    from diarize.core.output import check_target, output_format, write_atomic
     from diarize.formats.json_text import format_json
 
     if output is not None:
         check_target(output)
+        output_format(output, "json")
     if not reembed and (preset or embedder or segmenter):
         raise ConfigError(
             "--preset, --embedder and --segmenter go with --reembed: add it, or leave them out"

@@ -55,7 +55,7 @@ def identify(
 ) -> None:
     """Who speaks? The enrolled speakers who are most like the speaker of each file."""
     from diarize.cli.console import interruptible, tell
-    from diarize.core.output import check_target, write_atomic
+    from diarize.core.output import check_target, output_format, write_atomic
     from diarize.formats.json_text import format_json
     from diarize.gallery.config import NamingConfig
     from diarize.gallery.identification import check_rule
@@ -68,6 +68,7 @@ def identify(
     rule = NamingConfig(min_probability=asked, min_similarity=min_similarity)
     if output is not None:
         check_target(output)
+        output_format(output, "json")
     check_files(files)
     with (
         interruptible("nothing was written"),

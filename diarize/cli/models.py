@@ -49,11 +49,12 @@ def _plain(ctx: typer.Context) -> None:
 @app.command("list")
 def show(output: JsonOutput = None) -> None:
     """Which public models there are, which are here, and the default preset."""
-    from diarize.core.output import check_target, write_atomic
+    from diarize.core.output import check_target, output_format, write_atomic
     from diarize.formats.json_text import format_json
 
     if output is not None:
         check_target(output)
+        output_format(output, "json")
     rows, default = [_row(name) for name in PUBLIC_MODELS], user_preset().name
     if output is not None:
         presets = {

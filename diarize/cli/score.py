@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from diarize.cli.command_groups import default_command
-from diarize.cli.options import JsonOutput, OptionalPath, Quiet
+from diarize.cli.options import OptionalPath, OptionalStr, Quiet
 from diarize.cli.score_clusters import clusters
 from diarize.cli.score_embedder import identification, verification
 
@@ -35,18 +35,33 @@ def diarization(
     uem: Annotated[
         OptionalPath, typer.Option(help="What is scored: UEM file, or a folder of them.")
     ] = None,
-    output: JsonOutput = None,
+    common: Annotated[
+        bool, typer.Option("--common", help="Score only recordings that both sides have.")
+    ] = False,
+    output: Annotated[
+        OptionalStr,
+        typer.Option(
+            "-o",
+            "--output",
+            help="Write the scores here: .json, or .csv with a row a recording; - is JSON on "
+            "standard output.",
+        ),
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
     """Diarization error rate (full, fair, forgiving), Jaccard error rate and speaker counts."""
     from diarize.cli.console import tell
-    from diarize.core.output import check_target, write_atomic
+    from diarize.core.output import check_target, output_format, write_atomic
     from diarize.scoring import score_files
 
+    kind = ""
     if output is not None:
         check_target(output, inputs=[reference, hypothesis, *([] if uem is None else [uem])])
-    report = score_files(reference, hypothesis, uem=uem)
-    if output is not None:
+        kind = output_format(output, "json", "csv")
+    report = score_files(reference, hypothesis, uem=uem, common=common)
+    if output is not None and kind == "csv":
+        write_atomic(output, report.to_csv())
+    elif output is not None:
         write_atomic(output, json.dumps(report.to_json(), indent=2) + "\n")
     if not quiet:
         for note in report.notes:
@@ -61,7 +76,8 @@ app.command("clusters")(clusters)
 
 
 def score_table(report: ScoreReport) -> None:
-    """Draw the report on stdout: a row a recording and the total weighted by time."""
+    """Draw the report on stdout: a row a recording, one for all (if there are several) that have
+    no hypothesis, and the total weighted by time."""
     from rich.table import Table
 
     from diarize.cli.console import cell, wide_console
@@ -71,10 +87,15 @@ def score_table(report: ScoreReport) -> None:
     table.add_column("recording", overflow="fold")
     for title in ("full", "missed", "false al.", "confus.", "fair", "forgiving", "JER", "speakers"):
         table.add_column(title, justify="right")
+    lost = report.missed_entirely
+    grouped = {row.uri for row in lost.recordings} if len(lost.recordings) > 1 else set()
     for row in report.recordings:
-        table.add_row(
-            cell(row.uri), *_cells(row), f"{row.speakers_hypothesis}/{row.speakers_reference}"
-        )
+        if row.uri not in grouped:
+            found = f"{row.speakers_hypothesis}/{row.speakers_reference}"
+            table.add_row(cell(row.uri), *_cells(row), found)
+    if grouped:
+        count = f"0/{lost.jer.reference_speakers}"
+        table.add_row(f"{len(grouped)} without a hypothesis", *_cells(lost), count, style="dim")
     if len(report.recordings) > 1:
         right = f"{report.speaker_count_right} of {len(report.recordings)}"
         table.add_section()
@@ -87,7 +108,6 @@ def score_table(report: ScoreReport) -> None:
 
 def _cells(scored: RecordingScore | ScoreReport) -> list[str]:
     full = scored.der["full"]
-    parts = [full.missed_s, full.false_alarm_s, full.confusion_s]
-    rates = [full.rate, *(p / full.reference_s if full.reference_s else 0.0 for p in parts)]
+    rates = [full.rate, full.missed_rate, full.false_alarm_rate, full.confusion_rate]
     rates += [scored.der["fair"].rate, scored.der["forgiving"].rate, scored.jer.rate]
     return [f"{100 * rate:.1f}" for rate in rates]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -46,15 +46,16 @@ def clusters(
 ) -> None:
     """Pairwise precision and recall, adjusted Rand index, V-measure and purity."""
     from diarize.cli.console import interruptible, tell
-    from diarize.core.output import check_target, write_atomic
+    from diarize.core.output import check_target, output_format, write_atomic
     from diarize.formats.clip_table import read_clip_labels
     from diarize.scoring.clustering_metrics import match_clips, score_clusters
     from encoder.errors import CorpusError
 
     if output is not None:
         check_target(output, inputs=[labels, found])
+        output_format(output, "json")
     with interruptible("nothing was written"):
-        truth = _speaker_folders(labels) if labels.is_dir() else read_clip_labels(labels)
+        truth = _speaker_folders(labels, tell) if labels.is_dir() else read_clip_labels(labels)
         groups_found = read_clip_labels(found)
         if not truth:
             raise CorpusError(f"{str(labels)!r} has no clip with a speaker: name the true speakers")
@@ -114,9 +115,10 @@ def clusters_table(scores: Mapping[str, ClusterScore]) -> None:
     console.print("precision, recall, F: of pairs of clips; speakers: found/true", style="dim")
 
 
-def _speaker_folders(folder: Path) -> dict[str, str]:
+def _speaker_folders(folder: Path, warn: Callable[[str], None]) -> dict[str, str]:
     """Speaker by path for a folder of speaker folders, with any media below them."""
     from encoder.audio.media_files import folders_in, media_below
+    from encoder.data.corpora.split_folders import refuse_parts_as_speakers
     from encoder.errors import CorpusError
 
     found = {
@@ -129,6 +131,7 @@ def _speaker_folders(folder: Path) -> dict[str, str]:
             f"{str(folder)!r} has no folder with sound files: give a folder of speaker folders, "
             "or a table with path and speaker"
         )
+    refuse_parts_as_speakers(folder, set(found.values()), warn)
     return found
 
 

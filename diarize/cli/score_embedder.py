@@ -185,12 +185,14 @@ def identification(
             wide_console().print(table)
 
 
-def _check(trials: Path, *targets: str | None) -> None:
-    from diarize.core.output import check_target
+def _check(trials: Path, output: str | None, *targets: str | None) -> None:
+    from diarize.core.output import check_target, output_format
 
-    for target in targets:
+    for target in (output, *targets):
         if target is not None:
             check_target(target, inputs=[trials])
+    if output is not None:
+        output_format(output, "json")
 
 
 def _utterances(folder: Path, split: str | None, tell: Any) -> list[Any]:

@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from encoder.common.names import name_key, path_key
 from encoder.common.tables import read_table, read_text
 from encoder.errors import FormatError
 
@@ -69,29 +70,28 @@ def rows_as_json(rows: Iterable[ClipRow]) -> list[dict[str, Any]]:
 
 
 def read_clip_labels(path: str | os.PathLike[str]) -> dict[str, str]:
-    """Speaker by path, from a CSV, a TSV (.tsv) or a JSON of clips (.json).
+    """Speaker by path, from a table (CSV or TSV) or a JSON of clips (.json).
 
     Only the columns `path` and `speaker` are needed, so a list made by hand will do. Clips without
-    a speaker are left out. FormatError for files that cannot be read, lack a column, or give one
-    clip two speakers.
+    a speaker are left out; of several spellings of one path the first stands. FormatError for files
+    that cannot be read, lack a column, or give one clip two speakers.
     """
     path = Path(path)
     records: Iterator[tuple[str, Mapping[str, Any]]]
     if path.suffix.lower() == ".json":
         records = _json_records(path)
     else:
-        delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
-        columns = ("path", "speaker")
-        records = read_table(path, columns, delimiter=delimiter, complete=True, step=_STEP)
-    labels: dict[str, str] = {}
+        records = read_table(path, ("path", "speaker"), complete=True, step=_STEP)
+    labels: dict[tuple[str, ...], tuple[str, str]] = {}
     for where, fields in records:
-        clip, speaker = _text(where, fields, "path"), _text(where, fields, "speaker")
-        if speaker and labels.setdefault(clip, speaker) != speaker:
+        clip, speaker = _text(where, fields, "path"), name_key(_text(where, fields, "speaker"))
+        before = labels.setdefault(path_key(clip), (clip, speaker))[1] if speaker else speaker
+        if before != speaker:
             raise FormatError(
                 f"{where} says that {clip!r} is {speaker!r}, but a line before said "
-                f"{labels[clip]!r}: leave one"
+                f"{before!r}: leave one"
             )
-    return labels
+    return dict(labels.values())
 
 
 def _rounded(name: str, value: Any) -> Any:

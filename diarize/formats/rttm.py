@@ -5,7 +5,8 @@
 Convention: NIST, "RT-09 Rich Transcription Meeting Recognition Evaluation Plan", appendix A.
 Written times are milliseconds. Start and end are rounded each, and the duration is their
 difference: rounding start and duration apart would invent overlaps of 1 ms. Fields are separated
-by whitespace, so whitespace in a recording's or speaker's name is written as "_".
+by whitespace, so whitespace in a recording's or speaker's name is written as "_". Other tools write
+names with blanks: they are read as `diarize.formats.columns` says. Names are composed (NFC).
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from collections.abc import Iterable, Mapping
 
 from diarize.core.output import write_atomic
 from diarize.core.turns import Turn
-from diarize.formats.text_lines import parse_times, printable_token, read_fields, to_ms
+from diarize.formats.columns import rttm_columns
+from diarize.formats.text_lines import parse_times, printable_token, read_lines, to_ms
 from encoder.errors import FormatError
 
 __all__ = ["format_rttm", "read_rttm", "write_rttm"]
@@ -26,7 +28,6 @@ _TYPES = re.compile(
     "SPEAKER|SPKR-INFO|SEGMENT|NOSCORE|NO_RT_METADATA|LEXEME|NON-LEX|NON-SPEECH"
     "|FILLER|EDIT|IP|SU|CB|A/P"
 )
-_LEAST_FIELDS = 8
 
 
 def read_rttm(path: str | os.PathLike[str]) -> dict[str, list[Turn]]:
@@ -34,6 +35,8 @@ def read_rttm(path: str | os.PathLike[str]) -> dict[str, list[Turn]]:
 
     Comments (`;;`), blank lines, other line types, missing or extra last columns, CRLF and a byte
     order mark are accepted; lines of zero duration carry no turn. A file without lines gives {}.
+    A name may hold blanks where tabs or the columns around it tell it whole; else the line is
+    refused.
 
     Args:
         path: a UTF-8 file; "-" is the standard input.
@@ -45,21 +48,18 @@ def read_rttm(path: str | os.PathLike[str]) -> dict[str, list[Turn]]:
         FormatError: the file cannot be read, or a line that is named with its fault.
     """
     recordings: dict[str, list[Turn]] = {}
-    for where, fields in read_fields(path, "RTTM"):
-        kind = fields[0].upper()
-        if not _TYPES.fullmatch(kind):
+    for where, line in read_lines(path, "RTTM"):
+        first = line.split()[0]
+        if not _TYPES.fullmatch(first.upper()):
             raise FormatError(
-                f"{where} starts with {fields[0]!r}, which is no RTTM line type: give an RTTM file"
+                f"{where} starts with {first!r}, which is no RTTM line type: give an RTTM file"
             )
-        if kind != "SPEAKER":
+        if first.upper() != "SPEAKER":
             continue
-        if len(fields) < _LEAST_FIELDS:
-            raise FormatError(
-                f"{where} has {len(fields)} fields: a SPEAKER line has at least {_LEAST_FIELDS}"
-            )
-        start, duration = parse_times(where, start=fields[3], duration=fields[4])
-        turns = recordings.setdefault(fields[1], [])
-        turn = Turn(float(start), float(start + duration), fields[7])
+        columns = rttm_columns(where, line)
+        start, duration = parse_times(where, start=columns.first, duration=columns.second)
+        turns = recordings.setdefault(columns.recording, [])
+        turn = Turn(float(start), float(start + duration), columns.speaker)
         if turn.end_s > turn.start_s:
             turns.append(turn)
     for turns in recordings.values():

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import sys
 from collections.abc import Iterator
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
+from encoder.common.names import name_key
 from encoder.errors import FormatError
 
-__all__ = ["parse_times", "printable_token", "read_fields", "to_ms"]
+__all__ = ["is_number", "parse_times", "printable_token", "read_lines", "tabbed_fields", "to_ms"]
+
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
+LONGEST_S = 1e10  # later than any clock says; floats still tell microseconds there
 
 
-def read_fields(path: str | os.PathLike[str], kind: str) -> Iterator[tuple[str, list[str]]]:
-    """Yield (where, fields) for each line that is neither blank nor a `;;` comment.
+def read_lines(path: str | os.PathLike[str], kind: str) -> Iterator[tuple[str, str]]:
+    """Yield (where, line) for each line that is neither blank nor a `;;` comment.
 
     `where` names file and line for an error message. "-" reads the standard input. Raises
     FormatError if the file cannot be read or is not UTF-8 text.
@@ -36,27 +41,41 @@ def read_fields(path: str | os.PathLike[str], kind: str) -> Iterator[tuple[str, 
     # Not splitlines(): it also splits at characters that may stand inside a name.
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     for number, line in enumerate(lines, start=1):
-        fields = line.split()
-        if fields and not fields[0].startswith(";;"):
-            yield f"line {number} of {shown}", fields
+        content = line.strip()
+        if content and not content.startswith(";;"):
+            yield f"line {number} of {shown}", line
+
+
+def tabbed_fields(line: str) -> list[str]:
+    """The fields of a line between its tabs, each blank in them a single one; none without tabs."""
+    return [" ".join(field.split()) for field in line.split("\t")] if "\t" in line else []
+
+
+def is_number(text: str) -> bool:
+    """Whether the text is a finite decimal number, as times are written."""
+    return _NUMBER.fullmatch(text) is not None and math.isfinite(float(text))
 
 
 def parse_times(where: str, **named: str) -> tuple[Decimal, ...]:
-    """Non-negative finite times in seconds, as exact decimals; FormatError names a bad one.
+    """Non-negative times in seconds, as exact decimals; FormatError names a bad one.
 
     Decimals, because 0.1 + 0.2 must touch a turn that starts at 0.3.
     """
     values = []
     for name, text in named.items():
         try:
-            value = float(text)
-        except ValueError:
-            value = math.nan
-        if not math.isfinite(value):
+            value = Decimal(text if is_number(text) else "NaN")
+        except InvalidOperation:  # of an exponent that no decimal has
+            value = Decimal("NaN")
+        if value.is_nan():
             raise FormatError(f"{where} has the {name} {text!r}: write a number of seconds")
         if value < 0:
             raise FormatError(f"{where} has the {name} {text}: it cannot be negative")
-        values.append(Decimal(text))
+        if value > LONGEST_S:
+            raise FormatError(
+                f"{where} has the {name} {text}: give seconds, at most {LONGEST_S:.0f}"
+            )
+        values.append(value)
     return tuple(values)
 
 
@@ -68,5 +87,5 @@ def to_ms(seconds: float) -> int:
 
 
 def printable_token(name: str) -> str:
-    """`name` as one whitespace-free field: each whitespace character becomes "_"."""
-    return "".join("_" if character.isspace() else character for character in name) or "_"
+    """`name`, composed, as one whitespace-free field: each whitespace character becomes "_"."""
+    return "".join("_" if character.isspace() else character for character in name_key(name)) or "_"

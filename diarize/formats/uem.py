@@ -3,18 +3,18 @@
     <recording> 1 <start> <end>
 
 Convention: NIST's un-partitioned evaluation map, as read by md-eval. The channel is not used.
+A name may hold blanks, as `diarize.formats.columns` says.
 """
 
 from __future__ import annotations
 
 import os
 
-from diarize.formats.text_lines import parse_times, read_fields
+from diarize.formats.columns import uem_columns
+from diarize.formats.text_lines import parse_times, read_lines
 from encoder.errors import FormatError
 
 __all__ = ["read_uem"]
-
-_LEAST_FIELDS = 4
 
 
 def read_uem(path: str | os.PathLike[str]) -> dict[str, list[tuple[float, float]]]:
@@ -24,15 +24,12 @@ def read_uem(path: str | os.PathLike[str]) -> dict[str, list[tuple[float, float]
     Raises FormatError naming file, line and fault.
     """
     recordings: dict[str, list[tuple[float, float]]] = {}
-    for where, fields in read_fields(path, "UEM"):
-        if len(fields) < _LEAST_FIELDS:
-            raise FormatError(
-                f"{where} has {len(fields)} fields: write recording, channel, start and end"
-            )
-        start, end = parse_times(where, start=fields[2], end=fields[3])
+    for where, line in read_lines(path, "UEM"):
+        columns = uem_columns(where, line)
+        start, end = parse_times(where, start=columns.first, end=columns.second)
         if end < start:
             raise FormatError(f"{where} ends at {end} s, before its start at {start} s")
-        regions = recordings.setdefault(fields[0], [])
+        regions = recordings.setdefault(columns.recording, [])
         if end > start:
             regions.append((float(start), float(end)))
     for regions in recordings.values():

@@ -12,6 +12,7 @@ import unicodedata
 from collections.abc import Iterable
 
 from diarize.core.text import printable
+from encoder.common.names import name_key
 from encoder.errors import ConfigError
 
 __all__ = ["LONGEST", "clean_name", "fold_name", "nearest_names", "shown", "unknown_name"]
@@ -26,7 +27,7 @@ def clean_name(text: str) -> str:
 
     ConfigError says what to change.
     """
-    name = unicodedata.normalize("NFC", text).strip()
+    name = name_key(text).strip()
     name = "".join(" " if unicodedata.category(c) == "Zs" else c for c in name)
     name = re.sub(" +", " ", name)
     fault = _fault(name)
@@ -54,7 +55,7 @@ def _fault(name: str) -> str | None:
 def fold_name(name: str) -> str:
     """Equal for names that a reader would take for one: whatever their case and composition, and
     with a blank or the "_" that RTTM writes for it."""
-    folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", name.strip()).casefold())
+    folded = name_key(name_key(name.strip()).casefold())
     return folded.replace(" ", "_")
 
 

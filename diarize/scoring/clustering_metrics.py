@@ -12,12 +12,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import PurePath
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from encoder.common.names import path_key
 from encoder.errors import CorpusError
 
 __all__ = ["ClusterScore", "MatchedClips", "match_clips", "score_clusters"]
@@ -101,13 +101,17 @@ class MatchedClips(NamedTuple):
 
 
 def match_clips(truth: Mapping[str, str], found: Mapping[str, str]) -> MatchedClips:
-    """Pair the labels of clips by path: as written, else where one path ends like the other.
+    """Pair the labels of clips by path, whatever its spelling, else where one path ends like the
+    other.
 
-    `a/1.wav` fits `/data/a/1.wav`, unless another path of either side would fit, too.
+    `a/1.wav` fits `./a/1.wav` and `a\\1.wav`, and `/data/a/1.wav` unless another path of either
+    side would fit, too.
     """
-    pairs = {path: path for path in truth if path in found}
-    ours = {_parts(path): path for path in truth if path not in pairs}
-    theirs = {_parts(path): path for path in found if path not in pairs}
+    ours, theirs = ({path_key(path): path for path in side} for side in (truth, found))
+    pairs = {ours[key]: theirs[key] for key in ours.keys() & theirs.keys()}
+    matched = set(pairs.values())
+    ours = {key: path for key, path in ours.items() if path not in pairs}
+    theirs = {key: path for key, path in theirs.items() if path not in matched}
     fits = [(ours[end], other) for end, other in _ending(theirs, ours)]
     fits += [(path, theirs[end]) for end, path in _ending(ours, theirs)]
     times = Counter(ours_ for ours_, _ in fits), Counter(theirs_ for _, theirs_ in fits)
@@ -132,10 +136,6 @@ def _ending(
         for k in range(1, len(parts))
         if parts[k:] in short
     ]
-
-
-def _parts(path: str) -> tuple[str, ...]:
-    return PurePath(path).parts
 
 
 def _codes(labels: Sequence[Any]) -> tuple[NDArray[np.int64], int]:

@@ -51,9 +51,26 @@ class DiarizationScore:
         The 1 is pyannote.metrics' convention too; the added seconds of several recordings are
         not touched by it.
         """
-        if self.reference_s > 0:
-            return self.error_s / self.reference_s
-        return 1.0 if self.error_s > 0 else 0.0
+        return self._share(self.error_s)
+
+    @property
+    def missed_rate(self) -> float:
+        """What missed speech adds to the DER."""
+        return self._share(self.missed_s)
+
+    @property
+    def false_alarm_rate(self) -> float:
+        """What invented speech adds to the DER; all of it without reference speech."""
+        return self._share(self.false_alarm_s)
+
+    @property
+    def confusion_rate(self) -> float:
+        """What speech of the wrong speaker adds to the DER."""
+        return self._share(self.confusion_s)
+
+    def _share(self, seconds: float) -> float:
+        whole = self.reference_s if self.reference_s > 0 else self.error_s
+        return seconds / whole if whole > 0 else 0.0
 
     def __add__(self, other: DiarizationScore) -> DiarizationScore:
         return DiarizationScore(
@@ -96,17 +113,19 @@ def score_diarization(
     Raises:
         ValueError: a time is not finite.
     """
-    return measure_der(sweep(reference, hypothesis, uem=uem, protocol=protocol))
+    swept = sweep(reference, hypothesis, uem=uem, protocol=protocol)
+    return measure_der(swept, pair_speakers(swept))
 
 
-def measure_der(swept: Sweep) -> DiarizationScore:
-    """The score of time already swept."""
+def measure_der(swept: Sweep, pairs: Iterable[tuple[int, int]]) -> DiarizationScore:
+    """The score of time already swept, with its speakers paired."""
     wanted = swept.reference.sum(axis=1)
     given = swept.hypothesis.sum(axis=1)
     # Counted by segment, not as a difference of sums: a perfect result must be exactly 0.
     correct = np.zeros_like(wanted)
-    for r, h in pair_speakers(swept):
-        correct += swept.reference[:, r] & swept.hypothesis[:, h]
+    truth, result = swept.by_speaker()
+    for r, h in pairs:
+        correct += truth[r] & result[h]
     return DiarizationScore(
         reference_s=float(swept.seconds @ wanted),
         missed_s=float(swept.seconds @ np.maximum(wanted - given, 0)),

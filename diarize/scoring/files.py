@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
-from diarize.core.text import and_more
+from diarize.core.text import and_more, plural
 from diarize.formats.rttm import read_rttm
 from diarize.formats.text_lines import printable_token
 from diarize.formats.uem import read_uem
+from diarize.scoring.protocols import FULL
 from diarize.scoring.report import ScoreReport, score_recording
 from encoder.errors import CorpusError
 
@@ -21,22 +23,25 @@ AnyPath = str | os.PathLike[str]
 
 
 def score_files(
-    reference: AnyPath, hypothesis: AnyPath, *, uem: AnyPath | None = None
+    reference: AnyPath, hypothesis: AnyPath, *, uem: AnyPath | None = None, common: bool = False
 ) -> ScoreReport:
     """Score RTTM files against RTTM files.
 
     A folder stands for all its *.rttm (for `uem`, *.uem), also in folders inside. Recordings pair
-    by the name inside the files; a file without lines is an empty recording named like the file.
-    If each side has a single recording, the two pair whatever their names.
+    by the name inside the files, or by the name that an RTTM file writes for it ("my_talk" for
+    "my talk"); a file without lines is an empty recording named like the file. If each side has a
+    single recording, the two pair whatever their names.
 
     A recording without a hypothesis counts as entirely missed: a lost file must not improve the
     score. One without a reference is named and left out. One that a given `uem` does not name is
-    scored over its whole extent.
+    scored over its whole extent. One without reference speech has an error rate of 1 if anything
+    was found in it, else 0.
 
     Args:
         reference: RTTM file or folder with the true turns; "-" is the standard input.
         hypothesis: RTTM file or folder with the turns to score; "-" is the standard input.
         uem: UEM file or folder with the regions to score; None scores the extent of all turns.
+        common: leave recordings without a hypothesis out, and say how many these are.
 
     Returns:
         A score for each recording of the reference, sorted by name, and notes on what did not fit.
@@ -50,7 +55,8 @@ def score_files(
         raise CorpusError("reference and hypothesis cannot both be '-': give one of them as a file")
     truth = _read(reference, ".rttm", read_rttm)
     result = _read(hypothesis, ".rttm", read_rttm)
-    regions = None if uem is None else _read(uem, ".uem", read_uem)
+    result = _renamed(result, truth)
+    regions = None if uem is None else _renamed(_read(uem, ".uem", read_uem), truth)
     notes: list[str] = []
     if len(truth) == len(result) == 1 and truth.keys() != result.keys():
         (ours,), (theirs,) = truth, result
@@ -58,7 +64,16 @@ def score_files(
         result = {ours: result[theirs]}
         if regions is not None and ours not in regions and theirs in regions:
             regions = {ours: regions[theirs]}
-    return _report(truth, result, regions, notes)
+    return _report(truth, result, regions, notes, common)
+
+
+def _renamed(entries: dict[str, list[EntryT]], names: Iterable[str]) -> dict[str, list[EntryT]]:
+    """The entries under those of the `names` that an RTTM file writes as it writes theirs."""
+    open_names = set(names) - entries.keys()
+    written = {name: printable_token(name) for name in {*open_names, *entries.keys() - set(names)}}
+    times = Counter(written.values())
+    partner = {written[name]: name for name in open_names if times[written[name]] == 2}
+    return {partner.get(written.get(name, ""), name): found for name, found in entries.items()}
 
 
 def _report(
@@ -66,6 +81,7 @@ def _report(
     result: Mapping[str, list],
     regions: Mapping[str, list] | None,
     notes: list[str],
+    common: bool,
 ) -> ScoreReport:
     lost = sorted(truth.keys() - result.keys())
     extra = sorted(result.keys() - truth.keys())
@@ -74,7 +90,12 @@ def _report(
             f"no recording is in both: the reference has {_few(lost)} and the hypothesis"
             f" {_few(extra)}; recordings pair by the second column of the RTTM"
         )
-    if lost:
+    if lost and common:
+        notes.append(
+            f"{plural(len(lost), 'recording')} without a hypothesis left out: {_few(lost)}"
+        )
+        truth = {uri: turns for uri, turns in truth.items() if uri in result}
+    elif lost:
         notes.append(f"no hypothesis for {_few(lost)}: scored as entirely missed")
     if extra:
         notes.append(f"no reference for {_few(extra)}: left out")
@@ -89,6 +110,12 @@ def _report(
         )
         for uri in sorted(truth)
     ]
+    silent = [r.uri for r in recordings if r.der[FULL.name].reference_s == 0]
+    if silent:
+        notes.append(
+            f"no reference speech in {_few(silent)}: an error rate of 100 % there means that "
+            "something was found, 0 % that nothing was"
+        )
     return ScoreReport(tuple(recordings), tuple(lost), tuple(extra), tuple(notes))
 
 

@@ -16,6 +16,8 @@ from diarize.scoring.protocols import FULL, Protocol
 
 __all__ = ["Sweep", "pair_speakers", "sweep"]
 
+_MANY = 300_000_000  # E x R x H; so many sums take a second
+
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 Regions = Iterable[tuple[float, float]]
@@ -32,6 +34,10 @@ class Sweep(NamedTuple):
     seconds: Floats
     reference: Bools
     hypothesis: Bools
+
+    def by_speaker(self) -> tuple[Bools, Bools]:
+        """The same as (R, E) and (H, E): the segments of one speaker lie side by side."""
+        return np.ascontiguousarray(self.reference.T), np.ascontiguousarray(self.hypothesis.T)
 
 
 def sweep(
@@ -70,12 +76,37 @@ def pair_speakers(swept: Sweep) -> list[tuple[int, int]]:
     """
     from scipy.optimize import linear_sum_assignment  # 0.3 s: only when something is scored
 
-    weighted = swept.reference * swept.seconds[:, None]
-    shared = np.zeros((swept.reference.shape[1], swept.hypothesis.shape[1]))
-    for column in range(shared.shape[1]):  # a matrix product would need E x H floats
-        shared[:, column] = weighted[swept.hypothesis[:, column]].sum(axis=0)
+    shared = _shared_seconds(swept)
     rows, columns = linear_sum_assignment(-shared)
     return [(int(r), int(h)) for r, h in zip(rows, columns, strict=True) if shared[r, h] > 0]
+
+
+def _shared_seconds(swept: Sweep) -> Floats:
+    """(R, H): how long each pair speaks at a time.
+
+    Of thousands of speakers, whose segments times pairs are too many to add up, the time of each
+    hypothesis speaker is added up once and read at the ends of the stretches of reference speech.
+    The sums are the same but for their last digits, which decide where two pairings are equal.
+    """
+    truth, result = swept.by_speaker()
+    shared = np.zeros((len(truth), len(result)))
+    if truth.size * len(result) < _MANY:
+        weighted = swept.reference * swept.seconds[:, None]
+        for column, active in enumerate(result):  # a matrix product would need E x H floats
+            shared[:, column] = weighted[active].sum(axis=0)
+        return shared
+    speaker, start, end = _stretches(truth)
+    for column, active in enumerate(result):
+        spoken = np.concatenate([[0.0], np.cumsum(swept.seconds * active)])
+        shared[:, column] = np.bincount(speaker, spoken[end] - spoken[start], minlength=len(truth))
+    return shared
+
+
+def _stretches(active: Bools) -> tuple[NDArray[np.int64], ...]:
+    """(row, start, end) of each run of true segments [start, end), row by row."""
+    changes = np.diff(np.pad(active, [(0, 0), (1, 1)]), axis=1)
+    rows, edges = np.nonzero(changes)
+    return rows[::2], edges[::2], edges[1::2]
 
 
 _NOTHING: Floats = np.zeros((0, 2))

@@ -60,14 +60,16 @@ def score_jaccard(
     Agrees with `pyannote.metrics.diarization.JaccardErrorRate` to 1e-6. Where several pairings
     share equally much time, the JER depends on which is taken, and the two may take different ones.
     """
-    return measure_jer(sweep(reference, hypothesis, uem=uem, protocol=protocol))
+    swept = sweep(reference, hypothesis, uem=uem, protocol=protocol)
+    return measure_jer(swept, pair_speakers(swept))
 
 
-def measure_jer(swept: Sweep) -> JaccardScore:
-    """The score of time already swept."""
+def measure_jer(swept: Sweep, pairs: Iterable[tuple[int, int]]) -> JaccardScore:
+    """The score of time already swept, with its speakers paired."""
     present = swept.reference.any(axis=0)
     error = float(present.sum())
-    for r, h in pair_speakers(swept):
-        truth, result = swept.reference[:, r], swept.hypothesis[:, h]
-        error += float(swept.seconds @ (truth ^ result) / (swept.seconds @ (truth | result))) - 1
+    truth, result = swept.by_speaker()
+    for r, h in pairs:
+        differing = swept.seconds @ (truth[r] ^ result[h])
+        error += float(differing / (swept.seconds @ (truth[r] | result[h]))) - 1
     return JaccardScore(int(present.sum()), int(swept.hypothesis.any(axis=0).sum()), error)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from diarize.core.turns import Turn
 from diarize.scoring.der import DiarizationScore, measure_der
-from diarize.scoring.intervals import sweep
+from diarize.scoring.intervals import pair_speakers, sweep
 from diarize.scoring.jer import JaccardScore, measure_jer
 from diarize.scoring.protocols import FULL, PROTOCOLS
 
@@ -33,6 +35,18 @@ class RecordingScore:
         """Hypothesis speakers with scored time."""
         return self.jer.hypothesis_speakers
 
+    def to_row(self) -> dict[str, str | float]:
+        """The numbers of a row of a table: seconds under "full", and all rates."""
+        numbers = asdict(self.der[FULL.name])
+        numbers |= {f"der_{name}": score.rate for name, score in self.der.items()}
+        numbers |= {"jer": self.jer.rate}
+        return {
+            "recording": self.uri,
+            **{name: round(number, 6) for name, number in numbers.items()},
+            "speakers_reference": self.speakers_reference,
+            "speakers_hypothesis": self.speakers_hypothesis,
+        }
+
     def to_json(self) -> dict[str, Any]:
         """Plain dicts and numbers; rates are fractions, times seconds."""
         return {
@@ -49,7 +63,8 @@ class RecordingScore:
 class ScoreReport:
     """Scores of several recordings, sorted by URI, and what was odd about them.
 
-    reference_only: recordings without a hypothesis; they are scored, as entirely missed.
+    reference_only: recordings without a hypothesis; they are scored as entirely missed, unless
+        only common ones are scored.
     hypothesis_only: recordings without a reference; they are not scored.
     notes: sentences for the reader; also about the two lists above.
     """
@@ -83,6 +98,21 @@ class ScoreReport:
         """Recordings with the right number of speakers."""
         return sum(r.speakers_hypothesis == r.speakers_reference for r in self.recordings)
 
+    @property
+    def missed_entirely(self) -> ScoreReport:
+        """Those that were scored without a hypothesis."""
+        lost = set(self.reference_only)
+        return ScoreReport(tuple(r for r in self.recordings if r.uri in lost))
+
+    def to_csv(self) -> str:
+        """A row a recording; rates are fractions, times seconds, to six places."""
+        text = io.StringIO()
+        rows = [recording.to_row() for recording in self.recordings]
+        writer = csv.DictWriter(text, rows[0] if rows else (), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        return text.getvalue()
+
     def to_json(self) -> dict[str, Any]:
         """Plain dicts, lists and finite numbers; rates are fractions, times seconds."""
         return {
@@ -110,9 +140,15 @@ def score_recording(
     """Score one recording under every protocol of `PROTOCOLS`; `uem` as in `score_diarization`."""
     reference, hypothesis = list(reference), list(hypothesis)
     regions = None if uem is None else list(uem)
-    swept = {p: sweep(reference, hypothesis, uem=regions, protocol=p) for p in PROTOCOLS}
-    der = {protocol.name: measure_der(swept[protocol]) for protocol in PROTOCOLS}
-    return RecordingScore(uri, der, measure_jer(swept[FULL]))
+    der: dict[str, DiarizationScore] = {}
+    jer = JaccardScore()
+    for protocol in PROTOCOLS:
+        swept = sweep(reference, hypothesis, uem=regions, protocol=protocol)
+        pairs = pair_speakers(swept)
+        der[protocol.name] = measure_der(swept, pairs)
+        if protocol is FULL:
+            jer = measure_jer(swept, pairs)
+    return RecordingScore(uri, der, jer)
 
 
 def _rates(der: Mapping[str, DiarizationScore], jer: JaccardScore) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from diarize.core.text import and_more
 from diarize.formats.trial_lists import Trials
+from encoder.common.names import existing_path
 from encoder.errors import CorpusError
 from encoder.evaluation.bootstrap import Interval, interval_of, resample_trials
 from encoder.evaluation.metrics import eer, min_dcf
@@ -104,7 +105,8 @@ def whole_files(
     from encoder.data.manifest import Utterance
     from encoder.inference.extraction import crop_vectors
 
-    listed = [Utterance(Path(root) / path, "", "", "", path, 0.0, path) for path in paths]
+    root = Path(root)
+    listed = [Utterance(existing_path(root, p), "", "", "", p, 0.0, p) for p in paths]
     found = crop_vectors(embedder, listed, crops={"full": None}, on_done=on_done)
     vectors = np.full((len(paths), found.by_crop["full"].shape[1]), np.nan)
     seconds = np.full(len(paths), np.nan)

@@ -112,9 +112,9 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
         raise CorpusError(
             f"{str(folder)!r} is a file: give the folder that the corpus is in"
         ) from None
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: no folder has such a name
+        reason = getattr(error, "strerror", None) or error
         raise CorpusError(
-            f"the folder {str(folder)!r} cannot be listed ({error.strerror}): "
-            "check that you may open it"
+            f"the folder {str(folder)!r} cannot be listed ({reason}): check that you may open it"
         ) from error
     return sorted(shown, key=lambda e: e.name)

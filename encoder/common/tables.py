@@ -1,16 +1,20 @@
-"""Tables of users: CSV or TSV with a header, in UTF-8 with or without a byte order mark."""
+"""Tables of users: CSV or TSV with a header, in UTF-8 with or without a byte order mark.
+
+What parts the columns is told by the header: a tab, a comma, or the semicolon that spreadsheets
+write where the comma is a decimal point.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple, TextIO
 
 from encoder.errors import FormatError, ToolkitError
 
-__all__ = ["TableRow", "number_in", "read_table", "read_text"]
+__all__ = ["TableRow", "delimiter_of", "number_in", "read_table", "read_text"]
 
 
 class TableRow(NamedTuple):
@@ -36,8 +40,8 @@ def read_table(
     path: Path,
     columns: Sequence[str],
     *,
-    delimiter: str = "\t",
     quoted: bool = True,
+    renamed: Mapping[str, str] | None = None,
     complete: bool = False,
     what: str = "",
     step: str = "give the path of a table",
@@ -45,8 +49,12 @@ def read_table(
 ) -> Iterator[TableRow]:
     """The rows of a table that has these `columns` and perhaps others, read as they are taken.
 
-    quoted: quotes may enclose a field, as RFC 4180 has it; else they are characters as others.
-    complete: every row has all columns of the header; else only those of `columns`.
+    Rows that are empty throughout are passed over.
+
+    quoted: also between tabs quotes may enclose a field, as RFC 4180 has it for commas; else they
+        are characters as others there.
+    renamed: other names of columns, and how they are called here.
+    complete: every row has all columns of the header and no more; else only those of `columns`.
     what: how errors call the file ("the manifest "); step: what to do about one that cannot be
         read, which raises `unreadable`.
 
@@ -57,32 +65,69 @@ def read_table(
         # newline="": line ends inside quotes belong to the field.
         path.open(newline="", encoding="utf-8-sig") as handle,
     ):
-        quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
-        reader = csv.DictReader(handle, delimiter=delimiter, quoting=quoting)
-        try:
-            header = reader.fieldnames or ()
-            for column in columns:
-                if column not in header:
+        delimiter = delimiter_of(handle.readline(), {*columns, *(renamed or {})})
+        handle.seek(0)
+        lines = _records(handle, delimiter, quoted, f"{what}{str(path)!r}")
+        where, titles = next(lines, (f"line 1 of {what}{str(path)!r}", []))
+        header = _header(titles, columns, renamed or {}, where)
+        for where, values in lines:
+            if not any(values):
+                continue
+            fields = dict(zip(header, values, strict=False))
+            for column in header if complete else columns:
+                if column not in fields:
                     raise FormatError(
-                        f"line 1 of {what}{str(path)!r} lacks the column {column!r}: "
-                        f"it must name {', '.join(columns)}"
+                        f"{where} lacks the column {column!r}, for it has fewer fields than "
+                        "the first line: complete it"
                     )
-            needed = header if complete else columns
-            for row in reader:
-                where = f"line {reader.line_num} of {what}{str(path)!r}"
-                fields = {k: v for k, v in row.items() if k is not None and v is not None}
-                for column in needed:
-                    if column not in fields:
-                        raise FormatError(
-                            f"{where} lacks the column {column!r}, for it has fewer fields than "
-                            "the first line: complete it"
-                        )
-                yield TableRow(where, fields)
-        except csv.Error as error:
+            if complete and len(values) > len(header):
+                raise FormatError(
+                    f"{where} has more fields than the first line: quote the one that holds "
+                    f"{delimiter!r}"
+                )
+            yield TableRow(where, fields)
+
+
+def _records(
+    handle: TextIO, delimiter: str, quoted: bool, source: str
+) -> Iterator[tuple[str, list[str]]]:
+    """("line 3 of SOURCE", fields) of each line. Only commas and semicolons always need quotes."""
+    if delimiter == "\t" and not quoted:
+        for number, line in enumerate(handle, start=1):
+            yield f"line {number} of {source}", line.rstrip("\r\n").split("\t")
+        return
+    reader = csv.reader(handle, delimiter=delimiter)
+    try:
+        for fields in reader:
+            yield f"line {reader.line_num} of {source}", fields
+    except csv.Error as error:
+        raise FormatError(
+            f"line {reader.line_num} of {source} cannot be read ({error}): is it a table?"
+        ) from error
+
+
+def _header(
+    titles: Sequence[str], columns: Sequence[str], renamed: Mapping[str, str], where: str
+) -> Sequence[str]:
+    """The names of the columns, where each of `columns` stands once."""
+    header = [renamed.get(name, name) for name in titles]
+    for column in columns:
+        if header.count(column) != 1:
+            how = "has twice" if column in header else "lacks"
             raise FormatError(
-                f"line {reader.line_num + 1} of {what}{str(path)!r} cannot be read ({error}): "
-                "is it a table?"
-            ) from error
+                f"{where} {how} the column {column!r}: it must name {', '.join(columns)}"
+            )
+    return header
+
+
+def delimiter_of(header: str, columns: Collection[str]) -> str:
+    """What parts a first line so that it has most of the columns; a tab if nothing does."""
+
+    def found(delimiter: str) -> int:
+        names = {name.strip('"') for name in header.rstrip("\r\n").split(delimiter)}
+        return len(names & set(columns)) + (delimiter in header)
+
+    return max("\t,;", key=found)
 
 
 def number_in(row: TableRow, column: str) -> float:

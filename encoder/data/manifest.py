@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from encoder.common.names import existing_path, name_key
 from encoder.common.tables import TableRow, number_in, read_table
 from encoder.errors import CorpusError, FormatError
 
@@ -55,6 +56,6 @@ def _utterance(folder: Path, row: TableRow) -> Utterance:
     session = row.fields.get("session", row.fields.get("recording"))
     if session is None:
         raise FormatError(f"{row.where} lacks the column 'session': name what it was cut from")
-    return Utterance(
-        folder / path, speaker, dataset, split, session, number_in(row, "seconds"), name=path
-    )
+    seconds = number_in(row, "seconds")
+    found = existing_path(folder, path)
+    return Utterance(found, name_key(speaker), dataset, split, session, seconds, name=path)

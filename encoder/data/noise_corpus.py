@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from encoder.audio.media_files import folders_in, media_below
+from encoder.common.names import existing_path
 from encoder.common.tables import number_in, read_table
 from encoder.data.manifest import Utterance
 from encoder.errors import CorpusError
@@ -50,5 +51,6 @@ def _read_table(table: Path) -> list[Utterance]:
     for row in rows:
         kind, dataset, path, _ = (row.fields[name] for name in _COLUMNS)
         seconds = number_in(row, "seconds")
-        found.append(Utterance(table.parent / path, kind, dataset, "noise", path, seconds, path))
+        file = existing_path(table.parent, path)
+        found.append(Utterance(file, kind, dataset, "noise", path, seconds, path))
     return found

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from encoder.audio.load import SAMPLE_RATE, seconds_to_samples, stream_audio
 from encoder.common.atomic_files import replacing
+from encoder.common.names import existing_path
 from encoder.common.tables import read_table
 from encoder.errors import CorpusError, ToolkitError
 
@@ -53,7 +54,7 @@ def _recordings(folder: Path) -> list[Path]:
     if not manifest.exists():
         return [SAMPLE]
     rows = read_table(manifest, ("file",), what="the manifest ", step="correct or remove it")
-    found = [folder / row.fields["file"] for row in rows]
+    found = [existing_path(folder, row.fields["file"]) for row in rows]
     for path in found:
         if not path.exists():
             raise CorpusError(f"the manifest names {str(path)!r}, which is not there: correct it")

@@ -27,6 +27,7 @@ from rich.table import Table
 
 from diarize.core.output import write_atomic
 from diarize.formats.rttm import read_rttm
+from diarize.formats.text_lines import printable_token
 from diarize.scoring.report import RecordingScore, ScoreReport
 from encoder.audio.load import load_audio
 from encoder.errors import ToolkitError
@@ -160,7 +161,7 @@ def _row(
 
 
 def _score(talk: Conversation, path: Path, duration_s: float) -> RecordingScore:
-    found = read_rttm(path).get(path.stem, [])
+    found = read_rttm(path).get(printable_token(path.stem), [])
     return talk.score(found, duration_s)
 
 

@@ -293,7 +293,7 @@ def _keep_step(step: str, stored: dict[str, Any], folder: Path) -> None:
     rows = stored["measured"][1:]
     row = next((r for r in rows if r["asked_s"] == HOUR_S), rows[-1])
     path = folder / "bench_steps.json"
-    steps = json.loads(path.read_text()) if path.exists() else {"steps": []}
+    steps = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {"steps": []}
     steps["steps"].append(
         {
             "step": step,

@@ -10,6 +10,7 @@ from diarize.core.turns import Turn
 from diarize.formats.rttm import read_rttm
 from diarize.formats.uem import read_uem
 from diarize.scoring.report import RecordingScore, score_recording
+from encoder.common.names import existing_path, name_key
 from encoder.common.tables import read_table
 from encoder.errors import CorpusError
 
@@ -46,12 +47,12 @@ def conversations_in(data: Path) -> list[Conversation] | None:
 
 
 def _conversation(folder: Path, row: dict[str, str]) -> Conversation:
-    name = row["recording"]
-    uem = folder / f"{name}.uem"
+    name = name_key(row["recording"])
+    uem = existing_path(folder, f"{name}.uem")
     return Conversation(
         name,
-        folder / row["file"],
-        _entries(read_rttm, folder / f"{name}.rttm", name),
+        existing_path(folder, row["file"]),
+        _entries(read_rttm, existing_path(folder, f"{name}.rttm"), name),
         _entries(read_uem, uem, name) if uem.exists() else None,
         row["trust"] == "high",
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import stat
@@ -97,6 +98,19 @@ def test_the_other_files_of_two_speakers_are_identified(command, enrolled, clips
     assert short["name"] is None and "too short" in short["reason"]
     assert (silence["name"], silence["reason"], silence["candidates"]) == (None, "no speech", [])
     assert "empty.wav" in empty["error"] and anna["error"] is None
+
+
+def test_a_name_that_is_no_text_is_shown_by_escapes(command, enrolled, clips, tmp_path):
+    odd = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.wav")
+    try:
+        shutil.copy(clips["anna2"], odd)
+    except OSError:
+        pytest.skip("this disk takes names of UTF-8 alone")
+    done = command("identify", odd, "--gallery", enrolled)
+    assert done.returncode == 0, done.stderr.decode()
+    assert rb"caf\udce9.wav" in done.stdout and "Anna Ö".encode() in done.stdout
+    done = command("identify", odd, "--gallery", enrolled, "-q", "-o", "-")
+    assert os.fsencode(json.loads(done.stdout)["files"][0]["path"]) == os.fsencode(odd)
 
 
 def test_how_sure_one_must_be_is_the_users_choice(command, enrolled, clips):

@@ -86,10 +86,9 @@ def open_source(source: Source, stack: ExitStack) -> tuple[BinaryIO, str]:
         file.seek(0)
     except FileNotFoundError as error:
         raise AudioError(f"{name} does not exist: check the path") from error
-    except OSError as error:
-        raise AudioError(
-            f"{name} cannot be read ({error.strerror or error}): check that you may open it"
-        ) from error
+    except (OSError, ValueError) as error:  # ValueError: no file has such a name, or it is closed
+        reason = getattr(error, "strerror", None) or error
+        raise AudioError(f"{name} cannot be read ({reason}): check that you may open it") from error
     if size == 0:
         raise AudioError(f"{name} is empty (0 bytes): record, copy or download it again")
     return file, name

@@ -2,16 +2,21 @@
 
     manifest      voices/manifest.tsv or manifest.tsv (`encoder.data.manifest`)
     common_voice  clips/ beside train.tsv, dev.tsv, test.tsv, validated.tsv; also folders of those
-    librispeech   SUBSET/SPEAKER/CHAPTER/SPEAKER-CHAPTER-NUMBER.flac
-    voxceleb      [dev|test/].../idNNNNN/VIDEO/NNNNN.wav
+    librispeech   SUBSET/SPEAKER/CHAPTER/SPEAKER-CHAPTER-NUMBER.flac; LibriTTS, MLS
+    voxceleb      [dev|test/].../idNNNNN/VIDEO/NNNNN.wav; also with names for numbers
+    cn_celeb      data/idNNNNN/GENRE-NN-NNN.flac
     vivos         train|test/waves/SPEAKER/*.wav
-    plain         SPEAKER/ with media at any depth
+    voxforge      USER-DATE-ID/wav/*.wav
+    split_folders TRAIN/ and TEST/, train/, dev/ and test/ with a folder for each speaker: TIMIT,
+                  AISHELL
+    plain         SPEAKER/ with media at any depth, unless these are named like parts of a corpus
 
 Splits: what a corpus calls its training part is `train`; its other parts are `eval` (LibriSpeech
 dev-* and test-*, Common Voice dev and test, VIVOS test, VoxCeleb test and the 40 test speakers of
-VoxCeleb1). Speakers of whom the corpus says nothing are `heldout` for about a tenth, by a hash of
-their name, else `train`. No speaker is in two splits: all utterances of one found in two go to the
-one that is further from training.
+VoxCeleb1, speakers 800 to 999 of CN-Celeb, all but train in folders of parts). Speakers of whom the
+corpus says nothing are `heldout` for about a tenth, by a hash of their name, else `train`. No
+speaker is in two splits: all utterances of one found in two go to the one that is further from
+training.
 
 Sessions: what a layout says was recorded in one go (LibriSpeech chapter, VoxCeleb video, a plain
 corpus's folder below the speaker's) is one session; a file beside which there is nothing to tell is
@@ -25,11 +30,18 @@ from pathlib import Path
 
 from encoder.audio.media_files import folders_in, media_below
 from encoder.data.corpora.base import Layout, Warn, mostly
+from encoder.data.corpora.cn_celeb import is_cn_celeb, read_cn_celeb
 from encoder.data.corpora.common_voice import languages, read_common_voice
 from encoder.data.corpora.librispeech import is_librispeech, read_librispeech
 from encoder.data.corpora.speaker_folders import read_speaker_folders
+from encoder.data.corpora.split_folders import (
+    has_split_folders,
+    read_split_folders,
+    refuse_parts_as_speakers,
+)
 from encoder.data.corpora.vivos import is_vivos, read_vivos
 from encoder.data.corpora.voxceleb import is_voxceleb, read_voxceleb
+from encoder.data.corpora.voxforge import is_voxforge, read_voxforge
 from encoder.data.manifest import Utterance, read_manifest
 from encoder.data.splits import one_split_each, split_speakers
 from encoder.errors import ConfigError, CorpusError
@@ -53,8 +65,8 @@ def read_corpus(
     layout: one of `LAYOUTS`; None tells it from the files. `on_warning` gets a sentence for each
     thing left out or doubtful. `seconds` is 0 where the layout does not state it; `name` is the
     path below the folder.
-    Raises ConfigError (unknown layout), CorpusError (no folder, no media, one speaker alone) or
-    FormatError (a table that lacks columns).
+    Raises ConfigError (unknown layout), CorpusError (no folder, no media, one speaker alone, parts
+    of a corpus where speakers are looked for) or FormatError (a table that lacks columns).
     """
     folder, warn = Path(folder), on_warning or (lambda _: None)
     if layout is not None and layout not in LAYOUTS:
@@ -70,6 +82,8 @@ def read_corpus(
             f"{str(folder)!r} read as {name} holds one speaker alone ({utterances[0].speaker!r}): "
             "give the folder that holds a folder for each of several speakers"
         )
+    if name == "plain" and layout is None:
+        refuse_parts_as_speakers(folder, set(files), warn)
     if max(files.values()) == 1:
         warn(
             f"each of the {len(files)} speakers of {str(folder)!r} has a single file, so no two "
@@ -111,6 +125,9 @@ LAYOUTS = {
     "common_voice": Layout(lambda folder: bool(languages(folder)), read_common_voice),
     "librispeech": Layout(lambda folder: mostly(folder, is_librispeech), read_librispeech),
     "voxceleb": Layout(lambda folder: mostly(folder, is_voxceleb), read_voxceleb),
+    "cn_celeb": Layout(lambda folder: mostly(folder, is_cn_celeb), read_cn_celeb),
     "vivos": Layout(lambda folder: mostly(folder, is_vivos), read_vivos),
+    "voxforge": Layout(lambda folder: mostly(folder, is_voxforge), read_voxforge),
+    "split_folders": Layout(has_split_folders, read_split_folders),
     "plain": Layout(lambda folder: True, read_speaker_folders),
 }

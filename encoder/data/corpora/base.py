@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
 from encoder.audio.media_files import media_below
+from encoder.common.names import name_key
 from encoder.data.manifest import Utterance
 
 __all__ = [
@@ -35,7 +36,7 @@ def listed(
     folder: Path, path: Path, speaker: str, dataset: str, split: str, session: str
 ) -> Utterance:
     name = path.relative_to(folder).as_posix()
-    return Utterance(path, speaker, dataset, split, f"{dataset}/{session}", 0.0, name)
+    return Utterance(path, name_key(speaker), dataset, split, f"{dataset}/{session}", 0.0, name)
 
 
 def some_files(folder: Path) -> Iterator[tuple[Path, tuple[str, ...]]]:

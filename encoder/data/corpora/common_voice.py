@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from encoder.audio.media_files import folders_in, media_below
+from encoder.common.names import name_key
 from encoder.common.tables import read_table
 from encoder.data.corpora.base import Warn, listed
 from encoder.data.manifest import Utterance
@@ -28,7 +29,7 @@ def languages(folder: Path) -> list[Path]:
 def read_common_voice(folder: Path, warn: Warn) -> list[Utterance]:
     found = []
     for place in languages(folder):
-        clips = {path.name: path for path in media_below(place / "clips")}
+        clips = {name_key(path.name): path for path in media_below(place / "clips")}
         seen: set[str] = set()
         absent: list[str] = []
         for table, split in _TABLES.items():  # `validated` repeats the others, so it comes last
@@ -66,4 +67,4 @@ def _rows(table: Path) -> Iterator[tuple[str, str]]:
     ):
         if not fields["client_id"] or not fields["path"]:
             raise FormatError(f"{where} has no client_id or no path: {step}")
-        yield fields["client_id"], fields["path"]
+        yield fields["client_id"], name_key(fields["path"])

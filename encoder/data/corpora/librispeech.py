@@ -1,4 +1,7 @@
-"""LibriSpeech: SUBSET/SPEAKER/CHAPTER/SPEAKER-CHAPTER-NUMBER.flac."""
+"""LibriSpeech and its kin: SUBSET/SPEAKER/CHAPTER/SPEAKER-CHAPTER-NUMBER.flac.
+
+LibriTTS has `_` in file names; Multilingual LibriSpeech has SUBSET/audio/SPEAKER/BOOK/.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +14,13 @@ from encoder.data.manifest import Utterance
 __all__ = ["is_librispeech", "read_librispeech"]
 
 _SUBSET = r"(train|dev|test)-(?:clean|other)(?:-\d+)?"
+_MULTILINGUAL = r"train|dev|test"
+_FILE = r"(\d+)([-_])(\d+)\2\d+(?:_\d+)?"
 
 
 def is_librispeech(parts: tuple[str, ...]) -> bool:
-    named = re.fullmatch(r"(\d+)-(\d+)-\d+", parts[-1])
-    return named is not None and named.groups() == parts[-3:-1]
+    named = re.fullmatch(_FILE, parts[-1])
+    return named is not None and (named[1], named[3]) == parts[-3:-1]
 
 
 def read_librispeech(folder: Path, warn: Warn) -> list[Utterance]:
@@ -25,6 +30,8 @@ def read_librispeech(folder: Path, warn: Warn) -> list[Utterance]:
             continue
         *above, speaker, chapter, _ = parts
         stated = [m[1] for p in above if (m := re.fullmatch(_SUBSET, p))]
+        if above[-1] == "audio" and re.fullmatch(_MULTILINGUAL, above[-2] if above[1:] else ""):
+            stated = [above[-2]]
         split = ("train" if stated[-1] == "train" else "eval") if stated else ""
         session = f"{speaker}/{chapter}"
         found.append(listed(folder, path, speaker, "librispeech", split, session))

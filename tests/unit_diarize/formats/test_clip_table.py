@@ -94,3 +94,20 @@ def test_what_cannot_be_read(tmp_path, name, content, words):
     with pytest.raises(FormatError) as caught:
         read_clip_labels(path)
     assert all(word in str(caught.value) for word in [*words, str(path)])
+
+
+def test_one_clip_and_one_speaker_in_several_spellings(tmp_path):
+    path = tmp_path / "x.csv"
+    rows = ["x/1.wav,Jos\u00e9", "./x/1.wav,Jose\u0301", "x\\2.wav,Jose\u0301"]
+    path.write_text("\n".join(["path,speaker", *rows]), encoding="utf-8")
+    assert read_clip_labels(path) == {"x/1.wav": "Jos\u00e9", "x\\2.wav": "Jos\u00e9"}
+    path.write_text("path,speaker\nx/1.wav,A\nx//1.wav,B\n", encoding="utf-8")
+    with pytest.raises(FormatError, match=r"line 3 .* says that 'x//1\.wav' is 'B', but .* 'A'"):
+        read_clip_labels(path)
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("name", ["x.csv", "x.tsv", "x.txt"])
+def test_the_ending_does_not_say_what_parts_the_columns(tmp_path, name, delimiter):
+    (tmp_path / name).write_text(f"path{delimiter}speaker\na.wav{delimiter}A\n", encoding="utf-8")
+    assert read_clip_labels(tmp_path / name) == {"a.wav": "A"}

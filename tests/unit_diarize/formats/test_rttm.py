@@ -2,6 +2,7 @@
 
 import io
 import math
+import unicodedata
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -17,7 +18,11 @@ from encoder.errors import FormatError, StoreError
 CORPUS = Path(__file__).parents[4] / "shared" / "corpus" / "conversations"
 
 unhurried = settings(deadline=None)  # the machine may be busy
-names = st.text(min_size=1, max_size=8).filter(lambda n: not any(c.isspace() for c in n))
+names = (
+    st.text(min_size=1, max_size=8)
+    .filter(lambda n: not any(c.isspace() for c in n))
+    .map(lambda n: unicodedata.normalize("NFC", n))
+)
 ms_turns = st.lists(
     st.builds(
         lambda start, length, speaker: Turn(start / 1000, (start + length) / 1000, speaker),

@@ -174,3 +174,18 @@ def test_numbers_name_speakers_too(score, tmp_path):
     code, out, _ = score(labels, found, "-o", "-", "-q")
     stored = json.loads(out)
     assert code == 0 and stored["recall"] == 1 and stored["no_group"] == ["3.wav"]
+
+
+@pytest.mark.parametrize(
+    "spelled", ["./{}", "a/../{}", "/data/{}", "C:\\data\\{}"], ids=["dot", "up", "root", "drive"]
+)
+@pytest.mark.parametrize(
+    "change", [str, lambda p: p.replace("/", "//"), lambda p: p.replace("/", "\\")]
+)
+def test_paths_pair_whatever_their_spelling(spelled, change):
+    truth = {"x/1.wav": "A", "x/Jos\u00e9.wav": "B"}
+    found = {"x/1.wav": "S0", "x/Jose\u0301.wav": "S1"}
+    other = {spelled.format(change(path)): label for path, label in found.items()}
+    for matched in (match_clips(truth, other), match_clips(other, truth)):
+        assert sorted([matched.truth, matched.found]) == [["A", "B"], ["S0", "S1"]]
+        assert matched.not_found == matched.not_known == []

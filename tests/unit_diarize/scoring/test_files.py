@@ -1,14 +1,18 @@
 """Scoring files and folders: which recordings pair, and what is said about the others."""
 
+import csv
 import io
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+from scipy.optimize import linear_sum_assignment
 
 from diarize.core.turns import Turn
 from diarize.formats.rttm import write_rttm
-from diarize.scoring import DiarizationScore, score_files
+from diarize.scoring import DiarizationScore, score_diarization, score_files
+from diarize.scoring.intervals import _MANY, pair_speakers, sweep
 from encoder.errors import CorpusError, FormatError
 
 MEETING = [Turn(0, 10, "A"), Turn(10, 20, "B"), Turn(18, 25, "A"), Turn(25, 30, "C")]
@@ -150,3 +154,106 @@ def test_json_is_plain_and_holds_the_numbers(folders: tuple[Path, Path]) -> None
     assert plain["total"]["der"]["full"]["rate"] == 9 / 40
     assert plain["total"]["recordings"] == 2
     assert plain["notes"] == [NO_UEM]
+
+
+def one(tmp_path: Path, side: str, text: str) -> Path:
+    path = tmp_path / f"{side}.rttm"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+LINE = "SPEAKER {} 1 {} {} <NA> <NA> {} <NA> <NA>\n".format
+
+
+def test_names_that_read_the_same_pair(tmp_path: Path) -> None:
+    composed, apart = "entrevue_Jos\u00e9", "entrevue_Jose\u0301"
+    reference = one(tmp_path, "r", LINE(composed, 0, 10, "A") + LINE("b", 0, 10, "A"))
+    hypothesis = one(tmp_path, "h", LINE(apart, 0, 10, "S") + LINE("b", 0, 10, "S"))
+    (tmp_path / "x.uem").write_text(f"{apart} 1 0 5\nb 1 0 5\n", encoding="utf-8")
+    report = score_files(reference, hypothesis, uem=tmp_path / "x.uem")
+    assert report.der["full"] == DiarizationScore(10)
+    assert report.notes == ()
+
+
+def test_a_name_with_blanks_pairs_with_the_name_that_is_written_for_it(tmp_path: Path) -> None:
+    reference = one(tmp_path, "r", LINE("my rec", 0, 10, "A") + LINE("b", 0, 10, "A"))
+    write_rttm({"my rec": [Turn(0, 9, "x")], "b": [Turn(0, 10, "x")]}, tmp_path / "h.rttm")
+    (tmp_path / "x.uem").write_text("my_rec 1 0 5\nb 1 0 10\n")
+    report = score_files(reference, tmp_path / "h.rttm")
+    assert report.der["full"] == DiarizationScore(20, 1)
+    assert report.notes == (NO_UEM,)
+    report = score_files(reference, tmp_path / "h.rttm", uem=tmp_path / "x.uem")
+    assert report.der["full"] == DiarizationScore(15)
+
+
+def test_where_two_names_are_written_alike_only_equal_ones_pair(tmp_path: Path) -> None:
+    reference = one(tmp_path, "r", LINE("my rec", 0, 10, "A") + LINE("my_rec", 0, 9, "A"))
+    hypothesis = one(tmp_path, "h", LINE("my_rec", 0, 9, "S") + LINE("x", 0, 9, "S"))
+    report = score_files(reference, hypothesis)
+    assert report.reference_only == ("my rec",)
+    assert [r.der["full"].error_s for r in report.recordings] == [10, 0]
+
+
+def test_without_reference_speech_the_parts_add_up_to_the_rate(tmp_path: Path) -> None:
+    silent = one(tmp_path, "silent", "")
+    report = score_files(silent, one(tmp_path, "h", LINE("a", 1, 4, "S")))
+    score = report.der["full"]
+    assert (score.rate, score.missed_rate, score.false_alarm_rate) == (1, 0, 1)
+    assert report.notes[-1].startswith("no reference speech in 'silent': an error rate of 100 %")
+    nothing = score_files(silent, one(tmp_path, "h", "")).der["full"]
+    assert (nothing.rate, nothing.false_alarm_rate) == (0, 0)
+    reference = one(tmp_path, "r", LINE("a", 0, 8, "A") + LINE("b", 0, 0, "A"))
+    hypothesis = one(tmp_path, "h", LINE("a", 0, 6, "S") + LINE("b", 0, 2, "S"))
+    report = score_files(reference, hypothesis)
+    assert "no reference speech in 'b'" in report.notes[-1]
+    assert [r.der["full"].rate for r in report.recordings] == [0.25, 1]
+    total = report.der["full"]
+    assert (total.rate, total.missed_rate, total.false_alarm_rate) == (0.5, 0.25, 0.25)
+
+
+def test_only_common_recordings(tmp_path: Path) -> None:
+    reference = one(tmp_path, "r", "".join(LINE(f"r{n}", 0, 10, "A") for n in range(9)))
+    hypothesis = one(tmp_path, "h", LINE("r3", 0, 9, "S") + LINE("z", 0, 9, "S"))
+    report = score_files(reference, hypothesis, common=True)
+    assert [r.uri for r in report.recordings] == ["r3"]
+    assert report.der["full"] == DiarizationScore(10, 1)
+    assert len(report.reference_only) == 8
+    assert report.notes[:2] == (
+        "8 recordings without a hypothesis left out: 'r0', 'r1', 'r2', 'r4', 'r5' and 3 more",
+        "no reference for 'z': left out",
+    )
+    everything = score_files(reference, hypothesis)
+    assert everything.der["full"] == DiarizationScore(90, 81)
+    assert everything.missed_entirely.der["full"] == DiarizationScore(80, 80)
+    with pytest.raises(CorpusError, match="no recording is in both"):
+        score_files(reference, one(tmp_path, "h", LINE("y", 0, 1, "S")), common=True)
+
+
+def test_a_table_has_a_row_a_recording(folders: tuple[Path, Path]) -> None:
+    report = score_files(*folders)
+    meeting, talk = csv.DictReader(io.StringIO(report.to_csv()))
+    assert meeting["recording"] == "meeting"
+    assert [float(meeting[k]) for k in ("reference_s", "missed_s", "der_full")] == [32, 4, 7 / 32]
+    assert float(talk["jer"]) == 0.25
+    assert (meeting["speakers_reference"], meeting["speakers_hypothesis"]) == ("3", "3")
+
+
+def test_many_speakers_who_overlap_are_paired_as_few_are() -> None:
+    """So many that shared time is read from sums made once: here against plain arithmetic."""
+    generator = np.random.default_rng(0)
+    size = 450
+    sides = []
+    for _ in range(2):
+        starts = generator.uniform(0, 100, size)
+        sides.append(np.stack([starts, starts + generator.uniform(50, 200, size)], axis=1))
+    turns = [[Turn(a, b, f"s{n:03d}") for n, (a, b) in enumerate(side)] for side in sides]
+    swept = sweep(*turns)
+    assert swept.reference.size * size > _MANY
+    (a, b), (c, d) = (side.T for side in sides)
+    shared = np.minimum.outer(b, d) - np.maximum.outer(a, c)
+    pairs = pair_speakers(swept)
+    assert len({r for r, _ in pairs}) == len({h for _, h in pairs}) == len(pairs)
+    best = shared.clip(0)[linear_sum_assignment(-shared.clip(0))].sum()
+    assert sum(shared[r, h] for r, h in pairs) == pytest.approx(best, abs=1e-6)
+    perfect = score_diarization(turns[0], turns[0])
+    assert perfect.error_s == 0

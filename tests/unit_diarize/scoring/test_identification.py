@@ -215,3 +215,12 @@ def test_the_command_says_what_is_wrong(command, folder, tmp_path):
     ):
         code, out, err = command(*arguments)
         assert code == 2 and words in err and "Traceback" not in err and out == ""
+
+
+def test_one_file_in_two_spellings_has_one_role(tmp_path):
+    path = tmp_path / "list.txt"
+    path.write_text("1 Jos\u00e9/1.wav\n3 ./Jose\u0301//1.wav\n", encoding="utf-8")
+    with pytest.raises(FormatError, match=r"line 2 .* again, and it both enrolls and is tested"):
+        read_identification(path)
+    path.write_text("1 Jos\u00e9/1.wav\n3 Jose\u0301/2.wav\n", encoding="utf-8")
+    assert read_identification(path).speakers == ["Jos\u00e9"] * 2

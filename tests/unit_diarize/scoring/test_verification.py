@@ -83,6 +83,26 @@ def test_between_tabs_all_is_text(trial_list):
     assert trial_list(format_trials(trials, range(6))).test == names
 
 
+def test_lists_are_parted_by_tabs_commas_or_semicolons(trial_list):
+    names = ["my a.wav", "b.wav"]
+    bare = trial_list("1\tmy a.wav\tb.wav\n0\tc.wav\tmy d.wav\n")
+    assert [bare.enrollment[0], bare.test[0], bare.test[1]] == [*names, "my d.wav"]
+    assert trial_list("1\tmy a.wav\tb.wav\t0.5\n").scores.tolist() == [0.5]
+    for comma in ",;":
+        listed = trial_list(f'target{comma}enrolment{comma}test\n1{comma}"my a.wav"{comma}b.wav\n')
+        assert [listed.enrollment[0], listed.test[0]] == names
+
+
+def test_speakers_that_read_the_same_are_the_same(trial_list):
+    composed, apart = "Jos\u00e9", "Jose\u0301"
+    folders = trial_list(f"1 ./{composed}/1.wav {apart}/2.wav\n0 {apart}/1.wav x//1.wav\n")
+    assert folders.speakers_from == "folders"
+    assert folders.speakers == ([composed, composed], [composed, "x"])
+    head = "target\tenrollment\ttest\tenrollment_speaker\ttest_speaker\n"
+    columns = trial_list(f"{head}1\ta\tb\t{composed}\t{apart}\n")
+    assert columns.speakers == ([composed], [composed])
+
+
 @pytest.mark.parametrize("name", ["a\tb", "a\nb", "a\rb"])
 def test_a_name_that_would_break_its_line_is_refused(trial_list, name):
     trials = replace(trial_list("1 a b\n0 a c\n"), test=["b", name])
@@ -105,7 +125,7 @@ def test_a_name_that_would_break_its_line_is_refused(trial_list, name):
             "1\ta\tb\tX\tX\n1\ta\tb\tX\tY\n",
             "line 3 .* speakers 'X' and 'Y' but the label 1",
         ),
-        ("target\tenrolment\ttest\n1\ta\n", "line 2 .* has 2 columns: it needs 3"),
+        ("target\tenrolment\ttest\n1\ta\n", "line 2 .* lacks the column .test., for it has fewer"),
     ],
 )
 def test_a_broken_list_is_named_with_its_line(trial_list, text, words):
@@ -322,6 +342,15 @@ def test_of_a_long_file_the_beginning_is_read(tmp_path, monkeypatch):
     found = embed_trials(read_trials(tmp_path / "list.txt"), tmp_path, Tone())
     assert found.notes == ["only the first 300 s were read of 'long.wav'"]
     assert found.scores[0] == pytest.approx(1, abs=1e-6) and found.scores[1] < 0.99
+
+
+def test_files_are_found_by_another_spelling(sounds):
+    for k in range(2):
+        (sounds / "Jose\u0301").mkdir(exist_ok=True)
+        (sounds / f"s{k}/0.wav").rename(sounds / f"Jose\u0301/{k}.wav")
+    (sounds / "list.txt").write_text("1 Jos\u00e9/0.wav Jos\u00e9/1.wav\n", encoding="utf-8")
+    found = embed_trials(read_trials(sounds / "list.txt"), sounds, Tone())
+    assert found.notes == [] and np.isfinite(found.scores).all()
 
 
 def test_scoring_scores_needs_no_torch(tmp_path):

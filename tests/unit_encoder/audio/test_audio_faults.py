@@ -270,6 +270,7 @@ UNUSABLE = [
     ("rate.wav", absurd_rate, "claims 2000000000 samples a second, so its header is damaged"),
     ("list.m3u8", playlist, "cannot be read as media"),
     ("http://localhost/x.wav", lambda path: None, "does not exist"),
+    ("zero\0.wav", lambda path: None, r"cannot be read \(embedded null"),
 ]
 
 

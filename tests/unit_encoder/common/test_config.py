@@ -175,3 +175,8 @@ def test_merged_groups_keep_what_is_not_said():
     assert merged == {"a": {"b": {"c": 5, "d": 2}}, "e": 6, "g": {"h": 7}}
     merged["a"]["b"]["d"] = 0
     assert below["a"]["b"] == {"c": 1, "d": 2}  # the groups are copies
+
+
+def test_a_byte_order_mark_is_passed_over(tmp_path):
+    (tmp_path / "c.toml").write_text("[inner]\r\nrate = 2.0\r\n", encoding="utf-8-sig")
+    assert read_toml(tmp_path / "c.toml") == {"inner": {"rate": 2.0}}

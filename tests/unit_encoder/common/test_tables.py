@@ -24,17 +24,42 @@ def test_rows_know_their_line(tmp_path, mark, end):
 
 
 def test_quotes_are_quotes_or_characters(tmp_path):
-    path = table(tmp_path, 'a,b\n"x\ny",1\n')
-    (row,) = read_table(path, ["a", "b"], delimiter=",")
+    path = table(tmp_path, 'a\tb\n"x\ny"\t1\n')
+    (row,) = read_table(path, ["a", "b"])
     assert row.fields == {"a": "x\ny", "b": "1"}
-    rows = read_table(path, ["a"], delimiter=",", quoted=False)
+    rows = read_table(path, ["a"], quoted=False)
     assert [row.fields["a"] for row in rows] == ['"x', 'y"']
+    (row,) = read_table(table(tmp_path, 'a,b\n"x, y",1\n'), ["a", "b"], quoted=False)
+    assert row.fields == {"a": "x, y", "b": "1"}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "a\tb\n1,5\tx;y\n",
+        'a,b\n"1,5",x;y\n',
+        'a;b\n1,5;"x;y"\n;\n',  # as spreadsheets write it in half of Europe, with an empty row
+        '"a";"b"\r\n"1,5";"x;y"\r\n',
+        'b;other, with a comma;a\n"x;y";;1,5\n',
+    ],
+)
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_the_header_tells_what_parts_the_columns(tmp_path, content, mark):
+    (row,) = read_table(table(tmp_path, mark + content), ["a", "b"])
+    assert {name: row.fields[name] for name in "ab"} == {"a": "1,5", "b": "x;y"}
+
+
+def test_columns_may_have_other_names(tmp_path):
+    (row,) = read_table(table(tmp_path, "x,b\n1,2\n"), ["a", "b"], renamed={"x": "a"})
+    assert row.fields == {"a": "1", "b": "2"}
 
 
 @pytest.mark.parametrize(
     ("content", "words"),
     [
         ("", r"line 1 of the list '.*t\.tsv' lacks the column 'a': it must name a, b$"),
+        ("a\tb\ta\n1\t2\t3\n", r"line 1 of the list '.*t\.tsv' has twice the column 'a'"),
+        ("x" * 200_000 + "\n", "line 1 of the list .* cannot be read"),
         ("a\n1\n", r"line 1 of the list '.*t\.tsv' lacks the column 'b'"),
         ("a\tb\n1\t2\n1\n", r"line 3 of the list '.*t\.tsv' lacks the column 'b', for it has"),
         (b"a\tb\n\xff\t2\n", r"the list '.*t\.tsv' is not UTF-8 text: save it as UTF-8$"),
@@ -54,6 +79,9 @@ def test_other_columns_may_be_left_out_unless_rows_must_be_complete(tmp_path):
     assert [row.fields for row in read_table(path, ["a"])] == [{"a": "1"}]
     with pytest.raises(FormatError, match=r"line 2 .* fewer fields than the first line"):
         list(read_table(path, ["a"], complete=True))
+    path = table(tmp_path, "a,b\nmy, file.wav,Ann\n")
+    with pytest.raises(FormatError, match=r"line 2 .* more fields than the first line: quote the"):
+        list(read_table(path, ["a", "b"], complete=True))
 
 
 def test_a_word_is_no_number(tmp_path):

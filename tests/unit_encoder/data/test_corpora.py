@@ -181,6 +181,22 @@ def test_a_common_voice_table_with_a_byte_order_mark(tmp_path):
     assert read(tmp_path)[0] == plain
 
 
+def test_common_voice_whose_clips_are_spelled_otherwise(tmp_path):
+    """As macOS unpacks them: e and accent, where the table has one letter."""
+    table(tmp_path / "train.tsv", [("ann", "\u00e9.mp3"), ("bob", "b.mp3")], "client_id\tpath")
+    listed, warnings = read(tree(tmp_path, "clips/e\u0301.mp3", "clips/b.mp3"))
+    assert {speaker for speaker, _, _ in listed.values()} == {"ann", "bob"}
+    assert len(warnings) == 1  # of single files
+
+
+def test_one_speaker_in_two_spellings(tmp_path):
+    root = tree(tmp_path, "Jos\u00e9/1.wav", "bob/1.wav")
+    if (root / "Jose\u0301").exists():
+        pytest.skip("this disk takes the spellings for one")
+    listed, _ = read(tree(root, "Jose\u0301/2.wav"))
+    assert {speaker for speaker, _, _ in listed.values()} == {"Jos\u00e9", "bob"}
+
+
 def test_vivos(tmp_path):
     files = [f"train/waves/VIVOSSPK01/VIVOSSPK01_R00{i}.wav" for i in range(2)]
     files += ["test/waves/VIVOSDEV01/VIVOSDEV01_R001.wav"]

@@ -96,3 +96,21 @@ def test_split_depends_on_the_name_alone():
 def test_split_extremes(share):
     train, held = split_validation(utterances(["a", "b"]), share=share)
     assert (len(train), len(held)) == (4 * (1 - share), 4 * share)
+
+
+def test_files_and_speakers_in_another_spelling(tmp_path):
+    (tmp_path / "e\u0301").mkdir()
+    (tmp_path / "e\u0301/1.wav").touch()
+    rows = [
+        f"d\t{speaker}\t\u00e9\\1.wav\t1\ttrain\tr\n" for speaker in ("Jos\u00e9", "Jose\u0301")
+    ]
+    first, second = read_manifest(write(tmp_path, HEAD + "".join(rows)))
+    assert first == second
+    assert first.path.exists()
+    assert (first.speaker, first.name) == ("Jos\u00e9", "\u00e9\\1.wav")
+
+
+@pytest.mark.parametrize("delimiter", [",", ";"])
+def test_a_manifest_saved_by_a_spreadsheet(tmp_path, delimiter):
+    text = "\ufeff" + (HEAD + ROW).replace("\t", delimiter).replace("\n", "\r\n")
+    assert read_manifest(write(tmp_path, text)) == read_manifest(write(tmp_path, HEAD + ROW))

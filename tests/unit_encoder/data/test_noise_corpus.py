@@ -66,3 +66,12 @@ def test_a_table_of_another_encoding(tmp_path):
     (tmp_path / "acoustics.tsv").write_bytes(b"kind\xff\n\xfe\n")
     with pytest.raises(FormatError, match="not UTF-8"):
         read_acoustics(tmp_path)
+
+
+def test_a_file_in_another_spelling_is_found(tmp_path):
+    (tmp_path / "noise").mkdir()
+    (tmp_path / "noise/cafe\u0301.wav").touch()
+    rows = "kind\tset\tpath\tseconds\nnoise\tx\tnoise/caf\u00e9.wav\t1\n"
+    (tmp_path / "acoustics.tsv").write_text(rows, encoding="utf-8")
+    (found,) = read_acoustics(tmp_path)
+    assert found.path.exists() and found.name == "noise/caf\u00e9.wav"
