@@ -195,7 +195,7 @@ def read_calibration(path: Path) -> Calibration:
             f"cannot read the calibration {str(path)!r} ({error.strerror}): check its permissions, "
             "or fit it again"
         ) from error
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise CheckpointError(
             f"{str(path)!r} is not a calibration ({error}): remove it, or fit it again"
         ) from error

@@ -22,7 +22,7 @@ from torch import nn
 from encoder.common.atomic_files import replacing
 from encoder.common.config import from_mapping, to_mapping
 from encoder.common.registry import Registry
-from encoder.errors import CheckpointError, ToolkitError
+from encoder.errors import CheckpointError, ConfigError, ToolkitError
 from encoder.features.kinds import FEATURES, kind_of
 from encoder.models import ARCHITECTURES
 
@@ -97,6 +97,9 @@ def load_weights(path: str | Path, *, architectures: Registry = ARCHITECTURES) -
             model = architecture(from_mapping(architecture.Config, description["model"]))
         settings = {"kind": "log-mel", **description["features"]}
         features = from_mapping(FEATURES.load(settings.pop("kind")).Config, settings)
+        bands = getattr(features, "n_mels", None)
+        if getattr(model.config, "n_mels", bands) != bands:
+            raise ConfigError(f"n_mels is {model.config.n_mels}, but the features have {bands}")
         model.load_state_dict(
             {
                 k: v.to(torch.float32 if v.is_floating_point() else v.dtype, copy=True)
@@ -122,7 +125,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
             metadata = file.metadata() or {}
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
         description = json.loads(metadata["deepspeaker"])
-    except (SafetensorError, KeyError, ValueError) as error:
+    except (SafetensorError, KeyError, ValueError, RecursionError) as error:
         raise CheckpointError(
             f"{str(path)!r} is not a weights file of this toolkit: "
             "give a .safetensors file written by its training"

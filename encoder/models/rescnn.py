@@ -10,11 +10,12 @@ A first convolution that takes 4 frames a step instead of 2 halves the cost of e
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
+from encoder.common.settings import Settings, bounded
 from encoder.errors import ConfigError
 
 __all__ = ["ResCNN", "ResCNNConfig"]
@@ -23,20 +24,20 @@ CLIP = 20.0
 
 
 @dataclass(frozen=True)
-class ResCNNConfig:
+class ResCNNConfig(Settings):
     """Shape of the network."""
 
-    channels: tuple[int, ...] = field(
-        default=(64, 128, 256, 512), metadata={"help": "channels of each stage"}
+    channels: tuple[int, ...] = bounded(
+        (64, 128, 256, 512), least=1, most=8192, help="channels of each stage"
     )
-    blocks: int | tuple[int, ...] = field(
-        default=3, metadata={"help": "residual blocks a stage, or of each stage"}
+    blocks: int | tuple[int, ...] = bounded(
+        3, least=0, most=100, help="residual blocks a stage, or of each stage"
     )
-    first_time_stride: int = field(
-        default=2, metadata={"help": "frames a step of the first convolution; the paper's 2"}
+    first_time_stride: int = bounded(
+        2, least=1, most=64, help="frames a step of the first convolution; the paper's 2"
     )
-    embedding_size: int = field(default=512, metadata={"help": "D"})
-    n_mels: int = field(default=64, metadata={"help": "M, mel bands of the input"})
+    embedding_size: int = bounded(512, least=1, most=65_536, help="D")
+    n_mels: int = bounded(64, least=1, most=1024, help="M, mel bands of the input")
 
 
 class ResCNN(nn.Module):

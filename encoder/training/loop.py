@@ -113,7 +113,7 @@ def fit(
         set_learning_rate(optimizer, config, step)
         batch = _draw(batches, objective, step, engine)
         loss, measured = objective(network, batch, progress=step / config.steps)
-        late = time.monotonic() - written > config.checkpoint_every_s
+        late = time.monotonic() - written >= config.checkpoint_every_s
         mean_loss, late = _agreed(engine, loss, late)
         _check_finite("loss", mean_loss, step, config, out)
         optimizer.zero_grad(set_to_none=True)

@@ -162,6 +162,46 @@ def test_broken_toml_names_the_file(tmp_path, content):
         read_toml(path)
 
 
+NESTED = "[" * 3000 + "]" * 3000
+DIGITS = "9" * 5000
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (f"a = {NESTED}", "nested more than 20 deep"),
+        (f"a = {'[' * 30}{']' * 30}", "nested more than 20 deep"),
+        (f"a{'.a' * 3000} = 1", "nested more than 20 deep"),
+        (f"[a{'.a' * 3000}]", "nested more than 20 deep"),
+        (f"a = {DIGITS}", "a number in it has too many digits"),
+    ],
+)
+def test_toml_that_is_too_much(tmp_path, text, sentence):
+    path = tmp_path / "much.toml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=rf"much\.toml.*{sentence}"):
+        read_toml(path)
+
+
+@pytest.mark.parametrize(
+    ("assignment", "sentence"),
+    [
+        (f"inner.rate={NESTED}", "nested more than 20 deep"),
+        (f"inner{'.rate' * 3000}=1", "nested more than 20 deep"),
+        (f"inner.rate={DIGITS}", "too many digits"),
+        (f"inner.rate={'9' * 400}", "'inner.rate' is a whole number of 400 digits: give a finite"),
+        (f"inner.rate=0x{'f' * 5000}", "a whole number of 60.. digits"),
+        (f"name=0x{'f' * 5000}", "a whole number of 60.. digits"),
+        (f"inner=0x{'f' * 5000}", "a whole number of 60.. digits"),
+        (f"span=[0x{'f' * 5000}]", "too much to be shown"),
+    ],
+)
+def test_values_that_are_too_much(assignment, sentence):
+    with pytest.raises(ConfigError, match=sentence) as caught:
+        from_mapping(Outer, apply_overrides({}, [assignment]))
+    assert len(str(caught.value)) < 200
+
+
 @pytest.mark.parametrize("name", ["absent.toml", "."])
 def test_unreadable_toml(tmp_path, name):
     with pytest.raises(ConfigError, match="cannot read the config"):
