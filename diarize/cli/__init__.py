@@ -6,6 +6,7 @@ traceback.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 
@@ -18,6 +19,7 @@ from diarize.cli import models as cli_models
 from diarize.cli import run as cli_diarize
 from diarize.cli import score as cli_score
 from diarize.cli.command_groups import default_command
+from diarize.core.standard_streams import standard_streams
 from encoder.errors import ToolkitError
 
 __all__ = ["app", "main"]
@@ -71,9 +73,11 @@ def main() -> None:
     # when torch is first imported, so it must be said here; a user's own choice stands.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
-        app()
+        with standard_streams():
+            app()
     except ToolkitError as error:
-        print(f"diarize: {error}", file=sys.stderr)
+        with contextlib.suppress(OSError):  # nobody hears it, but the exit code says the same
+            print(f"diarize: {error}", file=sys.stderr)
         sys.exit(2)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -31,8 +32,9 @@ TITLES = {
 
 
 def tell(sentence: str) -> None:
-    """One plain line on stderr."""
-    print(f"diarize: {sentence}", file=sys.stderr)
+    """One plain line on stderr; lost where stderr is full, which is no reason to lose the work."""
+    with contextlib.suppress(OSError):
+        print(f"diarize: {sentence}", file=sys.stderr)
 
 
 @contextmanager
