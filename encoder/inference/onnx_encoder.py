@@ -21,7 +21,7 @@ from encoder.common.config import to_mapping
 from encoder.common.units import samples_to_seconds, seconds_to_samples
 from encoder.common.vectors import unit_rows
 from encoder.errors import BackendUnavailable, CheckpointError, ConfigError
-from encoder.inference.onnx_external import has_external_weights
+from encoder.hub.onnx_file import has_external_weights
 from encoder.inference.onnx_inputs import OnnxFeatures, read_features
 from encoder.inference.onnx_runtime import import_onnxruntime
 from encoder.inference.window_embedder import BatchedEmbedder

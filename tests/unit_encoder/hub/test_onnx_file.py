@@ -11,8 +11,8 @@ import pytest
 from onnx import TensorProto, helper
 
 from encoder.errors import CheckpointError
+from encoder.hub.onnx_file import has_external_weights, is_model
 from encoder.inference.onnx_encoder import OnnxEncoder, onnx_session
-from encoder.inference.onnx_external import has_external_weights
 from encoder.inference.onnx_inputs import OnnxFeatures
 from tests.support.onnx_models import BANDS, LOOSE, ONE_AT_A_TIME, TWO_INPUTS, WAVE, content
 
@@ -98,7 +98,7 @@ def test_they_are_found_wherever_they_are(place):
 
 @pytest.mark.parametrize("graph", [BANDS, LOOSE, ONE_AT_A_TIME, TWO_INPUTS, WAVE])
 def test_models_in_one_file_have_none(graph):
-    assert not has_external_weights(content(graph))
+    assert is_model(content(graph)) and not has_external_weights(content(graph))
 
 
 @pytest.mark.parametrize("location", ["w.bin", "../w.bin", "/etc/passwd"])
@@ -115,7 +115,7 @@ def test_such_a_model_is_refused(location, tmp_path, monkeypatch):
 def test_what_is_no_model_has_none():
     whole = as_initializer(tensor(external=True)).SerializeToString()
     for broken in (b"", b"\x00", b"\xff" * 40, b"hello", whole[:20], b"\x3b" + whole):
-        assert not has_external_weights(broken)
+        assert not has_external_weights(broken) and not is_model(broken)
     assert onnx.load_from_string(whole)  # the test's own
 
 

@@ -1,15 +1,17 @@
-"""Whether an ONNX model has weights in other files.
+"""What the bytes of an ONNX file say before onnxruntime gets them: whether they are a model at all,
+and whether it has weights in other files.
 
-Of those it names the paths, and onnxruntime would read them, wherever they lie. A protocol buffer
-is read here as far as that takes, without the package `onnx`, which only export needs.
+Of those a model names the paths, and onnxruntime would read them, wherever they lie. A protocol
+buffer is read here as far as that takes, without the package `onnx`, which only export needs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-__all__ = ["has_external_weights"]
+__all__ = ["has_external_weights", "is_model"]
 
+_GRAPH = 7  # field of a model
 _EXTERNAL_DATA, _DATA_LOCATION = 13, 14  # fields of a tensor
 # Messages that hold tensors: which fields are messages of which kind, by the numbers of onnx.proto.
 _INSIDE: dict[str, dict[int, str]] = {
@@ -23,6 +25,17 @@ _INSIDE: dict[str, dict[int, str]] = {
     "tensor": {},
 }
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+
+
+def is_model(content: bytes) -> bool:
+    """Whether this is a whole protocol buffer with a graph: no web page, no text, no torn file."""
+    try:
+        return any(
+            field == _GRAPH and isinstance(value, memoryview)
+            for field, value in list(_fields(memoryview(content)))
+        )
+    except (IndexError, ValueError):
+        return False
 
 
 def has_external_weights(model: bytes) -> bool:
