@@ -192,7 +192,7 @@ def group_clips(
         config.clusterer, len(files), min_similarity=0.5, settings=config.clustering
     )
     embedder = load_embedder(config.embedder, device=config.device)
-    calibration = find_calibration(embedder.fingerprint)
+    calibration = find_calibration(embedder.fingerprint, config.embedder)
     if config.min_similarity is None:
         least_similarity([], calibration, config.min_probability)
     segmenter = SEGMENTERS.build(config.segmenter, config.segmentation, where="segmentation")

@@ -8,6 +8,7 @@ import shutil
 
 import pytest
 
+from encoder.calibration.score_calibration import find_calibration
 from encoder.hub.weights_file import load_weights
 from tests.support.recipe_runs import ROOT, run
 
@@ -72,6 +73,31 @@ def test_train_writes_weights_goes_on_and_repeats_itself(trained):
     assert [p.name for p in (folder / "again").glob("*.safetensors")] == [weights.name]
 
 
+def test_train_does_not_go_on_with_another_run(trained):
+    folder, command = trained
+    before = (folder / "out/config.json").read_bytes()
+    for setting, told in (
+        ("seed=4", "seed was 3 and is 4"),
+        ("softmax.fit.learning_rate=0.1", "softmax.fit.learning_rate was 0.002 and is 0.1"),
+        ("model.blocks=2", "model.blocks was 1 and is 2"),
+    ):
+        text = run("train.embedder", *command, "--set", setting, cwd=folder, code=2)
+        assert told in " ".join(text.split()) and "Traceback" not in text
+    other = ["--set", "validation_share=0.0"]
+    assert "validation_share" in run("train.embedder", *command, *other, cwd=folder, code=2)
+    assert (folder / "out/config.json").read_bytes() == before
+    run("train.embedder", *command, "--set", "threads=2", cwd=folder)
+
+
+def test_train_refuses_too_few_speakers_for_validation_at_once(trained, tmp_path):
+    folder, command = trained
+    command = [tmp_path / "new" if word == "out" else word for word in command]
+    text = run("train.embedder", *command, "--set", "validation_share=0.05", cwd=folder, code=2)
+    told = " ".join(text.split())
+    assert "of 14 speakers are kept for validation (validation_share is 0.05)" in told
+    assert not (tmp_path / "new").exists()
+
+
 def test_train_says_what_is_wrong_in_one_line(corpus, tmp_path):
     (tmp_path / "bad.toml").write_text("[model]\nchanels = [4]\n")
     text = run(
@@ -119,6 +145,12 @@ def test_finetune_compares_before_and_after_and_writes_only_what_is_better(
     assert all(word in text for word in ("before", "halfway", "after", "heldout 1.6 s"))
     written = list((tmp_path / "mine").glob("deepspeaker-mine-*.safetensors"))
     assert len(written) == (0 if "nothing was written" in text else 1)
+    beside = list((tmp_path / "mine").glob("calibration-*.json"))
+    names = [f"calibration-{path.stem[-8:]}.json" for path in written]
+    assert [path.name for path in beside] == ([] if "no calibration" in text else names)
+    for path in beside:
+        found = find_calibration(path.stem[-8:], written[0])
+        assert found is not None and found.fitted_on["split"] == "heldout"
     text = run("train.finetune", "--data", mine / "s0", "--out", "o", cwd=tmp_path, code=2)
     assert "error:" in text and "Traceback" not in text
 
