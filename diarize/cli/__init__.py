@@ -70,8 +70,9 @@ app.add_typer(cli_models.app, name="models")
 def main() -> None:
     """Entry point of the console command."""
     # Threads that spin while they wait make a busy machine several times slower. OpenMP reads this
-    # when torch is first imported, so it must be said here; a user's own choice stands.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # when torch is first imported, so it must be said here; a user's own choice stands, but an
+    # empty one is complained of.
+    os.environ["OMP_WAIT_POLICY"] = os.environ.get("OMP_WAIT_POLICY") or "PASSIVE"
     try:
         with standard_streams():
             app()
