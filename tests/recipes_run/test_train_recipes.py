@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 
+from diarize.pipeline.config import load_config
+from diarize.pipeline.diarizer import Diarizer
 from encoder.calibration.score_calibration import find_calibration
+from encoder.errors import CorpusError
 from encoder.hub.weights_file import load_weights
+from encoder.training.checkpointing import read_checkpoint
+from recipes.calibrate.scores import calibrate_beside
 from tests.support.recipe_runs import ROOT, run
 
 TINY = """
@@ -96,6 +106,44 @@ def test_train_refuses_too_few_speakers_for_validation_at_once(trained, tmp_path
     told = " ".join(text.split())
     assert "of 14 speakers are kept for validation (validation_share is 0.05)" in told
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are of another kind there")
+def test_ctrl_c_writes_a_checkpoint_and_says_where(trained, tmp_path):
+    folder, command = trained
+    command = [str(tmp_path / "new" if word == "out" else word) for word in command]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "recipes.train.embedder", *command,
+         "--set", "softmax.fit.steps=1000000"],
+        cwd=folder, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "COLUMNS": "500"},
+        # A shell's background jobs ignore the signal, and so would what they start.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
+    while not (tmp_path / "new/softmax/metrics.jsonl").exists() and process.poll() is None:
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    said = process.communicate(timeout=300)[1]
+    assert process.returncode == 130, said
+    place = tmp_path / "new/softmax/last.pt"
+    step = int(re.search(r"stopped after step (\d+) of 1000000", said)[1])
+    assert f"{str(place)!r} holds it" in said and "Traceback" not in said
+    assert read_checkpoint(place)["step"] == step
+
+
+def test_a_calibration_beside_weights_is_theirs(corpus, tiny_weights, tmp_path):
+    place = tmp_path / "mine" / tiny_weights.name
+    place.parent.mkdir()
+    shutil.copy(tiny_weights, place)
+    calibrate_beside(place, corpus, cache=tmp_path / "vectors")
+    fingerprint = place.stem[-8:]
+    found = find_calibration(fingerprint, place)
+    assert found is not None and found.fitted_on["speakers"] == 5
+    assert find_calibration(fingerprint) is None
+    config = load_config(settings=[f'embedder="{place}"', "segmenter=energy"])
+    assert Diarizer.from_config(config).calibration == found
+    with pytest.raises(CorpusError, match="a calibration needs more data"):
+        calibrate_beside(place, corpus / "voices/set", cache=tmp_path / "vectors")
 
 
 def test_train_says_what_is_wrong_in_one_line(corpus, tmp_path):
