@@ -28,6 +28,7 @@ __all__ = ["apply_overrides", "from_mapping", "merge", "read_toml", "to_mapping"
 
 ConfigT = TypeVar("ConfigT")
 
+_LARGEST = 1_000_000  # bytes of a file
 _DEEPEST = 20  # groups inside each other
 _TOO_DEEP = f"it is nested more than {_DEEPEST} deep"
 
@@ -36,7 +37,11 @@ def read_toml(path: str | Path) -> dict[str, Any]:
     """Read a TOML file into nested dicts; ConfigError if it is missing or malformed."""
     path = Path(path)
     try:
-        return _parse(path.read_bytes().decode("utf-8-sig"))
+        with path.open("rb") as handle:  # no more of it, whatever it is
+            content = handle.read(_LARGEST + 1)
+        if len(content) > _LARGEST:
+            raise _UnusableError(f"it has more than {_LARGEST:,} bytes")
+        return _parse(content.decode("utf-8-sig"))
     except OSError as error:
         raise ConfigError(
             f"cannot read the config {str(path)!r} ({error.strerror}): give the path of a TOML file"

@@ -28,6 +28,7 @@ from encoder.models import ARCHITECTURES
 
 __all__ = ["Loaded", "load_weights", "save_weights"]
 
+_DTYPES = (torch.float16, torch.float32, torch.float64, torch.int64, torch.int32, torch.bool)
 FORMAT = 2  # 1, which is still read, knew log-mel features only
 
 
@@ -85,7 +86,7 @@ def load_weights(path: str | Path, *, architectures: Registry = ARCHITECTURES) -
         description, tensors = _read(path)
         old = description["format"] == 1
         fingerprint = _digest(content) if old else _fingerprint(description, tensors)
-    except (CheckpointError, KeyError) as error:
+    except CheckpointError as error:
         if _is_hash(named) and not isinstance(error.__cause__, _OtherFormatError):
             raise _damaged(path, named) from error
         raise
@@ -136,6 +137,14 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
             f"the weights {str(path)!r} have format {written}, this version "
             f"reads {FORMAT}: update the toolkit"
         ) from _OtherFormatError()
+    lacking = sorted({"architecture", "model", "features"} - set(description))
+    others = sorted({str(t.dtype) for t in tensors.values() if t.dtype not in _DTYPES})
+    if lacking or others:
+        fault = f"say nothing of {lacking[0]}" if lacking else f"hold tensors of {others[0]}"
+        raise CheckpointError(
+            f"the weights {str(path)!r} {fault}, as no training of this toolkit leaves them: give "
+            "a file that one wrote"
+        )
     return description, tensors
 
 

@@ -33,10 +33,10 @@ class CAMPlusPlusConfig(Settings):
     n_mels: int = bounded(80, least=8, most=1024, help="M, mel bands of the input; a multiple of 8")
     front_channels: int = bounded(32, least=1, most=4096, help="channels of the 2-D front end")
     layers: tuple[int, int, int] = bounded(
-        (12, 24, 16), least=1, most=200, help="dense layers of each block"
+        (12, 24, 16), least=1, most=64, help="dense layers of each block"
     )
     growth: int = bounded(32, least=1, most=4096, help="channels that a dense layer adds")
-    bottleneck: int = bounded(128, least=1, most=4096, help="channels inside a dense layer")
+    bottleneck: int = bounded(128, least=2, most=4096, help="channels inside a dense layer")
     embedding_size: int = bounded(192, least=1, most=65_536, help="D")
 
     def __post_init__(self) -> None:

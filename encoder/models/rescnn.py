@@ -15,12 +15,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from encoder.common.settings import Settings, bounded
+from encoder.common.settings import Settings, bounded, shown_value
 from encoder.errors import ConfigError
 
 __all__ = ["ResCNN", "ResCNNConfig"]
 
 CLIP = 20.0
+_MOST_STAGES = 10  # each halves time and bands
 
 
 @dataclass(frozen=True)
@@ -31,13 +32,21 @@ class ResCNNConfig(Settings):
         (64, 128, 256, 512), least=1, most=8192, help="channels of each stage"
     )
     blocks: int | tuple[int, ...] = bounded(
-        3, least=0, most=100, help="residual blocks a stage, or of each stage"
+        3, least=0, most=50, help="residual blocks a stage, or of each stage"
     )
     first_time_stride: int = bounded(
         2, least=1, most=64, help="frames a step of the first convolution; the paper's 2"
     )
     embedding_size: int = bounded(512, least=1, most=65_536, help="D")
     n_mels: int = bounded(64, least=1, most=1024, help="M, mel bands of the input")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 1 <= len(self.channels) <= _MOST_STAGES:
+            raise ConfigError(
+                f"channels is {shown_value(self.channels)}: give 1 to {_MOST_STAGES} values, one a "
+                "stage"
+            )
 
 
 class ResCNN(nn.Module):

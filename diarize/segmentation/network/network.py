@@ -42,8 +42,8 @@ class SegmentationNetworkConfig(Settings):
     heads: int = bounded(4, least=0, most=256, help="of attention after the LSTMs; 0: none")
     edges: int = bounded(64, least=1, most=4096, help="channels of the last layer, at 20 ms")
     dropout: float = bounded(0.1, least=0, below=1, help="between layers, in training")
-    speakers: int = bounded(3, least=1, most=16, help="local speakers (S)")
-    at_once: int = bounded(2, least=1, most=4, help="local speakers at one time")
+    speakers: int = bounded(3, least=1, most=6, help="local speakers (S)")
+    at_once: int = bounded(2, least=1, most=6, help="local speakers at one time")
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -36,8 +36,8 @@ class PyanNetConfig(Settings):
     layers: int = bounded(4, least=1, most=100, help="LSTMs on top of each other")
     hidden: int = bounded(128, least=1, most=8192, help="units of an LSTM in each direction")
     linear: int = bounded(128, least=1, most=8192, help="units of the two linear layers")
-    speakers: int = bounded(3, least=1, most=16, help="local speakers (S)")
-    at_once: int = bounded(2, least=1, most=4, help="local speakers at one time")
+    speakers: int = bounded(3, least=1, most=6, help="local speakers (S)")
+    at_once: int = bounded(2, least=1, most=6, help="local speakers at one time")
 
     def __post_init__(self) -> None:
         super().__post_init__()

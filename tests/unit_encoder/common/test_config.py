@@ -1,6 +1,7 @@
 """A wrong setting is named with what is allowed; a right one arrives with its type."""
 
 from dataclasses import FrozenInstanceError, dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 import pytest
@@ -181,6 +182,16 @@ def test_toml_that_is_too_much(tmp_path, text, sentence):
     path.write_text(text)
     with pytest.raises(ConfigError, match=rf"much\.toml.*{sentence}"):
         read_toml(path)
+
+
+def test_a_file_that_is_no_settings_at_all(tmp_path):
+    path = tmp_path / "long.toml"
+    path.write_bytes(b"#" * 1_000_001)
+    for place in (path, *filter(Path.exists, [Path("/dev/zero")])):
+        with pytest.raises(ConfigError, match=r"cannot use the config .* more than 1,000,000"):
+            read_toml(place)
+    path.write_bytes(b"#" * 1_000_000)
+    assert read_toml(path) == {}
 
 
 @pytest.mark.parametrize(
