@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Agglomerative", "AgglomerativeConfig"]
 
+FEWEST_OVERLAPPING = 4  # windows, 2.8 s, however short the recording
 FEW = 2  # windows that do not overlap: no speaker has fewer, where resegmentation has no model
 
 
@@ -66,6 +67,12 @@ class AgglomerativeConfig(Settings):
     )
     min_cluster_share: float = bounded(
         0.01, least=0, below=1, help="nor is a group of a smaller share of all windows"
+    )
+    enough_share: float = bounded(
+        0.18,
+        least=0,
+        most=1,
+        help="but a group of this share is one, as of a short recording, from 4 windows on",
     )
 
 
@@ -140,8 +147,10 @@ class Agglomerative(Clusterer):
             (N,) int64 labels, one for each speaker; none is -1.
         """
         tree = _Tree.grown(unit, group)
+        enough = max(FEWEST_OVERLAPPING, round(self.config.enough_share * len(unit)))
         smallest = max(
-            self.config.min_cluster_size, round(self.config.min_cluster_share * len(unit))
+            min(self.config.min_cluster_size, enough),
+            round(self.config.min_cluster_share * len(unit)),
         )
         if count.exact is not None:
             return _cut_into(tree, count.exact, smallest)

@@ -248,8 +248,8 @@ def _mixed(
         tracks = [number for number, there in enumerate(readable) if there]
         if left_out := len(readable) - len(tracks):
             sentences.append(
-                f"{media.name} has {left_out} audio tracks of a kind that cannot be decoded here: "
-                "they are not in the mix"
+                f"{media.name} has {len(readable)} audio tracks, of which {left_out} cannot be "
+                "decoded here and are not in the mix"
             )
     with ExitStack() as stack:
         parts = [

@@ -273,7 +273,7 @@ class _Run:
         self._samples = 0
         self._channel = channel
         self._notes = notes
-        self._energies = np.zeros(0)  # of each channel, so far
+        self._energies = np.zeros(0)  # of each channel, where they cancel each other out
         self._cancels = False  # the channels cancel each other out, as far as can be told
 
     @property
@@ -324,15 +324,14 @@ class _Run:
         One with its poles swapped is the other's opposite, and their mean is silence.
         """
         C, T = samples_CT.shape
-        energies = np.einsum("ct,ct->c", samples_CT, samples_CT, dtype=np.float64)
-        if len(self._energies) != C:
-            self._energies = np.zeros(C)
-        self._energies += np.nan_to_num(energies)
         if T >= _JUDGED_SIZE:
-            mixed = float(np.einsum("t,t->", mono, mono, dtype=np.float64))
-            self._cancels = mixed < _CANCELLED / C * float(energies.mean())
+            every = samples_CT.ravel(order="K")  # no copy, and one call
+            self._cancels = float(mono @ mono) < _CANCELLED / C * float(every @ every) / C
         if not self._cancels:
             return mono
+        if len(self._energies) != C:
+            self._energies = np.zeros(C)
+        self._energies += np.nan_to_num(np.einsum("ct,ct->c", samples_CT, samples_CT))
         _, _, rate = self._kind or ("", 0, 1)
         self._notes.add("cancel", self._begin_s[0], T / rate)
         return samples_CT[int(self._energies.argmax())].copy()

@@ -301,3 +301,18 @@ def test_a_backend_that_takes_groups_is_given_them_with_all_rows():
     assert backend.group is None
     cluster(unit_rows(300), backend, max_exact=100)
     assert backend.group.shape == (300,) and 0 < backend.group.max() < 100
+
+
+@pytest.mark.parametrize(
+    ("windows_of_one", "windows_of_another", "speakers"),
+    [
+        (22, 5, 2),  # 12 s: a fifth of all is somebody
+        (22, 3, 1),  # under 2.8 s nobody is
+        (200, 5, 1),  # in a minute and a half 3.2 s are asked for
+        (200, 8, 2),
+    ],
+)
+def test_a_short_recording_has_shorter_speakers(windows_of_one, windows_of_another, speakers):
+    rows, _ = voices([windows_of_one, windows_of_another])
+    labels = cluster(rows, Agglomerative())
+    assert labels.max() + 1 == speakers

@@ -101,4 +101,4 @@ def test_a_track_without_a_decoder_is_passed_over(tmp_path):
         load(path, track=1)
     mix, sentences = load(path, track="mix")
     np.testing.assert_array_equal(mix, wave)
-    assert "1 audio tracks of a kind that cannot be decoded here" in sentences[0]
+    assert "has 2 audio tracks, of which 1 cannot be decoded here" in sentences[0]
