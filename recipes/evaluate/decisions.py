@@ -53,6 +53,7 @@ PLAIN = (
     "clustering.agglomerative.merge_ratio",
     "resegmentation.concentration",
     "resegmentation.prior_s",
+    "clustering.agglomerative.enough_share",
 )
 BOTH = (
     "resegmentation.turn_s",
