@@ -23,7 +23,7 @@ FINETUNED ?= runs/finetune-$(notdir $(patsubst %/,%,$(DATA)))
 OUT_ONNX ?= runs/deepspeaker.onnx
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow lint wheel-test train train-smoke finetune segmentation campplus pyannote teacher export evaluate score-conversations calibrate calibrate-turns plda score score-naming decisions count-speakers ablation bench bench-clusters bench-peers simulate tables picture clean
+.PHONY: help demo test test-slow lint wheel-test train train-smoke finetune segmentation campplus pyannote teacher export evaluate score-conversations calibrate calibrate-turns plda score score-naming decisions score-joins count-speakers ablation bench bench-clusters bench-peers simulate tables picture clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 22
@@ -111,6 +111,9 @@ score-naming: $(VENV)/.installed-test  ## how often known voices get their name,
 decisions: $(VENV)/.installed-test  ## do the settings hold? cross-validated on the development conversations and simulated ones
 	$(BIN)/python -m recipes.prepare.simulated_conversations --data $(DATA) --split train --seed 10 --out cache/simulated-train
 	$(BIN)/python -m recipes.evaluate.decisions --data $(DATA) --simulated cache/simulated-train $(ARGS)
+
+score-joins: $(VENV)/.installed-test  ## are the speakers of recordings of 10 to 40 s counted right?
+	$(BIN)/python -m recipes.evaluate.short_joins --data $(DATA) $(ARGS)
 
 count-speakers: $(VENV)/.installed-test  ## rules that count speakers, compared on the development conversations
 	$(BIN)/python -m recipes.evaluate.speaker_counting --data $(DATA) $(ARGS)

@@ -6,6 +6,7 @@ traceback.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import sys
@@ -19,6 +20,7 @@ from diarize.cli import models as cli_models
 from diarize.cli import run as cli_diarize
 from diarize.cli import score as cli_score
 from diarize.cli.command_groups import default_command
+from diarize.core.standard_streams import standard_streams
 from diarize.core.text import printable
 from encoder.errors import ToolkitError
 
@@ -70,8 +72,9 @@ app.add_typer(cli_models.app, name="models")
 def main() -> None:
     """Entry point of the console command."""
     # Threads that spin while they wait make a busy machine several times slower. OpenMP reads this
-    # when torch is first imported, so it must be said here; a user's own choice stands.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # when torch is first imported, so it must be said here; a user's own choice stands, but an
+    # empty one is complained of.
+    os.environ["OMP_WAIT_POLICY"] = os.environ.get("OMP_WAIT_POLICY") or "PASSIVE"
     from diarize.cli.console import ended_by_signals
 
     # A name that the terminal's encoding lacks, or that is no text at all, is shown by escapes.
@@ -79,10 +82,11 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
-        with ended_by_signals():
+        with standard_streams(), ended_by_signals():
             app()
     except ToolkitError as error:
-        print(f"diarize: {printable(str(error))}", file=sys.stderr)
+        with contextlib.suppress(OSError):  # nobody hears it, but the exit code says the same
+            print(f"diarize: {printable(str(error))}", file=sys.stderr)
         sys.exit(2)
 
 

@@ -42,8 +42,9 @@ TITLES = {
 
 
 def tell(sentence: str) -> None:
-    """One plain line on stderr."""
-    print(f"diarize: {printable(sentence)}", file=sys.stderr)
+    """One plain line on stderr; lost where stderr is full, which is no reason to lose the work."""
+    with contextlib.suppress(OSError):
+        print(f"diarize: {printable(sentence)}", file=sys.stderr)
 
 
 def cell(text: str) -> str:

@@ -92,7 +92,7 @@ def models(
         loaded = load_embedder(used, device=defaults.device)
         finder = SEGMENTERS.build(segmenter or defaults.segmenter, {}, where="segmentation")
         clip_embedder = ClipEmbedder(finder, loaded)
-        yield clip_embedder, find_calibration(loaded.fingerprint), used, on_stage
+        yield clip_embedder, find_calibration(loaded.fingerprint, used), used, on_stage
 
 
 def check_files(files: list[Path]) -> None:

@@ -121,7 +121,7 @@ class ClipCache:
         """The file's key and what it gave before, if it is known. OSError for unreadable files."""
         status = path.stat()
         absolute = path.absolute()
-        size, time_ns = status.st_size, status.st_mtime_ns
+        size, time_ns = _stamp(status)
         digest = self._ask(lambda sql: _known_content(sql, absolute, size, time_ns))
         if digest is None:
             digest = _digest(path)
@@ -137,7 +137,7 @@ class ClipCache:
         """Remember it, unless the file has changed since it was looked up."""
         with contextlib.suppress(OSError):
             status = key.path.stat()
-            if (status.st_size, status.st_mtime_ns) == (key.size, key.mtime_ns):
+            if _stamp(status) == (key.size, key.mtime_ns):
                 self._waiting[key] = clip
         self._commit_now_and_then()
 
@@ -231,6 +231,12 @@ class ClipCache:
         return None
 
 
+def _stamp(status: os.stat_result) -> tuple[int, int]:
+    """Size and time of a file, as the database holds them: a clock may be centuries off, beyond
+    64 bits of nanoseconds, and then counts from their other end."""
+    return status.st_size, (status.st_mtime_ns + 2**63) % 2**64 - 2**63
+
+
 def _known_content(sql: sqlite3.Connection, path: Path, size: int, time_ns: int) -> bytes | None:
     query = "SELECT digest FROM content WHERE path = ? AND size = ? AND mtime_ns = ?"
     row = sql.execute(query, (os.fsencode(path), size, time_ns)).fetchone()
@@ -259,7 +265,7 @@ def _known_clip(sql: sqlite3.Connection, own: tuple[bytes, str, str]) -> CachedC
                 return None
         said = tuple(str(sentence) for sentence in json.loads(warnings))
         return CachedClip(vector, float(speech_s), float(duration_s), str(reason), said)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RecursionError):
         return None
 
 

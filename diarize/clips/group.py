@@ -26,6 +26,7 @@ from diarize.models.presets import CLIP_SETTINGS, FAST, PRESETS, check_fetched, 
 from diarize.segmentation import SEGMENTERS
 from encoder.calibration.score_calibration import find_calibration
 from encoder.common.config import apply_overrides, from_mapping, to_mapping
+from encoder.common.settings import Settings, bounded
 from encoder.common.version import package_version
 from encoder.errors import ConfigError, CorpusError, StoreError
 
@@ -33,7 +34,7 @@ __all__ = ["ClipGroups", "ClipsConfig", "clips_config", "group_clips"]
 
 
 @dataclass(frozen=True)
-class ClipsConfig:
+class ClipsConfig(Settings):
     """Every setting of `group_clips`.
 
     Args:
@@ -67,25 +68,22 @@ class ClipsConfig:
     clustering: dict[str, Any] = field(
         default_factory=dict, metadata={"help": "settings by clusterer name"}
     )
-    min_probability: float = field(
-        default=0.6,  # the best mean pairwise F over validation speakers' data sets, two embedders
-        metadata={"help": "clips are one speaker's from this P(same speaker) on, on average"},
+    min_probability: float = bounded(
+        0.6,
+        above=0,
+        below=1,
+        help="clips are one speaker's from this P(same speaker) on, on average",
     )
-    min_similarity: float | None = field(
-        default=None, metadata={"help": "or from this cosine on; instead of the probability"}
+    min_similarity: float | None = bounded(
+        None, least=-1, most=1, help="or from this cosine on; instead of the probability"
     )
 
     preset: str = field(default=FAST, metadata={"help": f"one of {', '.join(PRESETS)}"})
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.preset not in PRESETS:
             raise ConfigError(f"unknown preset {self.preset!r}: choose one of {', '.join(PRESETS)}")
-        if not 0 < self.min_probability < 1:
-            raise ConfigError(
-                f"min_probability is {self.min_probability}: give more than 0 and less than 1"
-            )
-        if self.min_similarity is not None and not -1 <= self.min_similarity <= 1:
-            raise ConfigError(f"min_similarity is {self.min_similarity}: give -1 to 1")
 
 
 def clips_config(
@@ -195,7 +193,7 @@ def group_clips(
         config.clusterer, len(files), min_similarity=0.5, settings=config.clustering
     )
     embedder = load_embedder(config.embedder, device=config.device)
-    calibration = find_calibration(embedder.fingerprint)
+    calibration = find_calibration(embedder.fingerprint, config.embedder)
     if config.min_similarity is None:
         least_similarity([], calibration, config.min_probability)
     segmenter = SEGMENTERS.build(config.segmenter, config.segmentation, where="segmentation")

@@ -23,6 +23,7 @@ from diarize.clustering.count_estimation import (
 )
 from diarize.clustering.linkage.average_linkage import average_tree, cut_tree
 from diarize.core.vectors import group_means
+from encoder.common.settings import Settings, bounded
 from encoder.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ FEW = 2  # windows that do not overlap: no speaker has fewer, where resegmentati
 
 
 @dataclass(frozen=True)
-class AgglomerativeConfig:
+class AgglomerativeConfig(Settings):
     """How the number of speakers is found where it is unknown.
 
     ConfigError for values that cannot be.
@@ -47,33 +48,25 @@ class AgglomerativeConfig:
             "resegmentation to choose among"
         },
     )
-    merge_ratio: float = field(
-        default=0.7,
-        metadata={
-            "help": "count_by pairs: groups whose similarity to each other is this share of the "
-            "similarity inside them are one speaker"
-        },
+    merge_ratio: float = bounded(
+        0.7,
+        least=0,
+        most=1,
+        help="count_by pairs: groups whose similarity to each other is this share of the "
+        "similarity inside them are one speaker",
     )
-    max_distance: float = field(
-        default=0.7, metadata={"help": "count_by distance: no merge beyond this (1 - cosine)"}
+    max_distance: float = bounded(
+        0.7, least=0, most=2, help="count_by distance: no merge beyond this (1 - cosine)"
     )
-    max_speakers_tried: int = field(
-        default=12, metadata={"help": "count_by silhouette and eigengap: most speakers looked for"}
+    max_speakers_tried: int = bounded(
+        12, least=1, most=10_000, help="count_by silhouette and eigengap: most speakers looked for"
     )
-    min_cluster_size: int = field(
-        default=8, metadata={"help": "a group of fewer windows is no speaker by itself"}
+    min_cluster_size: int = bounded(
+        8, least=0, most=1_000_000, help="a group of fewer windows is no speaker by itself"
     )
-    min_cluster_share: float = field(
-        default=0.01, metadata={"help": "nor is a group of a smaller share of all windows"}
+    min_cluster_share: float = bounded(
+        0.01, least=0, below=1, help="nor is a group of a smaller share of all windows"
     )
-
-    def __post_init__(self) -> None:
-        if self.max_speakers_tried < 1:
-            raise ConfigError(f"max_speakers_tried is {self.max_speakers_tried}: give 1 or more")
-        if not 0 <= self.min_cluster_share < 1:
-            raise ConfigError(
-                f"min_cluster_share is {self.min_cluster_share}: give 0 to less than 1"
-            )
 
 
 class Agglomerative(Clusterer):

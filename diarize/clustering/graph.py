@@ -8,7 +8,7 @@ are those of average linkage cut at the same similarity.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,7 +19,7 @@ from diarize.clustering.count_enforcement import dissolve, merge_similar
 from diarize.clustering.count_estimation import pair_threshold
 from diarize.clustering.linkage.nearest_neighbours import check_neighbours
 from diarize.clustering.linkage.sparse_linkage import merge_graph
-from encoder.errors import ConfigError
+from encoder.common.settings import Settings, bounded
 
 if TYPE_CHECKING:
     from diarize.core.speaker_count import SpeakerCount
@@ -28,39 +28,31 @@ __all__ = ["Graph", "GraphConfig"]
 
 
 @dataclass(frozen=True)
-class GraphConfig:
+class GraphConfig(Settings):
     """What is compared, and what one speaker is. ConfigError for values that cannot be."""
 
-    neighbours: int = field(
-        default=24, metadata={"help": "most similar rows that each row is compared with"}
+    neighbours: int = bounded(
+        24, least=1, most=10_000, help="most similar rows that each row is compared with"
     )
-    min_similarity: float | None = field(
-        default=None,
-        metadata={
-            "help": "no merge below this mean cosine; left out, it is read off the recording, and "
-            "groups that are hardly less similar than their own members are one speaker"
-        },
+    min_similarity: float | None = bounded(
+        None,
+        least=-1,
+        most=1,
+        help="no merge below this mean cosine; left out, it is read off the recording, and "
+        "groups that are hardly less similar than their own members are one speaker",
     )
-    merge_ratio: float = field(
-        default=0.7,
-        metadata={"help": "how much less similar, as a share, where min_similarity is left out"},
+    merge_ratio: float = bounded(
+        0.7,
+        least=0,
+        most=1,
+        help="how much less similar, as a share, where min_similarity is left out",
     )
-    min_cluster_size: int = field(
-        default=8, metadata={"help": "a group of fewer rows is no speaker by itself"}
+    min_cluster_size: int = bounded(
+        8, least=0, most=1_000_000, help="a group of fewer rows is no speaker by itself"
     )
-    min_cluster_share: float = field(
-        default=0.01, metadata={"help": "nor is a group of a smaller share of all rows"}
+    min_cluster_share: float = bounded(
+        0.01, least=0, below=1, help="nor is a group of a smaller share of all rows"
     )
-
-    def __post_init__(self) -> None:
-        if self.neighbours < 1:
-            raise ConfigError(f"neighbours is {self.neighbours}: give 1 or more")
-        if self.min_similarity is not None and not -1 <= self.min_similarity <= 1:
-            raise ConfigError(f"min_similarity is {self.min_similarity}: give a cosine, -1 to 1")
-        if not 0 <= self.min_cluster_share < 1:
-            raise ConfigError(
-                f"min_cluster_share is {self.min_cluster_share}: give 0 to less than 1"
-            )
 
 
 class Graph(Clusterer):

@@ -11,7 +11,7 @@ and joined, with the clips left out, while their mean cosine is that high.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from diarize.clustering.base import Clusterer
 from diarize.clustering.linkage.sparse_linkage import merge_groups
 from diarize.core.vectors import group_means
-from encoder.errors import ConfigError
+from encoder.common.settings import Settings, bounded
 
 if TYPE_CHECKING:
     from diarize.core.speaker_count import SpeakerCount
@@ -30,27 +30,20 @@ __all__ = ["Hdbscan", "HdbscanConfig"]
 
 
 @dataclass(frozen=True)
-class HdbscanConfig:
+class HdbscanConfig(Settings):
     """How dense a speaker must be. ConfigError for values that cannot be."""
 
-    min_cluster_share: float = field(
-        default=0.04, metadata={"help": "smallest speaker, as a share of all windows"}
+    min_cluster_share: float = bounded(
+        0.04, least=0, below=1, help="smallest speaker, as a share of all windows"
     )
-    min_cluster_size: int = field(default=5, metadata={"help": "smallest speaker, in windows"})
-    min_samples: int = field(default=3, metadata={"help": "neighbours that make a core point"})
-    min_similarity: float | None = field(
-        default=None,
-        metadata={"help": "groups of at least this mean cosine are one speaker; none left out"},
+    min_cluster_size: int = bounded(5, least=2, most=1_000_000, help="smallest speaker, in windows")
+    min_samples: int = bounded(3, least=1, most=10_000, help="neighbours that make a core point")
+    min_similarity: float | None = bounded(
+        None,
+        least=-1,
+        most=1,
+        help="groups of at least this mean cosine are one speaker; none left out",
     )
-
-    def __post_init__(self) -> None:
-        if self.min_cluster_size < 2 or self.min_samples < 1:
-            raise ConfigError(
-                f"min_cluster_size is {self.min_cluster_size} and min_samples {self.min_samples}: "
-                "give at least 2 and 1"
-            )
-        if self.min_similarity is not None and not -1 <= self.min_similarity <= 1:
-            raise ConfigError(f"min_similarity is {self.min_similarity}: give a cosine, -1 to 1")
 
 
 class Hdbscan(Clusterer):

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from diarize.core.standard_streams import is_writable
 from diarize.core.text import printable
 from encoder.common.atomic_files import renamed_to
 from encoder.errors import ConfigError, StoreError
@@ -20,6 +21,7 @@ __all__ = ["check_target", "output_format", "write_atomic"]
 _STDOUT_NAMES = frozenset({"-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"})
 # Open files of this process under another name: a rename would cut the shell's `3> file` loose.
 _DESCRIPTOR_FOLDERS = ("/dev/fd/", "/dev/stderr", "/proc/")
+_CLOSED = "the standard output is closed"
 _NEXT_STEPS = {
     errno.ENOENT: "create its folder first",
     errno.ENOTDIR: "a part of the path is a file, so choose another folder",
@@ -77,6 +79,8 @@ def check_target(
     still fill up in between.
     """
     name = os.fspath(path)
+    if name in _STDOUT_NAMES and not is_writable(sys.stdout):
+        raise StoreError(f"cannot write {name!r} ({_CLOSED}): name a file")
     if name in _STDOUT_NAMES or name.startswith(_DESCRIPTOR_FOLDERS):
         return
     for source in inputs:
@@ -140,6 +144,8 @@ def _write_through(name: str, data: bytes) -> None:
 
 def _write_stdout(data: bytes) -> None:
     stdout = sys.stdout
+    if stdout is None:
+        raise OSError(errno.EBADF, _CLOSED)
     stdout.flush()
     if stdout.isatty():  # a name may hold what a terminal obeys; files and pipes get it as it is
         lines = [line.split("\t") for line in data.decode("utf-8", "replace").split("\n")]

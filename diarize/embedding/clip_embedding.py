@@ -20,6 +20,7 @@ from diarize.audio.level import level_out
 from diarize.core.regions import merge_regions
 from diarize.segmentation.base import Segmenter
 from encoder.audio.load import load_audio
+from encoder.common.settings import Settings, bounded
 from encoder.common.units import SAMPLE_RATE, samples_to_seconds, seconds_to_samples
 from encoder.common.vectors import unit_rows
 from encoder.errors import ConfigError
@@ -33,24 +34,25 @@ _FIRST_HOME = {"diarize.segmentation.neural": "diarize.segmentation.neural.segme
 
 
 @dataclass(frozen=True)
-class ClipEmbeddingConfig:
+class ClipEmbeddingConfig(Settings):
     """Lengths in seconds."""
 
-    piece_s: float = field(default=4.0, metadata={"help": "the longest stretch with one vector"})
-    around_s: float = field(
-        default=0.5, metadata={"help": "sound kept on each side of speech, as training has it"}
+    piece_s: float = bounded(4.0, least=0.5, most=600, help="the longest stretch with one vector")
+    around_s: float = bounded(
+        0.5, least=0, most=60, help="sound kept on each side of speech, as training has it"
     )
-    pause_s: float = field(default=1.0, metadata={"help": "longer pauses are cut out"})
-    shortest_s: float = field(
-        default=0.5, metadata={"help": "clips with less speech get no vector"}
+    pause_s: float = bounded(1.0, least=0, most=3600, help="longer pauses are cut out")
+    shortest_s: float = bounded(
+        0.5, least=0, most=3600, help="clips with less speech get no vector"
     )
-    longest_s: float = field(default=300.0, metadata={"help": "no more of a file is read"})
+    longest_s: float = bounded(300.0, least=0.5, most=86_400, help="no more of a file is read")
 
     def __post_init__(self) -> None:
-        if not 0.5 <= self.piece_s <= self.longest_s:
-            raise ConfigError(f"piece_s is {self.piece_s}: give 0.5 to longest_s")
-        if min(self.around_s, self.pause_s, self.shortest_s) < 0:
-            raise ConfigError("around_s, pause_s and shortest_s may not be below 0")
+        super().__post_init__()
+        if self.piece_s > self.longest_s:
+            raise ConfigError(
+                f"piece_s is {self.piece_s}: give at most longest_s ({self.longest_s})"
+            )
 
 
 @dataclass(frozen=True, eq=False)

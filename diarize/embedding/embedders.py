@@ -18,7 +18,8 @@ def load_embedder(name_or_path: str, *, device: str) -> WindowEmbedder:
 
     - `deepspeaker-small`, `weights.safetensors`: the Deep Speaker encoder of a name or path;
     - `onnx:model.onnx`, `onnx:NAME`: a speaker model that others trained, with its .toml beside;
-    - `onnx:hf:OWNER/REPOSITORY/FILE.onnx`: the same from the hub, downloaded on first use.
+    - `onnx:hf:OWNER/REPOSITORY/FILE.onnx`: the same from the hub, downloaded on first use; with `@`
+      and its SHA-256 behind it no other file will do.
 
     CheckpointError, ConfigError or BackendUnavailable say why one cannot be had.
     """

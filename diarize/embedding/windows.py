@@ -8,11 +8,12 @@ segmenter that tells speakers apart and a model of the embedder's vectors,
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from encoder.common.settings import Settings, bounded
 from encoder.common.units import SAMPLE_RATE, seconds_to_samples
 from encoder.errors import ConfigError
 
@@ -20,37 +21,42 @@ __all__ = ["WindowConfig", "Windows", "cut_windows"]
 
 
 @dataclass(frozen=True)
-class WindowConfig:
+class WindowConfig(Settings):
     """Lengths in seconds."""
 
-    window_s: float = field(
-        default=1.6, metadata={"help": "length of a window, where windows overlap"}
+    window_s: float = bounded(
+        1.6, least=0.2, most=30, help="length of a window, where windows overlap"
     )
-    step_s: float = field(default=0.4, metadata={"help": "between the starts of two such windows"})
-    longest_s: float = field(
-        default=3.2,
-        metadata={"help": "longest window of one local speaker, where windows are cut by speaker"},
+    step_s: float = bounded(0.4, least=0.01, most=30, help="between the starts of two such windows")
+    longest_s: float = bounded(
+        3.2,
+        least=0.2,
+        most=30,
+        help="longest window of one local speaker, where windows are cut by speaker",
     )
-    embedded_s: float = field(
-        default=2.0, metadata={"help": "how much of the middle of such a window is embedded"}
+    embedded_s: float = bounded(
+        2.0, least=0.2, most=30, help="how much of the middle of such a window is embedded"
     )
-    min_window_s: float = field(
-        default=0.6, metadata={"help": "windows of shorter regions are widened to this"}
+    min_window_s: float = bounded(
+        0.6, least=0.2, most=30, help="windows of shorter regions are widened to this"
     )
-    min_clustering_window_s: float = field(
-        default=1.0,
-        metadata={"help": "shorter windows get a speaker but do not make one"},
+    min_clustering_window_s: float = bounded(
+        1.0, least=0, most=30, help="shorter windows get a speaker but do not make one"
     )
 
     def __post_init__(self) -> None:
-        if not 0 < self.step_s <= self.window_s:
-            raise ConfigError(f"step_s is {self.step_s}: give more than 0 and at most window_s")
-        if not 0.2 <= self.min_window_s <= self.window_s:
-            raise ConfigError(f"min_window_s is {self.min_window_s}: give 0.2 to window_s")
-        if not self.min_window_s <= self.embedded_s <= 30:
-            raise ConfigError(f"embedded_s is {self.embedded_s}: give min_window_s to 30")
-        if not self.min_window_s <= self.longest_s <= 30:
-            raise ConfigError(f"longest_s is {self.longest_s}: give min_window_s to 30")
+        super().__post_init__()
+        for name in ("step_s", "min_window_s"):
+            if getattr(self, name) > self.window_s:
+                raise ConfigError(
+                    f"{name} is {getattr(self, name)}: give at most window_s ({self.window_s})"
+                )
+        for name in ("embedded_s", "longest_s"):
+            if getattr(self, name) < self.min_window_s:
+                raise ConfigError(
+                    f"{name} is {getattr(self, name)}: give at least min_window_s "
+                    f"({self.min_window_s})"
+                )
 
 
 @dataclass(frozen=True)

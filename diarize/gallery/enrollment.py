@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +14,7 @@ from diarize.gallery.gallery import Gallery
 from diarize.gallery.identification import Match, rank_speakers
 from diarize.gallery.names import clean_name, fold_name, shown
 from diarize.gallery.schema import EnrolledSpeaker, Enrollment, Exchanged
+from encoder.common.settings import Settings, bounded
 from encoder.common.units import SAMPLE_RATE
 from encoder.common.vectors import unit_rows
 from encoder.errors import ConfigError, CorpusError
@@ -30,23 +31,19 @@ _MIXED_IN = (2, 3, 4)  # parts: of four speakers, two parts may sound alike
 
 
 @dataclass(frozen=True)
-class EnrollmentConfig:
+class EnrollmentConfig(Settings):
     """What a new speaker's enrollments must fulfil."""
 
-    min_speech_s: float = field(
-        default=5.0, metadata={"help": "seconds of speech a speaker needs, in all files"}
+    min_speech_s: float = bounded(
+        5.0, least=0, most=86_400, help="seconds of speech a speaker needs, in all files"
     )
-    same_probability: float = field(
-        default=0.9, metadata={"help": "enrollments of so probably another speaker are refused"}
+    same_probability: float = bounded(
+        0.9, least=0, most=1, help="enrollments of so probably another speaker are refused"
     )
-    stretch_s: float = field(default=11.0, metadata={"help": "length of an exemplar"})
-    most_stretches: int = field(
-        default=4, metadata={"help": "exemplars a file, beside one for the whole file"}
+    stretch_s: float = bounded(11.0, least=0.5, most=3600, help="length of an exemplar")
+    most_stretches: int = bounded(
+        4, least=0, most=1000, help="exemplars a file, beside one for the whole file"
     )
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.min_speech_s < float("inf"):
-            raise ConfigError(f"min_speech_s is {self.min_speech_s}: give 0 or more seconds")
 
 
 def clip_exemplars(

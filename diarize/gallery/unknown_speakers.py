@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +12,7 @@ from diarize.gallery.config import NamingConfig
 from diarize.gallery.gallery import Gallery
 from diarize.gallery.identification import UNLIKE, Naming, Seconds, Vectors, match_speakers
 from diarize.gallery.schema import EnrolledSpeaker, Enrollment
+from encoder.common.settings import Settings, bounded
 
 if TYPE_CHECKING:
     from encoder.calibration.score_calibration import Calibration
@@ -20,17 +21,17 @@ __all__ = ["LinkConfig", "link_unknown_speakers"]
 
 
 @dataclass(frozen=True)
-class LinkConfig:
+class LinkConfig(Settings):
     """Which unknown speakers are remembered."""
 
-    min_speech_s: float = field(
-        default=5.0, metadata={"help": "speakers with less speech are not remembered"}
+    min_speech_s: float = bounded(
+        5.0, least=0, most=86_400, help="speakers with less speech are not remembered"
     )
-    new_below: float = field(
-        default=0.9,
-        metadata={
-            "help": "a remembered speaker gets an exemplar that is less similar to all others"
-        },
+    new_below: float = bounded(
+        0.9,
+        least=-1,
+        most=1,
+        help="a remembered speaker gets an exemplar that is less similar to all others",
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from diarize.models.catalog import PUBLIC_MODELS, public_model
 from diarize.models.user_config import config_file, read_user_config, write_user_config
 from encoder.common.config import merge
+from encoder.common.settings import shown_value
 from encoder.errors import CheckpointError, ConfigError
 from encoder.hub.paths import weights_named
 
@@ -68,7 +69,7 @@ def find_preset(name: Any) -> Preset:
     if name == USERS:
         return user_preset()
     if not isinstance(name, str) or name not in PRESETS:
-        raise ConfigError(f"unknown preset {name!r}: choose one of {', '.join(PRESETS)}")
+        raise ConfigError(f"unknown preset {shown_value(name)}: choose one of {', '.join(PRESETS)}")
     return PRESETS[name]
 
 
@@ -90,7 +91,7 @@ def set_default_preset(name: str) -> None:
     StoreError where it cannot be kept.
     """
     if name not in PRESETS:
-        raise ConfigError(f"unknown preset {name!r}: choose one of {', '.join(PRESETS)}")
+        raise ConfigError(f"unknown preset {shown_value(name)}: choose one of {', '.join(PRESETS)}")
     check_fetched(name, dict(PRESETS[name].settings))
     write_user_config(replace(read_user_config(), default_preset=name))
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from encoder.common.atomic_files import replacing
 from encoder.common.config import from_mapping, read_toml
+from encoder.common.settings import Settings
 from encoder.errors import ConfigError
 from encoder.hub.paths import user_config
 
@@ -19,7 +20,7 @@ __all__ = ["UserConfig", "config_file", "read_user_config", "write_user_config"]
 
 
 @dataclass(frozen=True)
-class UserConfig:
+class UserConfig(Settings):
     """The user's own choices.
 
     Args:

@@ -12,13 +12,14 @@ from diarize.gallery.config import NamingConfig
 from diarize.models.presets import FAST, PRESETS, with_preset
 from diarize.postprocessing.config import AggregationConfig, ResegmentationConfig
 from encoder.common.config import apply_overrides, from_mapping, read_toml
+from encoder.common.settings import Settings, bounded
 from encoder.errors import ConfigError
 
 __all__ = ["DiarizeConfig", "load_config"]
 
 
 @dataclass(frozen=True)
-class DiarizeConfig:
+class DiarizeConfig(Settings):
     """Every setting of `Diarizer`.
 
     Args:
@@ -62,17 +63,16 @@ class DiarizeConfig:
     )
     resegmentation: ResegmentationConfig = field(default_factory=ResegmentationConfig)
     naming: NamingConfig = field(default_factory=NamingConfig)
-    min_confidence: float = field(
-        default=0.0, metadata={"help": "turns less likely right than this have no speaker (0..1)"}
+    min_confidence: float = bounded(
+        0.0, least=0, most=1, help="turns less likely right than this have no speaker (0..1)"
     )
 
     preset: str = field(default=FAST, metadata={"help": f"one of {', '.join(PRESETS)}"})
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.preset not in PRESETS:
             raise ConfigError(f"unknown preset {self.preset!r}: choose one of {', '.join(PRESETS)}")
-        if not 0 <= self.min_confidence <= 1:
-            raise ConfigError(f"min_confidence is {self.min_confidence}: give 0 to 1")
 
 
 def load_config(

@@ -153,7 +153,8 @@ class Diarizer:
         clusterer = CLUSTERERS.build(config.clusterer, config.clustering, where="clustering")
         embedder = load_embedder(config.embedder, device=config.device)
         name = embedder.fingerprint
-        return cls(config, segmenter, embedder, clusterer, find_calibration(name), find_plda(name))
+        calibration = find_calibration(name, config.embedder)
+        return cls(config, segmenter, embedder, clusterer, calibration, find_plda(name))
 
     def with_settings(self, config: DiarizeConfig) -> Diarizer:
         """A diarizer of the same models, for `decide` with other settings.

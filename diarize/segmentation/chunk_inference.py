@@ -18,6 +18,7 @@ from diarize.segmentation.base import ChunkActivity, Segmentation
 from diarize.segmentation.chunk_stream import Chunk, mean_over_chunks
 from diarize.segmentation.hysteresis import HysteresisConfig, binarize
 from encoder.common.parallel import in_threads
+from encoder.common.settings import Settings, bounded
 from encoder.errors import ConfigError
 
 __all__ = ["CHUNK_S", "ChunkedConfig", "segment_chunks"]
@@ -26,14 +27,17 @@ CHUNK_S = 10.0  # what the networks were trained on
 
 
 @dataclass(frozen=True)
-class ChunkedConfig:
+class ChunkedConfig(Settings):
     """Settings of every such segmenter; the thresholds are on the probability that anyone speaks.
 
     ConfigError for a step that is not whole frames of 20 ms.
     """
 
-    step_s: float = field(
-        default=5.0, metadata={"help": "from chunk to chunk of 10 s, in seconds; less is slower"}
+    step_s: float = bounded(
+        5.0,
+        least=0.02,
+        most=CHUNK_S,
+        help="from chunk to chunk of 10 s, in seconds; less is slower",
     )
     hysteresis: HysteresisConfig = field(
         default_factory=lambda: HysteresisConfig(
@@ -43,8 +47,9 @@ class ChunkedConfig:
     )
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         hundredths = round(100 * self.step_s)
-        if not 0 < self.step_s <= CHUNK_S or hundredths % 2 or hundredths != 100 * self.step_s:
+        if hundredths % 2 or hundredths != 100 * self.step_s:
             raise ConfigError(
                 f"step_s is {self.step_s}: give a multiple of 0.02 seconds, at most {CHUNK_S}"
             )

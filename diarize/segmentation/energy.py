@@ -21,8 +21,8 @@ import numpy.typing as npt
 
 from diarize.segmentation.base import Segmentation, Segmenter, recut
 from diarize.segmentation.hysteresis import HysteresisConfig, binarize
+from encoder.common.settings import Settings, bounded
 from encoder.common.units import SAMPLE_RATE
-from encoder.errors import ConfigError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -43,26 +43,22 @@ MIN_STD_DB = 1.0
 
 
 @dataclass(frozen=True)
-class EnergyConfig:
+class EnergyConfig(Settings):
     """Settings of `EnergySegmenter`; the thresholds are on the place between the two levels."""
 
-    min_range_db: float = field(
-        default=6.0,
-        metadata={"help": "no speech at all unless it is this much louder than the background"},
+    min_range_db: float = bounded(
+        6.0,
+        above=0,
+        most=200,
+        help="no speech at all unless it is this much louder than the background",
     )
-    smoothing_s: float = field(
-        default=0.05, metadata={"help": "average levels over this much time, in seconds"}
+    smoothing_s: float = bounded(
+        0.05, least=0, most=1, help="average levels over this much time, in seconds"
     )
     hysteresis: HysteresisConfig = field(
         default_factory=HysteresisConfig,
         metadata={"help": "how activity becomes regions"},
     )
-
-    def __post_init__(self) -> None:
-        if not self.min_range_db > 0:
-            raise ConfigError(f"min_range_db is {self.min_range_db}: give more than zero decibels")
-        if not 0 <= self.smoothing_s <= 1:
-            raise ConfigError(f"smoothing_s is {self.smoothing_s}: give 0 to 1 seconds")
 
 
 class EnergySegmenter(Segmenter):

@@ -11,13 +11,13 @@ The order of operations is part of the contract:
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from diarize.core.regions import merge_regions
+from encoder.common.settings import Settings, bounded
 from encoder.common.units import seconds_to_samples
 from encoder.errors import CheckpointError, ConfigError
 
@@ -25,7 +25,7 @@ __all__ = ["HysteresisConfig", "binarize"]
 
 
 @dataclass(frozen=True)
-class HysteresisConfig:
+class HysteresisConfig(Settings):
     """Thresholds on activity in [0, 1], lengths in seconds; ConfigError if they make no sense.
 
     The defaults serve every segmenter here, so that changing one of them keeps the others tuned.
@@ -33,30 +33,24 @@ class HysteresisConfig:
     up to half a second closed at most: longer ones scored better still, on meetings only.
     """
 
-    onset: float = field(default=0.3, metadata={"help": "activity at which speech starts"})
-    offset: float = field(
-        default=0.15, metadata={"help": "activity below which speech stops; at most onset"}
+    onset: float = bounded(0.3, least=0, most=1, help="activity at which speech starts")
+    offset: float = bounded(
+        0.15, least=0, most=1, help="activity below which speech stops; at most onset"
     )
-    min_speech_s: float = field(
-        default=0.1, metadata={"help": "drop speech shorter than this, in seconds"}
+    min_speech_s: float = bounded(
+        0.1, least=0, most=3600, help="drop speech shorter than this, in seconds"
     )
-    min_silence_s: float = field(
-        default=0.5, metadata={"help": "close pauses shorter than this, in seconds"}
+    min_silence_s: float = bounded(
+        0.5, least=0, most=3600, help="close pauses shorter than this, in seconds"
     )
-    padding_s: float = field(
-        default=0.05, metadata={"help": "grow speech by this at both ends, in seconds"}
+    padding_s: float = bounded(
+        0.05, least=0, most=3600, help="grow speech by this at both ends, in seconds"
     )
 
     def __post_init__(self) -> None:
-        if not 0 <= self.offset <= self.onset <= 1:
-            raise ConfigError(
-                f"hysteresis thresholds onset {self.onset} and offset {self.offset} do not fit: "
-                "give 0 <= offset <= onset <= 1"
-            )
-        for knob in fields(self):
-            value = getattr(self, knob.name)
-            if knob.name.endswith("_s") and not 0 <= value < math.inf:
-                raise ConfigError(f"{knob.name} is {value}: give seconds, zero or more")
+        super().__post_init__()
+        if self.offset > self.onset:
+            raise ConfigError(f"offset is {self.offset}: give at most onset ({self.onset})")
 
 
 def binarize(

@@ -19,6 +19,7 @@ from torch import Tensor
 from diarize.segmentation.base import Segmentation, Segmenter, recut
 from diarize.segmentation.hysteresis import HysteresisConfig, binarize
 from diarize.segmentation.silero_network import CONTEXT, HOP, fastest_exact
+from encoder.common.settings import Settings
 
 _threads = torch.get_num_threads()
 try:
@@ -33,7 +34,7 @@ CHUNKS_AT_ONCE = 256
 
 
 @dataclass(frozen=True)
-class SileroConfig:
+class SileroConfig(Settings):
     """Settings of `SileroSegmenter`; the thresholds are on the probability of speech."""
 
     hysteresis: HysteresisConfig = field(

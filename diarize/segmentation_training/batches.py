@@ -8,6 +8,7 @@ have seen. Other processes make them ahead, in order.
 from __future__ import annotations
 
 import multiprocessing
+import signal
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -116,8 +117,15 @@ class ChunkBatches:
             multiprocessing_context="fork" if "fork" in ways else None,
             # Its own: torch's random numbers belong to the network.
             generator=torch.Generator(),
+            worker_init_fn=_leave_interrupts,
         )
         return iter(loader)
+
+
+def _leave_interrupts(worker: int) -> None:
+    """Ctrl-C reaches all processes of a terminal; the training ends its own when it has finished
+    the step."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 class _Made(Dataset[Batch]):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from diarize.segmentation.network.network import SegmentationNetworkConfig
 from diarize.segmentation_training.speaker_loss import SpeakerLossConfig
 from diarize.simulation.channel_augmentation import ChannelAugmentationConfig
+from encoder.common.settings import MOST_SEED, Settings, bounded
 from encoder.common.units import seconds_to_samples
 from encoder.errors import ConfigError
 from encoder.training.distributed import EngineConfig
@@ -19,38 +20,28 @@ FRAME = 2 * HOP  # of the network
 
 
 @dataclass(frozen=True)
-class BatchConfig:
+class BatchConfig(Settings):
     """Shape of a batch, and who makes it."""
 
-    chunks: int = field(default=32, metadata={"help": "chunks in a batch (B)"})
-    chunk_s: float = field(default=10.0, metadata={"help": "length of a chunk, in seconds"})
-    quiet: float = field(default=0.2, metadata={"help": "probability that a chunk is made quieter"})
-    quiet_db: float = field(default=30.0, metadata={"help": "by up to so many decibels"})
-    workers: int = field(default=1, metadata={"help": "processes that make batches; 0: none"})
-    ahead: int = field(default=4, metadata={"help": "batches that each of them makes ahead"})
+    chunks: int = bounded(32, least=1, most=10_000, help="chunks in a batch (B)")
+    chunk_s: float = bounded(10.0, least=0.02, most=600, help="length of a chunk, in seconds")
+    quiet: float = bounded(0.2, least=0, most=1, help="probability that a chunk is made quieter")
+    quiet_db: float = bounded(30.0, least=0, most=200, help="by up to so many decibels")
+    workers: int = bounded(1, least=0, most=256, help="processes that make batches; 0: none")
+    ahead: int = bounded(4, least=1, most=1000, help="batches that each of them makes ahead")
 
     def __post_init__(self) -> None:
-        if self.chunks < 1 or self.workers < 0 or self.ahead < 1:
-            raise ConfigError(
-                f"chunks {self.chunks}, workers {self.workers}, ahead {self.ahead}: give at least "
-                "1, 0 and 1"
-            )
-        if not 0 <= self.quiet <= 1 or self.quiet_db < 0:
-            raise ConfigError(
-                f"quiet {self.quiet} and quiet_db {self.quiet_db}: give a probability and zero or "
-                "more decibels"
-            )
-        samples = seconds_to_samples(self.chunk_s)
-        if samples < FRAME or samples % FRAME:
+        super().__post_init__()
+        if seconds_to_samples(self.chunk_s) % FRAME:
             raise ConfigError(f"chunk_s is {self.chunk_s}: give a multiple of 0.02 seconds")
 
 
 @dataclass(frozen=True)
-class SegmentationTrainConfig:
+class SegmentationTrainConfig(Settings):
     """Everything a training run depends on, but the data."""
 
-    seed: int = field(default=1, metadata={"help": "of weights and batches"})
-    threads: int = field(default=2, metadata={"help": "CPU threads of the network"})
+    seed: int = bounded(1, least=0, most=MOST_SEED, help="of weights and batches")
+    threads: int = bounded(2, least=1, most=1024, help="CPU threads of the network")
     init: str = field(
         default="", metadata={"help": "weights to go on from, a name or a path; empty: from chance"}
     )

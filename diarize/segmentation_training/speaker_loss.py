@@ -8,29 +8,23 @@ vector. The map is trained along and is not part of the network.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from torch import Tensor, nn
 
 from diarize.segmentation.network.network import COARSE
 from diarize.segmentation.network.powerset import IGNORED
-from encoder.errors import ConfigError
+from encoder.common.settings import Settings, bounded
 
 __all__ = ["SpeakerLoss", "SpeakerLossConfig"]
 
 
 @dataclass(frozen=True)
-class SpeakerLossConfig:
+class SpeakerLossConfig(Settings):
     """How much the speakers count."""
 
-    weight: float = field(default=0.0, metadata={"help": "beside the loss of the classes"})
-    scale: float = field(default=16.0, metadata={"help": "what cosines are multiplied by"})
-
-    def __post_init__(self) -> None:
-        if self.weight < 0 or self.scale <= 0:
-            raise ConfigError(
-                f"weight {self.weight} and scale {self.scale}: give at least 0, and more than 0"
-            )
+    weight: float = bounded(0.0, least=0, most=1_000_000, help="beside the loss of the classes")
+    scale: float = bounded(16.0, above=0, most=10_000, help="what cosines are multiplied by")
 
 
 class SpeakerLoss(nn.Module):

@@ -6,10 +6,10 @@ measurements (`encoder.training.loop`), a picture of the curves, and the weights
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -24,11 +24,12 @@ from diarize.segmentation_training.speaker_loss import SpeakerLoss
 from diarize.segmentation_training.validation import ReferenceChunk, validate
 from diarize.simulation.labelled_chunk import ChunkSource
 from encoder.errors import BackendUnavailable, CheckpointError, ConfigError
-from encoder.training.checkpointing import load_parts, read_checkpoint, write_config
+from encoder.training.checkpointing import load_parts, read_checkpoint
 from encoder.training.distributed import make_engine
 from encoder.training.loop import fit
 from encoder.training.plot_curves import draw_curves
 from encoder.training.reporter import Reporter
+from encoder.training.run_folder import check_same_run, write_config
 
 __all__ = ["checkpoint_network", "powerset_of", "start_network", "train_segmentation"]
 
@@ -42,6 +43,7 @@ def train_segmentation(
     out: Path,
     *,
     vectors: Tensor | None = None,
+    about: Mapping[str, Any] | None = None,
     name: str = DEFAULT,
     report: Reporter,
 ) -> Path:
@@ -49,8 +51,10 @@ def train_segmentation(
     of the best validation, or the last without one. Raises ToolkitError for an unusable config.
 
     vectors: (N, E) unit vectors of the speakers by their number, for `SpeakerLoss`; zeros if
-    unknown.
+    unknown. about: what tells the speech of `source` from other speech (`describe_data`): a run
+    that was stopped does not go on with another.
     """
+    check_same_run(out, config, about)  # before other workers start: all of them read it
     engine = make_engine(config.engine)
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
@@ -58,7 +62,7 @@ def train_segmentation(
     powerset = powerset_of(network)
     speaker_loss = _speaker_loss(config, network, vectors)
     if engine.is_main:
-        write_config(out, config)
+        write_config(out, config, about)
     batches = ChunkBatches(
         source,
         powerset,

@@ -9,15 +9,15 @@ unequally loud.
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass
 
 import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
 from encoder.augmentation.band import band_attenuation
+from encoder.common.settings import Settings, bounded
 from encoder.common.units import SAMPLE_RATE
-from encoder.errors import ConfigError
 
 __all__ = ["ChannelAugmentationConfig", "band_limited", "equalised"]
 
@@ -26,43 +26,32 @@ _RINGS = SAMPLE_RATE // 100  # samples that a filter rings on
 
 
 @dataclass(frozen=True)
-class ChannelAugmentationConfig:
+class ChannelAugmentationConfig(Settings):
     """How often what is done to the channel; nothing by default. ConfigError for what cannot be."""
 
-    equaliser: float = field(
-        default=0.0, metadata={"help": "probability that a turn passes an equaliser of its own"}
+    equaliser: float = bounded(
+        0.0, least=0, most=1, help="probability that a turn passes an equaliser of its own"
     )
-    band_limit: float = field(
-        default=0.0, metadata={"help": "probability that all pass one band of 3.2 to 7 kHz"}
+    band_limit: float = bounded(
+        0.0, least=0, most=1, help="probability that all pass one band of 3.2 to 7 kHz"
     )
-    noise: float = field(default=0.0, metadata={"help": "probability of loud noise behind all"})
-    level: float = field(
-        default=0.0,
-        metadata={
-            "help": "probability of little noise, and speakers as unequally loud as with headsets"
-        },
+    noise: float = bounded(0.0, least=0, most=1, help="probability of loud noise behind all")
+    level: float = bounded(
+        0.0,
+        least=0,
+        most=1,
+        help="probability of little noise, and speakers as unequally loud as with headsets",
     )
-    equaliser_db: float = field(
-        default=6.0, metadata={"help": "deviation of its gains, an octave apart, in dB"}
+    equaliser_db: float = bounded(
+        6.0, least=0, most=60, help="deviation of its gains, an octave apart, in dB"
     )
-    noise_db: tuple[float, float] = field(
-        default=(6.0, 20.0), metadata={"help": "speech over that noise, range in dB"}
-    )
-
-    level_db: float = field(
-        default=8.0, metadata={"help": "deviation of the speakers' levels then, in dB"}
+    noise_db: tuple[float, float] = bounded(
+        (6.0, 20.0), least=-200, most=200, rising=True, help="speech over that noise, range in dB"
     )
 
-    def __post_init__(self) -> None:
-        for knob in fields(self)[:4]:
-            value = getattr(self, knob.name)
-            if not 0 <= value <= 1:
-                raise ConfigError(f"{knob.name} is {value}: give a probability, 0 to 1")
-        for name in ("equaliser_db", "level_db"):
-            if getattr(self, name) < 0:
-                raise ConfigError(f"{name} is {getattr(self, name)}: give zero or more decibels")
-        if self.noise_db[0] > self.noise_db[1]:
-            raise ConfigError(f"noise_db is {self.noise_db}: give the smaller number first")
+    level_db: float = bounded(
+        8.0, least=0, most=60, help="deviation of the speakers' levels then, in dB"
+    )
 
 
 def equalised(

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
-from encoder.errors import ConfigError
+from encoder.common.settings import Settings, bounded
 
 __all__ = ["CROWD", "STYLES", "ConversationStyle"]
 
 
-def _knob(default: Any, text: str) -> Any:
-    return field(default=default, metadata={"help": text})
+_PROBABILITY: dict[str, Any] = {"least": 0, "most": 1}
+_LN_SECONDS: dict[str, Any] = {"least": -10, "most": 10}  # a mean and a deviation
+_SECONDS: dict[str, Any] = {"least": 0.001, "most": 3600}
+_DECIBELS: dict[str, Any] = {"least": -200, "most": 200, "rising": True}
+_EACH_MINUTE: dict[str, Any] = {"least": 0, "most": 1000}
 
 
 @dataclass(frozen=True)
-class ConversationStyle:
+class ConversationStyle(Settings):
     """Who holds the floor for how long, what happens between, and the sound of it.
 
     The floor is held by one speaker after another; a turn inside another's does not take it. The
@@ -23,64 +26,100 @@ class ConversationStyle:
     upside down.
     """
 
-    speakers: tuple[int, int] = _knob((3, 5), "how many take part, from and to")
-    ln_turn: tuple[float, float] = _knob(
-        (1.02, 1.40), "mean and deviation of ln(seconds) of a turn that holds the floor"
+    speakers: tuple[int, int] = bounded(
+        (3, 5), least=1, most=100, rising=True, help="how many take part, from and to"
     )
-    longest_turn_s: float = _knob(60.0, "longer turns are drawn again, in seconds")
-    ln_speaker: float = _knob(0.25, "deviation between speakers of the mean ln(seconds)")
-    evenness: float = _knob(5.0, "concentration of the shares of turns (Dirichlet); large: even")
-    keep_floor: float = _knob(0.20, "probability that after a turn and a pause the same goes on")
-    ln_pause: tuple[float, float] = _knob(
-        (1.15, 1.0), "mean and deviation of ln(seconds) of such a pause"
+    ln_turn: tuple[float, float] = bounded(
+        (1.02, 1.40),
+        **_LN_SECONDS,
+        help="mean and deviation of ln(seconds) of a turn that holds the floor",
     )
-    early_switch: float = _knob(0.55, "probability that who comes next begins before the end")
-    early_s: float = _knob(2.4, "mean of how much before, in seconds (exponential)")
-    late_s: float = _knob(0.95, "mean of the silence at other switches, in seconds (exponential)")
-    inside_a_minute: float = _knob(5.4, "turns inside another's, for each minute of the other's")
-    ln_inside: tuple[float, float] = _knob(
-        (-0.6, 0.75), "mean and deviation of ln(seconds) of a turn inside another's"
+    longest_turn_s: float = bounded(
+        60.0, **_SECONDS, help="longer turns are drawn again, in seconds"
     )
-    third: float = _knob(0.15, "probability that a turn inside may be the third at once")
-    hesitations: float = _knob(
-        14.0, "pauses inside turns, for each minute of them; references speak through them"
+    ln_speaker: float = bounded(
+        0.25, least=0, most=10, help="deviation between speakers of the mean ln(seconds)"
     )
-    ln_hesitation: tuple[float, float] = _knob(
-        (-0.7, 0.5), "mean and deviation of ln(seconds) of such a pause"
+    evenness: float = bounded(
+        5.0,
+        least=0.001,
+        most=1_000_000,
+        help="concentration of the shares of turns (Dirichlet); large: even",
+    )
+    keep_floor: float = bounded(
+        0.20, **_PROBABILITY, help="probability that after a turn and a pause the same goes on"
+    )
+    ln_pause: tuple[float, float] = bounded(
+        (1.15, 1.0), **_LN_SECONDS, help="mean and deviation of ln(seconds) of such a pause"
+    )
+    early_switch: float = bounded(
+        0.55, **_PROBABILITY, help="probability that who comes next begins before the end"
+    )
+    early_s: float = bounded(
+        2.4, **_SECONDS, help="mean of how much before, in seconds (exponential)"
+    )
+    late_s: float = bounded(
+        0.95, **_SECONDS, help="mean of the silence at other switches, in seconds (exponential)"
+    )
+    inside_a_minute: float = bounded(
+        5.4, **_EACH_MINUTE, help="turns inside another's, for each minute of the other's"
+    )
+    ln_inside: tuple[float, float] = bounded(
+        (-0.6, 0.75),
+        **_LN_SECONDS,
+        help="mean and deviation of ln(seconds) of a turn inside another's",
+    )
+    third: float = bounded(
+        0.15, **_PROBABILITY, help="probability that a turn inside may be the third at once"
+    )
+    hesitations: float = bounded(
+        14.0,
+        **_EACH_MINUTE,
+        help="pauses inside turns, for each minute of them; references speak through them",
+    )
+    ln_hesitation: tuple[float, float] = bounded(
+        (-0.7, 0.5), **_LN_SECONDS, help="mean and deviation of ln(seconds) of such a pause"
     )
 
-    level_db: float = _knob(3.0, "deviation of the speakers' levels, in dB")
-    one_set: float = _knob(0.6, "probability that all speakers come from one data set")
-    room: float = _knob(0.75, "probability that they sit in a reverberant room")
-    t60_s: tuple[float, float] = _knob((0.2, 1.0), "reverberation time of that room, in seconds")
-    late_db: tuple[float, float] = _knob(
-        (-18.0, 0.0), "energy of the late sound against the direct sound, range in dB"
+    level_db: float = bounded(
+        3.0, least=0, most=200, help="deviation of the speakers' levels, in dB"
     )
-    hiss_db: tuple[float, float] = _knob((18.0, 45.0), "speech over steady noise, range in dB")
-    noise: float = _knob(0.5, "probability of recorded noise")
-    noise_db: tuple[float, float] = _knob((5.0, 25.0), "speech over it, range in dB")
-    music: float = _knob(0.02, "probability of music")
-    music_db: tuple[float, float] = _knob((5.0, 25.0), "speech over it, range in dB")
-    telephone: float = _knob(0.0, "probability that each speaks through a telephone line")
-    codec: float = _knob(0.0, "probability that the call also went through a real codec (slow)")
+    one_set: float = bounded(
+        0.6, **_PROBABILITY, help="probability that all speakers come from one data set"
+    )
+    room: float = bounded(
+        0.75, **_PROBABILITY, help="probability that they sit in a reverberant room"
+    )
+    t60_s: tuple[float, float] = bounded(
+        (0.2, 1.0),
+        least=0.001,
+        most=60,
+        rising=True,
+        help="reverberation time of that room, in seconds",
+    )
+    late_db: tuple[float, float] = bounded(
+        (-18.0, 0.0),
+        **_DECIBELS,
+        help="energy of the late sound against the direct sound, range in dB",
+    )
+    hiss_db: tuple[float, float] = bounded(
+        (18.0, 45.0), **_DECIBELS, help="speech over steady noise, range in dB"
+    )
+    noise: float = bounded(0.5, **_PROBABILITY, help="probability of recorded noise")
+    noise_db: tuple[float, float] = bounded(
+        (5.0, 25.0), **_DECIBELS, help="speech over it, range in dB"
+    )
+    music: float = bounded(0.02, **_PROBABILITY, help="probability of music")
+    music_db: tuple[float, float] = bounded(
+        (5.0, 25.0), **_DECIBELS, help="speech over it, range in dB"
+    )
+    telephone: float = bounded(
+        0.0, **_PROBABILITY, help="probability that each speaks through a telephone line"
+    )
+    codec: float = bounded(
+        0.0, **_PROBABILITY, help="probability that the call also went through a real codec (slow)"
+    )
 
-    def __post_init__(self) -> None:
-        for name in ("keep_floor", "early_switch", "third", "one_set", "room", "noise", "music",
-                     "telephone", "codec"):  # fmt: skip
-            if not 0 <= getattr(self, name) <= 1:
-                raise ConfigError(f"{name} is {getattr(self, name)}: give a probability, 0 to 1")
-        for name in ("speakers", "t60_s", "late_db", "hiss_db", "noise_db", "music_db"):
-            low, high = getattr(self, name)
-            if low > high:
-                raise ConfigError(f"{name} is {low} to {high}: give the smaller number first")
-        if self.speakers[0] < 1:
-            raise ConfigError(f"speakers is {self.speakers[0]}: give 1 or more")
-        for knob in fields(self):
-            if knob.name in _LENGTHS and not getattr(self, knob.name) > 0:
-                raise ConfigError(f"{knob.name} is {getattr(self, knob.name)}: give more than 0")
-
-
-_LENGTHS = ("longest_turn_s", "evenness", "early_s", "late_s")
 
 # Fitted by hand to `turn_taking.MEASURED`; `make simulate` prints how near they come.
 STYLES: dict[str, ConversationStyle] = {

@@ -10,10 +10,12 @@ telephone band; masks over time and bands (Park et al. 2019).
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+from encoder.common.settings import Settings, bounded
 
 __all__ = ["AugmentConfig", "augment"]
 
@@ -21,27 +23,34 @@ _FLOOR = 1e-6  # FeatureConfig.floor: no log-mel power is below it
 
 
 @dataclass(frozen=True)
-class AugmentConfig:
+class AugmentConfig(Settings):
     """Probability of each change for a crop, and its range."""
 
-    noise: float = field(default=0.5, metadata={"help": "probability of added noise or music"})
-    noise_snr_db: tuple[float, float] = field(default=(0.0, 20.0), metadata={"help": "range"})
-    babble: float = field(default=0.15, metadata={"help": "probability of other speakers behind"})
-    babble_snr_db: tuple[float, float] = field(default=(8.0, 20.0), metadata={"help": "range"})
-    reverb: float = field(default=0.4, metadata={"help": "probability of a late reverb tail"})
-    t60_s: tuple[float, float] = field(default=(0.15, 0.9), metadata={"help": "range"})
-    measured_room: float = field(
-        default=0.0,
-        metadata={"help": "probability of a measured room instead, where there are any"},
+    noise: float = bounded(0.5, least=0, most=1, help="probability of added noise or music")
+    noise_snr_db: tuple[float, float] = bounded(
+        (0.0, 20.0), least=-200, most=200, rising=True, help="range"
     )
-    channel: float = field(default=0.5, metadata={"help": "probability of a smooth channel curve"})
-    channel_db: float = field(default=8.0, metadata={"help": "weight of its slowest cosine"})
-    telephone: float = field(default=0.1, metadata={"help": "probability of a 300-3400 Hz band"})
-    level: float = field(default=0.0, metadata={"help": "probability of another recording level"})
-    level_db: tuple[float, float] = field(
-        default=(-30.0, 6.0), metadata={"help": "range; quiet sound comes near the feature's floor"}
+    babble: float = bounded(0.15, least=0, most=1, help="probability of other speakers behind")
+    babble_snr_db: tuple[float, float] = bounded(
+        (8.0, 20.0), least=-200, most=200, rising=True, help="range"
     )
-    mask: float = field(default=0.3, metadata={"help": "probability of one time and one band mask"})
+    reverb: float = bounded(0.4, least=0, most=1, help="probability of a late reverb tail")
+    t60_s: tuple[float, float] = bounded((0.15, 0.9), above=0, most=60, rising=True, help="range")
+    measured_room: float = bounded(
+        0.0, least=0, most=1, help="probability of a measured room instead, where there are any"
+    )
+    channel: float = bounded(0.5, least=0, most=1, help="probability of a smooth channel curve")
+    channel_db: float = bounded(8.0, least=0, most=200, help="weight of its slowest cosine")
+    telephone: float = bounded(0.1, least=0, most=1, help="probability of a 300-3400 Hz band")
+    level: float = bounded(0.0, least=0, most=1, help="probability of another recording level")
+    level_db: tuple[float, float] = bounded(
+        (-30.0, 6.0),
+        least=-200,
+        most=200,
+        rising=True,
+        help="range; quiet sound comes near the feature's floor",
+    )
+    mask: float = bounded(0.3, least=0, most=1, help="probability of one time and one band mask")
 
 
 def augment(

@@ -151,11 +151,12 @@ def fit_calibration(
     )
 
 
-def find_calibration(fingerprint: str) -> Calibration | None:
-    """The calibration of an embedder: the user's own, else the packaged one.
+def find_calibration(fingerprint: str, weights: str | Path = "") -> Calibration | None:
+    """The calibration of an embedder: beside its file, the user's own, else the packaged one.
 
     Args:
         fingerprint: Of the embedder.
+        weights: Its name or path; only beside the path of a file is there a folder to look in.
 
     Returns:
         The calibration; None if there is none.
@@ -163,7 +164,9 @@ def find_calibration(fingerprint: str) -> Calibration | None:
     Raises:
         CheckpointError: Its file is damaged.
     """
-    for folder in calibration_folders():
+    path = Path(weights)
+    beside = [path.parent] if path.suffix == ".safetensors" and path.is_file() else []
+    for folder in [*beside, *calibration_folders()]:
         path = folder / file_name(fingerprint)
         if path.is_file():
             found = read_calibration(path)
@@ -195,7 +198,7 @@ def read_calibration(path: Path) -> Calibration:
             f"cannot read the calibration {str(path)!r} ({error.strerror}): check its permissions, "
             "or fit it again"
         ) from error
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise CheckpointError(
             f"{str(path)!r} is not a calibration ({error}): remove it, or fit it again"
         ) from error

@@ -1,7 +1,7 @@
 """Frozen dataclasses as schema, defaults and help; TOML and `a.b=c` as the ways to change them.
 
-A config class declares its knobs with `field(default, help=...)` metadata. Unknown keys are
-refused with the list of allowed ones, so that a typing mistake is never a silent default.
+A config class declares its knobs as `encoder.common.settings` says. Unknown keys are refused with
+the list of allowed ones, so that a typing mistake is never a silent default.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+from encoder.common.settings import check_numbers, shown_value
 from encoder.errors import ConfigError
 
 if sys.version_info >= (3, 11):
@@ -27,18 +28,50 @@ __all__ = ["apply_overrides", "from_mapping", "merge", "read_toml", "to_mapping"
 
 ConfigT = TypeVar("ConfigT")
 
+_LARGEST = 1_000_000  # bytes of a file
+_DEEPEST = 20  # groups inside each other
+_TOO_DEEP = f"it is nested more than {_DEEPEST} deep"
+
 
 def read_toml(path: str | Path) -> dict[str, Any]:
     """Read a TOML file into nested dicts; ConfigError if it is missing or malformed."""
     path = Path(path)
     try:
-        return tomllib.loads(path.read_bytes().decode("utf-8-sig"))
+        with path.open("rb") as handle:  # no more of it, whatever it is
+            content = handle.read(_LARGEST + 1)
+        if len(content) > _LARGEST:
+            raise _UnusableError(f"it has more than {_LARGEST:,} bytes")
+        return _parse(content.decode("utf-8-sig"))
     except OSError as error:
         raise ConfigError(
             f"cannot read the config {str(path)!r} ({error.strerror}): give the path of a TOML file"
         ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"the config {str(path)!r} is not valid TOML: {error}") from error
+    except _UnusableError as error:
+        raise ConfigError(f"cannot use the config {str(path)!r}: {error}") from error
+
+
+class _UnusableError(ValueError):
+    """TOML that is valid, but no settings of anything."""
+
+
+def _parse(text: str) -> dict[str, Any]:
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        raise
+    except ValueError as error:  # Python reads no whole number of more than 4,300 digits
+        raise _UnusableError("a number in it has too many digits") from error
+    except RecursionError as error:
+        raise _UnusableError(_TOO_DEEP) from error
+    level: list[Any] = [values]
+    for _ in range(_DEEPEST):
+        inside = (v.values() if isinstance(v, dict) else v for v in level)
+        level = [v for group in inside for v in group if isinstance(v, (dict, list))]
+    if level:
+        raise _UnusableError(_TOO_DEEP)
+    return values
 
 
 def from_mapping(
@@ -66,11 +99,13 @@ def from_mapping(
             group = _default_group(f) if base is None else getattr(base, f.name)
             built[f.name] = _convert(hints[f.name], values[f.name], where + f.name, group)
     if base is not None:
+        check_numbers(schema, built, where=where)
         return dataclasses.replace(base, **built)  # type: ignore[type-var]
     for f in dataclasses.fields(schema):  # type: ignore[arg-type]
         default = (f.default, f.default_factory) != (dataclasses.MISSING, dataclasses.MISSING)
         if f.init and not default and f.name not in built:
             raise ConfigError(f"the setting {where + f.name!r} is missing: it has no default")
+    check_numbers(schema, built, where=where)
     return schema(**built)
 
 
@@ -91,6 +126,8 @@ def apply_overrides(values: Mapping[str, Any], assignments: Iterable[str]) -> di
         if not sign or not key.strip():
             raise ConfigError(f"cannot read the setting {assignment!r}: write it as a.b=value")
         *parents, last = key.strip().split(".")
+        if len(parents) > _DEEPEST:
+            raise ConfigError(f"cannot use the setting {shown_value(key)}: {_TOO_DEEP}")
         node = result
         for parent in parents:
             node = node.setdefault(parent, {})
@@ -114,9 +151,11 @@ def merge(values: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 def _parse_value(text: str) -> Any:
     try:
-        return tomllib.loads(f"x = {text}")["x"]
+        return _parse(f"x = {text}")["x"]
     except tomllib.TOMLDecodeError:
         return text
+    except _UnusableError as error:
+        raise ConfigError(f"cannot use the value {shown_value(text)}: {error}") from error
 
 
 def _deep_copy(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -131,7 +170,9 @@ def _convert(hint: Any, value: Any, where: str, default: Any = None) -> Any:
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if dataclasses.is_dataclass(hint):
         if not isinstance(value, Mapping):
-            raise ConfigError(f"{where!r} is a group of settings, not the value {value!r}")
+            raise ConfigError(
+                f"{where!r} is a group of settings, not the value {shown_value(value)}"
+            )
         base = default if isinstance(default, hint) else None  # type: ignore[arg-type]
         return from_mapping(hint, value, where=where + ".", base=base)  # type: ignore[arg-type]
     if origin in (types.UnionType, typing.Union):
@@ -145,26 +186,30 @@ def _convert(hint: Any, value: Any, where: str, default: Any = None) -> Any:
     if origin is typing.Literal:
         if value not in arguments:
             raise ConfigError(
-                f"{where!r} is {value!r}: choose one of {', '.join(map(str, arguments))}"
+                f"{where!r} is {shown_value(value)}: choose one of {', '.join(map(str, arguments))}"
             )
         return value
     if origin is tuple and isinstance(value, (list, tuple)):
         if arguments[-1] is Ellipsis:
             arguments = arguments[:1] * len(value)
         if len(value) != len(arguments):
-            raise ConfigError(f"{where!r} is {value!r}: give {len(arguments)} values")
+            raise ConfigError(f"{where!r} is {shown_value(value)}: give {len(arguments)} values")
         return tuple(_convert(a, item, where) for a, item in zip(arguments, value, strict=True))
     if origin is dict and isinstance(value, Mapping):
         return dict(value)
     if hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
-        if not math.isfinite(value):
-            raise ConfigError(f"{where!r} is {value!r}: give a finite number")
-        return float(value)
+        try:
+            number = float(value)
+        except OverflowError:  # a whole number beyond them all
+            number = math.inf
+        if not math.isfinite(number):
+            raise ConfigError(f"{where!r} is {shown_value(value)}: give a finite number")
+        return number
     if isinstance(hint, type) and isinstance(value, hint):
         if hint is int and isinstance(value, bool):
-            raise ConfigError(f"{where!r} is {value!r}: give a whole number")
+            raise ConfigError(f"{where!r} is {shown_value(value)}: give a whole number")
         return value
     if hint is Any:
         return value
     name = getattr(hint, "__name__", str(hint))
-    raise ConfigError(f"{where!r} is {value!r}: give a value of type {name}")
+    raise ConfigError(f"{where!r} is {shown_value(value)}: give a value of type {name}")

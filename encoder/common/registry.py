@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from encoder.common.config import from_mapping
+from encoder.common.settings import shown_value
 from encoder.errors import BackendUnavailable, ConfigError
 
 __all__ = ["Registry"]
@@ -73,7 +74,7 @@ class Registry:
                 )
             if not isinstance(values, Mapping):
                 raise ConfigError(
-                    f"'{where}.{group}' is a group of settings, not {values!r}: "
+                    f"'{where}.{group}' is a group of settings, not {shown_value(values)}: "
                     f"write {where}.{group}.NAME=value"
                 )
         return backend(from_mapping(backend.Config, groups.get(name, {}), where=f"{where}.{name}."))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from encoder.augmentation.spectral import AugmentConfig, augment
+from encoder.common.settings import Settings, bounded
 from encoder.data.feature_bank import FeatureBank
 from encoder.errors import CorpusError
 from encoder.features.log_mel import normalise
@@ -34,21 +35,25 @@ class Batch(NamedTuple):
 
 
 @dataclass(frozen=True)
-class SamplerConfig:
+class SamplerConfig(Settings):
     """Shape of a batch."""
 
-    speakers: int = field(default=32, metadata={"help": "P, different speakers in a batch"})
-    utterances: int = field(default=2, metadata={"help": "K, crops of each speaker"})
-    crop_frames: tuple[int, ...] = field(
-        default=(160,), metadata={"help": "crop lengths in frames; one is drawn for each batch"}
+    speakers: int = bounded(32, least=1, most=1_000_000, help="P, different speakers in a batch")
+    utterances: int = bounded(2, least=1, most=10_000, help="K, crops of each speaker")
+    crop_frames: tuple[int, ...] = bounded(
+        (160,), least=1, most=1_000_000, help="crop lengths in frames; one is drawn for each batch"
     )
-    minimum_frames: int = field(default=60, metadata={"help": "shorter utterances are not used"})
-    speeds: tuple[float, ...] = field(
-        default=(0.9, 1.0, 1.1), metadata={"help": "speed copies used; each is a new speaker"}
+    minimum_frames: int = bounded(
+        60, least=1, most=1_000_000, help="shorter utterances are not used"
     )
-    telephone: float = field(
-        default=0.0,
-        metadata={"help": "probability of a crop from the telephone copy, where the bank has one"},
+    speeds: tuple[float, ...] = bounded(
+        (0.9, 1.0, 1.1), least=0.5, most=2, help="speed copies used; each is a new speaker"
+    )
+    telephone: float = bounded(
+        0.0,
+        least=0,
+        most=1,
+        help="probability of a crop from the telephone copy, where the bank has one",
     )
 
 

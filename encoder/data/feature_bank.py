@@ -83,7 +83,7 @@ class FeatureBank:
             features = np.memmap(
                 folder / "features.f16", dtype=np.float16, mode="r", shape=tuple(index["shape"])
             )
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise CorpusError(
                 f"there is no finished feature bank in {str(folder)!r}: build it again"
             ) from error

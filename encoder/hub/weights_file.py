@@ -22,12 +22,13 @@ from torch import nn
 from encoder.common.atomic_files import replacing
 from encoder.common.config import from_mapping, to_mapping
 from encoder.common.registry import Registry
-from encoder.errors import CheckpointError, ToolkitError
+from encoder.errors import CheckpointError, ConfigError, ToolkitError
 from encoder.features.kinds import FEATURES, kind_of
 from encoder.models import ARCHITECTURES
 
 __all__ = ["Loaded", "load_weights", "save_weights"]
 
+_DTYPES = (torch.float16, torch.float32, torch.float64, torch.int64, torch.int32, torch.bool)
 FORMAT = 2  # 1, which is still read, knew log-mel features only
 
 
@@ -85,7 +86,7 @@ def load_weights(path: str | Path, *, architectures: Registry = ARCHITECTURES) -
         description, tensors = _read(path)
         old = description["format"] == 1
         fingerprint = _digest(content) if old else _fingerprint(description, tensors)
-    except (CheckpointError, KeyError) as error:
+    except CheckpointError as error:
         if _is_hash(named) and not isinstance(error.__cause__, _OtherFormatError):
             raise _damaged(path, named) from error
         raise
@@ -102,6 +103,9 @@ def load_weights(path: str | Path, *, architectures: Registry = ARCHITECTURES) -
             model = architecture(from_mapping(architecture.Config, description["model"]))
         settings = {"kind": "log-mel", **description["features"]}
         features = from_mapping(FEATURES.load(settings.pop("kind")).Config, settings)
+        bands = getattr(features, "n_mels", None)
+        if getattr(model.config, "n_mels", bands) != bands:
+            raise ConfigError(f"n_mels is {model.config.n_mels}, but the features have {bands}")
         model.load_state_dict(
             {
                 k: v.to(torch.float32 if v.is_floating_point() else v.dtype, copy=True)
@@ -127,7 +131,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
             metadata = file.metadata() or {}
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
         description = json.loads(metadata["deepspeaker"])
-    except (SafetensorError, KeyError, ValueError) as error:
+    except (SafetensorError, KeyError, ValueError, RecursionError) as error:
         raise CheckpointError(
             f"{str(path)!r} is not a weights file of this toolkit: "
             "give a .safetensors file written by its training"
@@ -138,6 +142,14 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
             f"the weights {str(path)!r} have format {written}, this version "
             f"reads {FORMAT}: update the toolkit"
         ) from _OtherFormatError()
+    lacking = sorted({"architecture", "model", "features"} - set(description))
+    others = sorted({str(t.dtype) for t in tensors.values() if t.dtype not in _DTYPES})
+    if lacking or others:
+        fault = f"say nothing of {lacking[0]}" if lacking else f"hold tensors of {others[0]}"
+        raise CheckpointError(
+            f"the weights {str(path)!r} {fault}, as no training of this toolkit leaves them: give "
+            "a file that one wrote"
+        )
     return description, tensors
 
 

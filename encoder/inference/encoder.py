@@ -73,8 +73,8 @@ class Encoder(BatchedEmbedder):
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
         try:
-            torch.zeros(1, device=device)
-        except (RuntimeError, AssertionError, NotImplementedError) as error:
+            torch.zeros(1, device=device).item()  # "meta" is a device without values
+        except (RuntimeError, AssertionError, NotImplementedError, ImportError) as error:
             raise BackendUnavailable(
                 f"no device {device!r} on this machine: use cpu or auto"
             ) from error

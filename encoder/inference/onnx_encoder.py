@@ -21,7 +21,9 @@ from encoder.common.config import to_mapping
 from encoder.common.units import samples_to_seconds, seconds_to_samples
 from encoder.common.vectors import unit_rows
 from encoder.errors import BackendUnavailable, CheckpointError, ConfigError
+from encoder.hub.onnx_file import has_external_weights
 from encoder.inference.onnx_inputs import OnnxFeatures, read_features
+from encoder.inference.onnx_runtime import import_onnxruntime
 from encoder.inference.window_embedder import BatchedEmbedder
 
 __all__ = ["OnnxEncoder", "onnx_session"]
@@ -135,18 +137,24 @@ def onnx_session(content: bytes, device: str, name: str) -> Any:
     BackendUnavailable without onnxruntime, CheckpointError for what is no such model.
     """
     try:
-        import onnxruntime
+        onnxruntime = import_onnxruntime()
     except (ImportError, OSError) as error:
         raise BackendUnavailable(
             f"the model {name!r} needs onnxruntime, which cannot be imported ({_reason(error)}): "
             "install it with `pip install 'deepspeaker-diarize[onnx]'`"
         ) from error
+    if has_external_weights(content):
+        raise CheckpointError(
+            f"the model {name!r} has weights in other files, which may be any of yours and are not "
+            "read: export it again, in one file"
+        )
     kind, _, number = device.partition(":")
     has_cuda = "CUDAExecutionProvider" in onnxruntime.get_available_providers()
     if kind == "auto":
         kind = "cuda" if has_cuda and torch.cuda.is_available() else "cpu"
     absent = BackendUnavailable(f"no device {device!r} for onnxruntime here: use cpu or auto")
-    if kind not in ("cpu", "cuda") or (kind == "cuda" and not has_cuda):
+    numbered = not number or number.isdecimal()
+    if kind not in ("cpu", "cuda") or (kind == "cuda" and not has_cuda) or not numbered:
         raise absent
     providers: list[Any] = ["CPUExecutionProvider"]
     if kind == "cuda":
@@ -155,6 +163,8 @@ def onnx_session(content: bytes, device: str, name: str) -> Any:
     options.intra_op_num_threads = torch.get_num_threads()
     # Its idle threads would burn the cores on which torch computes the features of the next batch.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # Not the format of onnxruntime's own, whose weights may lie elsewhere as well.
+    options.add_session_config_entry("session.load_model_format", "ONNX")
     options.log_severity_level = 4  # what goes wrong is raised, not printed
     try:
         session = onnxruntime.InferenceSession(content, options, providers=providers)

@@ -18,6 +18,7 @@ from typing import Literal
 from torch import Tensor
 
 from encoder.common.config import from_mapping, read_toml
+from encoder.common.settings import Settings, bounded
 from encoder.common.units import SAMPLE_RATE
 from encoder.errors import ConfigError
 from encoder.features.kaldi_fbank import KaldiWindow, kaldi_fbank, kaldi_frames, kaldi_samples
@@ -29,7 +30,7 @@ EXAMPLE = 'kind = "kaldi-fbank", n_mels = 80, scale = 32768.0, window = "hamming
 
 
 @dataclass(frozen=True)
-class OnnxFeatures:
+class OnnxFeatures(Settings):
     """What an ONNX model takes; the keys of the TOML file beside it."""
 
     kind: Literal["wave", "log-mel", "kaldi-fbank"] = field(
@@ -38,13 +39,13 @@ class OnnxFeatures:
             "`encoder.features.log_mel.LogMel` or of Kaldi's filterbanks"
         }
     )
-    sample_rate: int = field(default=SAMPLE_RATE, metadata={"help": "Hz; 16000 so far"})
-    n_mels: int = field(default=80, metadata={"help": "mel bands (M)"})
-    scale: float = field(
-        default=1.0,
-        metadata={
-            "help": "multiplies the wave, which is in [-1, 1]; WeSpeaker's models want 32768"
-        },
+    sample_rate: int = bounded(SAMPLE_RATE, least=4000, most=192_000, help="Hz; 16000 so far")
+    n_mels: int = bounded(80, least=4, most=256, help="mel bands (M)")
+    scale: float = bounded(
+        1.0,
+        above=0,
+        most=1_000_000,
+        help="multiplies the wave, which is in [-1, 1]; WeSpeaker's models want 32768",
     )
     window: KaldiWindow = field(
         default="povey", metadata={"help": "of kaldi-fbank: hamming or povey; log-mel is Hamming"}
@@ -54,19 +55,14 @@ class OnnxFeatures:
     )
     input: str = field(default="", metadata={"help": "name in the graph; empty: the first"})
     output: str = field(default="", metadata={"help": "name in the graph; empty: the first"})
-    minimum_s: float = field(default=0.2, metadata={"help": "the shortest window it takes"})
+    minimum_s: float = bounded(0.2, least=0.025, most=60, help="the shortest window it takes")
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.sample_rate != SAMPLE_RATE:
             raise ConfigError(
                 f"sample_rate is {self.sample_rate}: choose a model trained at {SAMPLE_RATE} Hz"
             )
-        if self.n_mels < 4:
-            raise ConfigError(f"n_mels is {self.n_mels}: give the model's number of bands")
-        if self.scale <= 0:
-            raise ConfigError(f"scale is {self.scale}: give 1.0 or 32768.0")
-        if not 0.025 <= self.minimum_s <= 60:
-            raise ConfigError(f"minimum_s is {self.minimum_s}: give 0.025 to 60")
 
     def input_samples(self, samples: int) -> int:
         """How many of `samples` reach the model: both filterbanks take whole frames only, of 25 ms

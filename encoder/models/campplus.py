@@ -11,11 +11,12 @@ it, which sets half of the values to zero. The defaults are the network of the p
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
+from encoder.common.settings import Settings, bounded
 from encoder.errors import ConfigError
 
 __all__ = ["DILATIONS", "SEGMENT", "CAMPlusPlus", "CAMPlusPlusConfig"]
@@ -26,23 +27,22 @@ _STEM = 128  # channels after the first time-delay layer
 
 
 @dataclass(frozen=True)
-class CAMPlusPlusConfig:
+class CAMPlusPlusConfig(Settings):
     """Shape of the network."""
 
-    n_mels: int = field(default=80, metadata={"help": "M, mel bands of the input; a multiple of 8"})
-    front_channels: int = field(default=32, metadata={"help": "channels of the 2-D front end"})
-    layers: tuple[int, int, int] = field(
-        default=(12, 24, 16), metadata={"help": "dense layers of each block"}
+    n_mels: int = bounded(80, least=8, most=1024, help="M, mel bands of the input; a multiple of 8")
+    front_channels: int = bounded(32, least=1, most=4096, help="channels of the 2-D front end")
+    layers: tuple[int, int, int] = bounded(
+        (12, 24, 16), least=1, most=64, help="dense layers of each block"
     )
-    growth: int = field(default=32, metadata={"help": "channels that a dense layer adds"})
-    bottleneck: int = field(default=128, metadata={"help": "channels inside a dense layer"})
-    embedding_size: int = field(default=192, metadata={"help": "D"})
+    growth: int = bounded(32, least=1, most=4096, help="channels that a dense layer adds")
+    bottleneck: int = bounded(128, least=2, most=4096, help="channels inside a dense layer")
+    embedding_size: int = bounded(192, least=1, most=65_536, help="D")
 
     def __post_init__(self) -> None:
-        if self.n_mels < 8 or self.n_mels % 8:
+        super().__post_init__()
+        if self.n_mels % 8:
             raise ConfigError(f"n_mels is {self.n_mels}: give a multiple of 8")
-        if min(*self.layers, self.front_channels, self.growth, self.bottleneck) < 1:
-            raise ConfigError("front_channels, layers, growth and bottleneck must be 1 or more")
 
 
 class CAMPlusPlus(nn.Module):

@@ -7,10 +7,12 @@ normalisation. The defaults are the paper's, which says 23 M: 22,565,056 paramet
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+
+from encoder.common.settings import Settings, bounded
 
 __all__ = ["GRU", "GRUConfig"]
 
@@ -18,14 +20,14 @@ CLIP = 20.0
 
 
 @dataclass(frozen=True)
-class GRUConfig:
+class GRUConfig(Settings):
     """Shape of the network."""
 
-    channels: int = field(default=64, metadata={"help": "channels of the convolution"})
-    hidden: int = field(default=1024, metadata={"help": "units of each GRU layer"})
-    layers: int = field(default=3, metadata={"help": "GRU layers"})
-    embedding_size: int = field(default=512, metadata={"help": "D"})
-    n_mels: int = field(default=64, metadata={"help": "M, mel bands of the input"})
+    channels: int = bounded(64, least=1, most=8192, help="channels of the convolution")
+    hidden: int = bounded(1024, least=1, most=16_384, help="units of each GRU layer")
+    layers: int = bounded(3, least=1, most=100, help="GRU layers")
+    embedding_size: int = bounded(512, least=1, most=65_536, help="D")
+    n_mels: int = bounded(64, least=1, most=1024, help="M, mel bands of the input")
 
 
 class GRU(nn.Module):

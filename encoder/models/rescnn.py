@@ -10,33 +10,43 @@ A first convolution that takes 4 frames a step instead of 2 halves the cost of e
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
+from encoder.common.settings import Settings, bounded, shown_value
 from encoder.errors import ConfigError
 
 __all__ = ["ResCNN", "ResCNNConfig"]
 
 CLIP = 20.0
+_MOST_STAGES = 10  # each halves time and bands
 
 
 @dataclass(frozen=True)
-class ResCNNConfig:
+class ResCNNConfig(Settings):
     """Shape of the network."""
 
-    channels: tuple[int, ...] = field(
-        default=(64, 128, 256, 512), metadata={"help": "channels of each stage"}
+    channels: tuple[int, ...] = bounded(
+        (64, 128, 256, 512), least=1, most=8192, help="channels of each stage"
     )
-    blocks: int | tuple[int, ...] = field(
-        default=3, metadata={"help": "residual blocks a stage, or of each stage"}
+    blocks: int | tuple[int, ...] = bounded(
+        3, least=0, most=50, help="residual blocks a stage, or of each stage"
     )
-    first_time_stride: int = field(
-        default=2, metadata={"help": "frames a step of the first convolution; the paper's 2"}
+    first_time_stride: int = bounded(
+        2, least=1, most=64, help="frames a step of the first convolution; the paper's 2"
     )
-    embedding_size: int = field(default=512, metadata={"help": "D"})
-    n_mels: int = field(default=64, metadata={"help": "M, mel bands of the input"})
+    embedding_size: int = bounded(512, least=1, most=65_536, help="D")
+    n_mels: int = bounded(64, least=1, most=1024, help="M, mel bands of the input")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 1 <= len(self.channels) <= _MOST_STAGES:
+            raise ConfigError(
+                f"channels is {shown_value(self.channels)}: give 1 to {_MOST_STAGES} values, one a "
+                "stage"
+            )
 
 
 class ResCNN(nn.Module):

@@ -29,6 +29,7 @@ from encoder.speaker_training.training_run import load_network, open_corpus, run
 from encoder.speaker_training.validation import bank_embeddings, eer_by_dataset
 from encoder.training.distributed import SingleEngine
 from encoder.training.reporter import SILENT, Reporter
+from encoder.training.run_folder import check_same_run, describe_data, write_config
 
 __all__ = ["Candidate", "Finetuned", "best_of", "finetune", "hold_back"]
 
@@ -118,6 +119,8 @@ def finetune(
     torch.manual_seed(config.seed)
     before = load_network(config).eval()
     kept, held_back = hold_back(read_corpus(data, on_warning=report.warn))
+    about = describe_data((u.speaker, u.name) for u in (*kept, *held_back))
+    check_same_run(out, config, about)
     corpus = open_corpus(config, data, kept, held_back, cache=cache, report=report)
     taught = _vectors(before, corpus.train)
     clean = {  # a telephone copy goes by its utterance's name, and learns from its vector
@@ -134,6 +137,7 @@ def finetune(
         means = torch.stack([taught[rows[speaker]].mean(dim=0) for speaker in speakers])
         return nn.functional.normalize(means)
 
+    write_config(out, config, about)
     engine = SingleEngine(config.engine.device, precision=config.engine.precision)
     after = run_phases(
         config,

@@ -21,7 +21,7 @@ from encoder.data.feature_bank import FeatureBank, bank_of
 from encoder.data.manifest import Utterance
 from encoder.data.noise_corpus import read_acoustics
 from encoder.data.splits import split_validation
-from encoder.errors import BackendUnavailable, ConfigError, CorpusError
+from encoder.errors import BackendUnavailable, CorpusError
 from encoder.features.log_mel import FeatureConfig
 from encoder.hub.paths import find_weights
 from encoder.hub.weights_file import load_weights, save_weights
@@ -30,13 +30,18 @@ from encoder.losses.memory_bank import MemoryBank
 from encoder.models import ARCHITECTURES
 from encoder.speaker_training.config import Phase, TrainConfig, TripletPhase, model_config
 from encoder.speaker_training.objectives import SoftmaxObjective, TripletObjective
-from encoder.speaker_training.validation import MINIMUM_SPEAKERS, eer_by_dataset
-from encoder.training.checkpointing import write_config
+from encoder.speaker_training.validation import (
+    MINIMUM_SPEAKERS,
+    check_validation,
+    eer_by_dataset,
+    measured_rows,
+)
 from encoder.training.distributed import Engine, make_engine
 from encoder.training.loop import FitConfig, FitResult, fit
 from encoder.training.objective import Objective
 from encoder.training.plot_curves import draw_curves
 from encoder.training.reporter import SILENT, Reporter
+from encoder.training.run_folder import check_same_run, describe_data, write_config
 
 __all__ = [
     "Corpus",
@@ -88,6 +93,11 @@ def train(
     model_config(config)  # a mistake there should not wait for the banks
     utterances = [u for u in read_corpus(data, on_warning=report.warn) if u.split == "train"]
     kept, held_back = split_validation(utterances, share=config.validation_share)
+    speakers = len({u.speaker for u in utterances})
+    if config.validation_share > 0:
+        check_validation(held_back, of=speakers, share=config.validation_share)
+    about = describe_data((u.speaker, u.name) for u in utterances)
+    check_same_run(out, config, about)  # before other workers start: all of them read it
     corpus = open_corpus(config, data, kept, held_back, cache=cache, report=report)
     engine = make_engine(config.engine)  # other workers start here, and find the banks built
     torch.set_num_threads(config.threads)
@@ -95,7 +105,7 @@ def train(
     model = load_network(config)
     if engine.is_main:
         _continue_older(out)
-        write_config(out, config)
+        write_config(out, config, about)
     selected = run_phases(config, model, corpus, out, engine=engine, report=report)
     path = Path()
     if engine.is_main:
@@ -149,6 +159,8 @@ def run_phases(
 
     class_vectors: names of K speakers -> (K, D) unit vectors that the classifier starts from.
     """
+    if corpus.validation.items:  # what cannot be measured is found out before the first step
+        measured_rows(corpus.validation, minimum_speakers=corpus.minimum_speakers)
     softmax = _batches(config, corpus, config.softmax, config.seed)
     projection = None
     if corpus.teacher:
@@ -274,8 +286,6 @@ def _with_steps(phase: Phase, utterances: int, workers: int) -> FitConfig:
     """The phase's `fit` with as many steps as its epochs are."""
     if phase.epochs == 0:
         return phase.fit
-    if phase.epochs < 0:
-        raise ConfigError(f"epochs is {phase.epochs}: give 0 to count in fit.steps, or more")
     crops = phase.sampler.speakers * phase.sampler.utterances * workers
     return replace(phase.fit, steps=max(1, round(phase.epochs * utterances / crops)))
 

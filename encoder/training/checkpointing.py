@@ -1,8 +1,8 @@
 """What a training run keeps in its folder, so that a stop at any moment costs little.
 
 `last.pt`: everything the run goes on from. `best.pt`: the averaged weights of the best validation.
-`metrics.jsonl`: one line of measurements now and then. `config.json`: the settings. The first two
-are written beside and renamed: a kill or a full disk never harms the last good ones.
+`metrics.jsonl`: one line of measurements now and then. The first two are written beside and
+renamed: a kill or a full disk never harms the last good ones.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ import torch
 from torch import Tensor, nn
 
 from encoder.common.atomic_files import replacing
-from encoder.common.config import to_mapping
 from encoder.errors import CheckpointError, StoreError
 
 __all__ = [
@@ -31,7 +30,6 @@ __all__ = [
     "restore_random",
     "state_of",
     "write_checkpoint",
-    "write_config",
 ]
 
 FORMAT = 2  # 1 had no number, no best value, and the random state of one worker
@@ -177,13 +175,6 @@ def forget_later(path: Path, step: int) -> None:
                 kept.append(row + "\n")
     with replacing(path) as partial:
         partial.write_text("".join(kept), encoding="utf-8")
-
-
-def write_config(out: Path, config: Any) -> None:
-    """Write what a run depends on to `out/config.json`, which was `plan.json` once."""
-    with replacing(out / "config.json") as partial:
-        partial.write_text(json.dumps(to_mapping(config), indent=1) + "\n", encoding="utf-8")
-    (out / "plan.json").unlink(missing_ok=True)
 
 
 def log_row(path: Path, row: Mapping[str, float]) -> None:

@@ -22,6 +22,7 @@ from typing import Any, Literal, Protocol, TypeVar
 import torch
 from torch import Tensor, nn
 
+from encoder.common.settings import Settings, bounded
 from encoder.errors import BackendUnavailable, ConfigError
 
 __all__ = [
@@ -37,14 +38,14 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class EngineConfig:
+class EngineConfig(Settings):
     """Hardware of a training run."""
 
     device: Literal["auto", "cpu", "cuda"] = field(
         default="auto", metadata={"help": "auto: a GPU where there is one"}
     )
-    devices: int = field(default=1, metadata={"help": "workers on each machine"})
-    machines: int = field(default=1, metadata={"help": "machines that run this command"})
+    devices: int = bounded(1, least=1, most=1024, help="workers on each machine")
+    machines: int = bounded(1, least=1, most=1024, help="machines that run this command")
     precision: Literal["32-true", "bf16-mixed"] = field(
         default="32-true", metadata={"help": "bf16-mixed: half the memory, for recent GPUs"}
     )
@@ -91,11 +92,6 @@ def make_engine(config: EngineConfig) -> Engine:
 
     Raises ConfigError for hardware that is not there, BackendUnavailable without Lightning Fabric.
     """
-    if config.devices < 1 or config.machines < 1:
-        raise ConfigError(
-            f"devices {config.devices} and machines {config.machines} cannot be: "
-            "give at least 1 of both"
-        )
     if config.devices * config.machines == 1:
         return SingleEngine(config.device, precision=config.precision)
     return FabricEngine(config)

@@ -31,6 +31,7 @@ from encoder.training.checkpointing import (
     write_checkpoint,
 )
 from encoder.training.distributed import Engine, SingleEngine, serve_cpu
+from encoder.training.interrupts import noting_interrupts
 from encoder.training.objective import ChoosableBatches, Objective
 from encoder.training.optimization import (
     FitConfig,
@@ -90,6 +91,9 @@ def fit(
     The objective is asked for the speakers of a batch (`Objective.choose`); where it names some,
         the batch is `batches.choose(number, speakers=...)`.
 
+    A Ctrl-C ends the step, writes `last.pt` and is raised then, with where that is; a second one is
+    raised at once.
+
     Raises ToolkitError when the loss or its gradient is not finite, CheckpointError when `last.pt`
     belongs to another model, StoreError when `out` cannot be written, ConfigError for a `best_by`
     that the validation does not measure.
@@ -108,40 +112,50 @@ def fit(
     validation: dict[str, float] = {}
     written = time.monotonic()
     model.train()
-    while step < config.steps:
-        pace.start()
-        set_learning_rate(optimizer, config, step)
-        batch = _draw(batches, objective, step, engine)
-        loss, measured = objective(network, batch, progress=step / config.steps)
-        late = time.monotonic() - written > config.checkpoint_every_s
-        mean_loss, late = _agreed(engine, loss, late)
-        _check_finite("loss", mean_loss, step, config, out)
-        optimizer.zero_grad(set_to_none=True)
-        engine.backward(loss, parameters)
-        norm = nn.utils.clip_grad_norm_(parameters, config.gradient_clip)
-        _check_finite("gradient", float(norm), step, config, out)  # a finite loss can break there
-        optimizer.step()
-        step += 1
-        update_average(averaged, model, min(config.average_decay, (step + 1) / (step + 10)))
-        measured = {**measured, **pace.stop(batch)}
-        validated = validate and (step % config.validate_every == 0 or step == config.steps)
-        if validate and validated:
-            validation = _on_main(engine, _validated, validate, averaged.eval(), engine.device)
-            best = _on_main(engine, _keep_best, out, step, validation, best, averaged, config)
-            measured = {**measured, **validation}
-        if step % 50 == 0 or validated:
-            row = {"step": step, **measured, "seconds": round(pace.seconds, 3)}
-            _on_main(engine, log_row, out / "metrics.jsonl", row)
-            pace.lap()
-        if engine.is_main:
-            if on_step:
-                on_step(step, measured)
-            _pass_on(objective, on_warning)
-        if late or step == config.steps:
-            random = {name: engine.gather(x).cpu() for name, x in random_of(engine.device).items()}
-            kept = {"step": step, "best": best, "seconds": pace.seconds, **random}
-            _on_main(engine, write_checkpoint, out / "last.pt", {**kept, **state_of(parts)})
-            written = time.monotonic()
+    with noting_interrupts() as interrupted:
+        while step < config.steps:
+            pace.start()
+            set_learning_rate(optimizer, config, step)
+            batch = _draw(batches, objective, step, engine)
+            loss, measured = objective(network, batch, progress=step / config.steps)
+            late = time.monotonic() - written >= config.checkpoint_every_s
+            mean_loss, late, stopped = _agreed(engine, loss, late, interrupted())
+            _check_finite("loss", mean_loss, step, config, out)
+            optimizer.zero_grad(set_to_none=True)
+            engine.backward(loss, parameters)
+            norm = nn.utils.clip_grad_norm_(parameters, config.gradient_clip)
+            _check_finite(
+                "gradient", float(norm), step, config, out
+            )  # a finite loss can break there
+            optimizer.step()
+            step += 1
+            update_average(averaged, model, min(config.average_decay, (step + 1) / (step + 10)))
+            measured = {**measured, **pace.stop(batch)}
+            validated = validate and (step % config.validate_every == 0 or step == config.steps)
+            if validate and validated:
+                validation = _on_main(engine, _validated, validate, averaged.eval(), engine.device)
+                best = _on_main(engine, _keep_best, out, step, validation, best, averaged, config)
+                measured = {**measured, **validation}
+            if step % 50 == 0 or validated:
+                row = {"step": step, **measured, "seconds": round(pace.seconds, 3)}
+                _on_main(engine, log_row, out / "metrics.jsonl", row)
+                pace.lap()
+            if engine.is_main:
+                if on_step:
+                    on_step(step, measured)
+                _pass_on(objective, on_warning)
+            if late or stopped or step == config.steps:
+                random = {
+                    name: engine.gather(x).cpu() for name, x in random_of(engine.device).items()
+                }
+                kept = {"step": step, "best": best, "seconds": pace.seconds, **random}
+                _on_main(engine, write_checkpoint, out / "last.pt", {**kept, **state_of(parts)})
+                written = time.monotonic()
+            if stopped:
+                raise KeyboardInterrupt(
+                    f"stopped after step {step} of {config.steps}: {str(out / 'last.pt')!r} holds "
+                    "it, and the same command goes on from there"
+                )
     return _result(engine, out, parts, step, validation, best)
 
 
@@ -195,10 +209,12 @@ def _draw(batches: Any, objective: Objective, step: int, engine: Engine) -> Any:
     return engine.to_device(batches.choose(number, speakers=chosen))
 
 
-def _agreed(engine: Engine, loss: Tensor, late: bool) -> tuple[float, bool]:
-    """The mean loss of all workers, so that all stop at a broken one; worker 0's `late`."""
-    rows = engine.gather(torch.tensor([[float(loss.detach()), float(late)]], dtype=torch.float64))
-    return float(rows[:, 0].mean()), bool(rows[0, 1])
+def _agreed(engine: Engine, loss: Tensor, late: bool, stopped: bool) -> tuple[float, bool, bool]:
+    """The mean loss of all workers, so that all stop at a broken one; worker 0's `late`; whether
+    any was `stopped`."""
+    own = [[float(loss.detach()), float(late), float(stopped)]]
+    rows = engine.gather(torch.tensor(own, dtype=torch.float64))
+    return float(rows[:, 0].mean()), bool(rows[0, 1]), bool(rows[:, 2].any())
 
 
 def _check_finite(what: str, value: float, step: int, config: FitConfig, out: Path) -> None:

@@ -14,29 +14,37 @@ from typing import Literal
 import torch
 from torch import nn
 
+from encoder.common.settings import Settings, bounded
+
 __all__ = ["FitConfig", "make_optimizer", "set_learning_rate", "update_average"]
 
 
 @dataclass(frozen=True)
-class FitConfig:
+class FitConfig(Settings):
     """Length, step size and bookkeeping of one phase of training."""
 
-    steps: int = field(default=3000, metadata={"help": "optimiser steps of the phase"})
+    steps: int = bounded(3000, least=0, most=1_000_000_000, help="optimiser steps of the phase")
     optimizer: Literal["adamw", "sgd"] = field(
         default="adamw", metadata={"help": "sgd with momentum 0.99 is the paper's"}
     )
-    learning_rate: float = field(default=2e-3, metadata={"help": "highest step size"})
-    final_learning_rate: float = field(default=2e-5, metadata={"help": "step size at the end"})
+    learning_rate: float = bounded(2e-3, least=0, most=100, help="highest step size")
+    final_learning_rate: float = bounded(2e-5, least=0, most=100, help="step size at the end")
     schedule: Literal["cosine", "linear"] = field(
         default="cosine", metadata={"help": "linear is the paper's"}
     )
-    warmup_steps: int = field(default=200, metadata={"help": "steps of linear growth from 0"})
-    momentum: float = field(default=0.99, metadata={"help": "sgd only"})
-    weight_decay: float = field(default=1e-2, metadata={"help": "adamw: decoupled"})
-    gradient_clip: float = field(default=5.0, metadata={"help": "largest gradient norm"})
-    average_decay: float = field(default=0.998, metadata={"help": "of the weights' average"})
-    checkpoint_every_s: float = field(default=120.0, metadata={"help": "seconds between writes"})
-    validate_every: int = field(default=1000, metadata={"help": "steps between validations"})
+    warmup_steps: int = bounded(
+        200, least=0, most=1_000_000_000, help="steps of linear growth from 0"
+    )
+    momentum: float = bounded(0.99, least=0, below=1, help="sgd only")
+    weight_decay: float = bounded(1e-2, least=0, most=100, help="adamw: decoupled")
+    gradient_clip: float = bounded(5.0, above=0, most=1_000_000, help="largest gradient norm")
+    average_decay: float = bounded(0.998, least=0, below=1, help="of the weights' average")
+    checkpoint_every_s: float = bounded(
+        120.0, least=0, most=1_000_000, help="seconds between writes"
+    )
+    validate_every: int = bounded(
+        1000, least=1, most=1_000_000_000, help="steps between validations"
+    )
     best_by: str = field(
         default="",
         metadata={"help": "validation value that is lowest in best.pt; empty: first"},

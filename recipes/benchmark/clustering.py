@@ -74,9 +74,6 @@ def main(
         {"data": "synthetic", "vectors": N, "seed": seed, "fingerprint": None}
         for N in vectors or (10_000, 100_000, 1_000_000)
     ]
-    # On a machine with other work, threads that spin while they wait take the cores from those that
-    # work; the measured processes inherit this.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         sources = [*_real(data, cache), *sources]
         stored: dict[str, Any] = {"protocol": _protocol(min_similarity), "machine": _machine()}

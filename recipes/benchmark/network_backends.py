@@ -37,6 +37,7 @@ from encoder.hub.paths import DEFAULT, find_weights
 from encoder.hub.weights_file import load_weights
 from encoder.inference.encoder import Encoder
 from encoder.inference.onnx_export import onnx_of
+from encoder.inference.onnx_runtime import import_onnxruntime
 from encoder.inference.window_embedder import Stretch
 from recipes.shared.embedders import stop
 
@@ -119,7 +120,7 @@ def _ways(stretch: Stretch) -> dict[str, Way]:
 
 def _onnx(encoder: Encoder, features: Tensor) -> tuple[Any, Any]:
     try:
-        import onnxruntime
+        onnxruntime = import_onnxruntime()
         from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
     except ImportError as error:
         raise BackendUnavailable(

@@ -103,16 +103,28 @@ def main(
         raise stop(error) from None
 
 
+def calibrate_beside(weights: Path, data: Path, *, cache: Path) -> None:
+    """Fit the calibration of a weights file into its folder, and check nothing. ToolkitError where
+    that cannot be."""
+    fitted_on = [u for u in read_corpus(data, on_warning=say) if u.split == FITTED_ON]
+    _check_enough(fitted_on, data)
+    _run(str(weights), {FITTED_ON: fitted_on}, cache, weights.parent, data)
+
+
 def _splits(data: Path) -> dict[str, list[Utterance]]:
     utterances = read_corpus(data, on_warning=say)
     splits = {name: [u for u in utterances if u.split == name] for name in (FITTED_ON, "eval")}
     splits["validation"] = validation(utterances)
-    if not large_sets(splits[FITTED_ON]):
+    _check_enough(splits[FITTED_ON], data)
+    return {name: some for name, some in splits.items() if large_sets(some)}
+
+
+def _check_enough(utterances: list[Utterance], data: Path) -> None:
+    if not large_sets(utterances):
         raise CorpusError(
             f"no data set of {str(data)!r} has 4 speakers of the split {FITTED_ON!r} and two "
             "utterances of one of them: a calibration needs more data"
         )
-    return {name: some for name, some in splits.items() if large_sets(some)}
 
 
 def _run(

@@ -89,3 +89,16 @@ def der_row(title: str, row: Stored, *others: str) -> str:
     rates = [full["rate"], *(p / full["reference_s"] for p in parts)]
     rates += [row["der"]["fair"]["rate"], row["der"]["forgiving"]["rate"]]
     return f"| {title} | " + " | ".join([*(f"{100 * r:.1f}" for r in rates), *others]) + " |"
+
+
+def short_joins(runs: list[Stored]) -> str:
+    """How often the speakers of short joins are counted right, by their number."""
+    numbers = range(1, len(runs[0]["right"]) + 1)
+    titles = [f"{k} speaker{'s' * (k > 1)} right" for k in numbers]
+    lines = [f"| preset | {' | '.join(titles)} | each speaks once | in turn, twice |"]
+    lines.append("|---|" + "---:|" * (len(titles) + 2))
+    for run in runs:
+        cells = [f"{right} of {n}" for right, n in zip(run["right"], run["joins"], strict=True)]
+        shares = [f"{100 * run[key]:.0f} %" for key in ("right_each_once", "right_in_turn")]
+        lines.append(f"| {run['name']} | {' | '.join([*cells, *shares])} |")
+    return "\n".join(lines)

@@ -38,6 +38,7 @@ SHAPES = {
     "ablation": ("runs", "make ablation"),
     "decisions": ("presets", "make decisions"),
     "peers": ("peers", "make bench-peers"),
+    "short_joins": ("runs", "make score-joins"),
 }
 # Name -> what makes it, and from which results.
 TABLES: dict[str, tuple[Callable[[Any], str], str]] = {
@@ -50,6 +51,7 @@ TABLES: dict[str, tuple[Callable[[Any], str], str]] = {
     "conversations": (talks.conversations, "conversations"),
     "recordings": (talks.recordings, "conversations"),
     "totals": (talks.totals, "conversations"),
+    "short-joins": (talks.short_joins, "short_joins"),
     "confidence": (talks.confidence, "confidence"),
     "naming": (talks.naming, "naming"),
     "ablation": (ablation_tables.ablation, "ablation"),

@@ -6,10 +6,12 @@ import contextlib
 import os
 from collections.abc import Callable, Iterator
 
+import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from diarize.core.text import printable
+from encoder.errors import ToolkitError
 
 _SHOWN = {
     "loss": "loss {:.3f}",
@@ -55,3 +57,15 @@ class Terminal:
                 progress.update(task, completed=done, shown="  ".join(shown))
 
             yield moved
+
+    @contextlib.contextmanager
+    def ending(self) -> Iterator[None]:
+        """Errors that a user can cause, and Ctrl-C, end in their sentence and an exit code."""
+        try:
+            yield
+        except ToolkitError as error:
+            self.fail(error)
+            raise typer.Exit(2) from None
+        except KeyboardInterrupt as stop:
+            self.say(str(stop) or "stopped")
+            raise typer.Exit(130) from None

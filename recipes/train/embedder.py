@@ -17,7 +17,6 @@ from typing import Annotated, Optional
 import typer
 
 from encoder.common.config import apply_overrides, from_mapping, read_toml
-from encoder.errors import ToolkitError
 from encoder.speaker_training.config import TrainConfig
 from encoder.speaker_training.training_run import train
 from recipes.shared.progress import Terminal
@@ -32,13 +31,10 @@ def main(
 ) -> None:
     """Train, validate and write weights."""
     report = Terminal()
-    try:
+    with report.ending():
         resolved = from_mapping(TrainConfig, apply_overrides(read_toml(config), settings or []))
         name = f"deepspeaker-{config.stem}"
         path = train(resolved, data, out, cache=cache, name=name, report=report)
-    except ToolkitError as error:
-        report.fail(error)
-        raise typer.Exit(2) from None
     report.say(f"wrote {path}")
 
 

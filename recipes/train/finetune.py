@@ -5,8 +5,8 @@
 `my_voices/` holds a folder for each speaker with any media in it (or any corpus layout). A quarter
 of each speaker's utterances is held back; the equal error rate on them is shown before and after,
 and on the `heldout` speakers of a general corpus if there is one, which shows what was forgotten.
-Weights are written only if they are better than those before. The same command goes on after a
-stop.
+Weights are written only if they are better than those before, and beside them a calibration, fitted
+on those speakers of the general corpus. The same command goes on after a stop.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from rich.console import Console
 from rich.table import Table
 
 from encoder.common.config import apply_overrides, from_mapping, read_toml
-from encoder.errors import ToolkitError
+from encoder.errors import CorpusError, ToolkitError
 from encoder.speaker_training.config import TrainConfig
 from encoder.speaker_training.finetuning import CROPS, Candidate, Finetuned, finetune
+from recipes.calibrate.scores import calibrate_beside
 from recipes.shared.progress import Terminal
 
 CONFIG = Path(__file__).parents[1] / "configs" / "embedder" / "finetune.toml"
@@ -40,7 +41,7 @@ def main(
     if general is not None and not general.is_dir():
         report.say(f"there is no general corpus in {str(general)!r}: forgetting is not measured")
         general = None
-    try:
+    with report.ending():
         resolved = from_mapping(TrainConfig, apply_overrides(read_toml(config), settings or []))
         done = finetune(
             resolved,
@@ -51,10 +52,19 @@ def main(
             name="deepspeaker-mine",
             report=report,
         )
+        _show(done)
+        if done.weights is not None:
+            _calibrate(done.weights, general, cache / "vectors", report)
+
+
+def _calibrate(weights: Path, general: Path | None, cache: Path, report: Terminal) -> None:
+    """Beside the weights, where `diarize` finds it: what was fitted before is of other vectors."""
+    try:
+        if general is None:
+            raise CorpusError("there is no general corpus with heldout speakers")
+        calibrate_beside(weights, general, cache=cache)
     except ToolkitError as error:
-        report.fail(error)
-        raise typer.Exit(2) from None
-    _show(done)
+        report.warn(f"no calibration, so these weights give no probabilities: {error}")
 
 
 def _show(done: Finetuned) -> None:

@@ -27,8 +27,8 @@ from encoder.audio.load import load_audio
 from encoder.common.config import apply_overrides, from_mapping, read_toml
 from encoder.data.corpora import read_corpus
 from encoder.data.manifest import Utterance
-from encoder.errors import ToolkitError
 from encoder.speaker_training.training_run import read_teacher
+from encoder.training.run_folder import describe_data
 from recipes.shared.conversations import read_conversations
 from recipes.shared.progress import Terminal
 
@@ -45,14 +45,11 @@ def main(
 ) -> None:
     """Train, validate and write weights."""
     report = Terminal()
-    try:
+    with report.ending():
         values = apply_overrides(read_toml(config), settings or [])
         resolved = from_mapping(SegmentationTrainConfig, values)
         path = save_network(checkpoint_network(resolved, out), out) if so_far else None
         path = path or _train(resolved, data, out, cache, report)
-    except ToolkitError as error:
-        report.fail(error)
-        raise typer.Exit(2) from None
     report.say(f"wrote {path}")
 
 
@@ -83,7 +80,10 @@ def _train(
     vectors = (
         _vectors(voices.speakers, utterances, Path(config.teacher)) if config.teacher else None
     )
-    return train_segmentation(config, simulator, validation, out, vectors=vectors, report=report)
+    about = describe_data((u.speaker, u.name) for u in utterances)
+    return train_segmentation(
+        config, simulator, validation, out, vectors=vectors, about=about, report=report
+    )
 
 
 def _vectors(speakers: list[str], utterances: list[Utterance], teacher: Path) -> torch.Tensor:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import functools
 import importlib
+import math
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from encoder.common.settings import Settings
+from encoder.errors import ConfigError
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted([*ROOT.glob("encoder/**/*.py"), *ROOT.glob("diarize/**/*.py")])
@@ -214,23 +219,69 @@ def test_importing_changes_no_global_state():
     assert done.stdout.split("\n")[-2] == "[True, True, True, True, True]"
 
 
-def test_every_knob_says_what_it_is():
-    import dataclasses
+def setting_groups():
+    """Every dataclass of the packages that declares help for a field."""
+    found = set()
+    for path in FILES:
+        if (
+            "metadata={" not in (text := path.read_text(encoding="utf-8"))
+            and "bounded(" not in text
+        ):
+            continue
+        module = importlib.import_module(name(path).removesuffix(".py").replace("/", "."))
+        found |= {
+            thing
+            for thing in vars(module).values()
+            if isinstance(thing, type)
+            and dataclasses.is_dataclass(thing)
+            and thing.__module__ == module.__name__
+            and any(knob.metadata.get("help") for knob in dataclasses.fields(thing))
+        }
+    return sorted(found, key=lambda group: group.__name__)
 
-    from diarize.clips.group import ClipsConfig
+
+def is_number(knob):
+    return re.search(r"\b(int|float)\b", str(knob.type)) is not None
+
+
+def test_there_are_groups_of_settings_to_look_at():
+    names = {group.__name__ for group in setting_groups()}
+    assert {"DiarizeConfig", "ClipsConfig", "TrainConfig", "ConversationStyle"} <= names
     from diarize.clustering import CLUSTERERS
-    from diarize.pipeline.config import DiarizeConfig
     from diarize.segmentation import SEGMENTERS
-    from encoder.speaker_training.config import TrainConfig
+    from diarize.segmentation.network.weights import NETWORKS
+    from encoder.features.kinds import FEATURES
+    from encoder.models import ARCHITECTURES
 
-    schemas = [DiarizeConfig, ClipsConfig, TrainConfig]
-    schemas += [r.load(n).Config for r in (SEGMENTERS, CLUSTERERS) for n in r.names()]
-    for schema in schemas:
-        for knob in dataclasses.fields(schema):
-            nested = dataclasses.is_dataclass(schema.__annotations__.get(knob.name)) or (
-                knob.default_factory is not dataclasses.MISSING
-            )
-            assert nested or knob.metadata.get("help"), f"{schema.__name__}.{knob.name}"
+    families = (SEGMENTERS, CLUSTERERS, NETWORKS, ARCHITECTURES, FEATURES)
+    registered = {r.load(n).Config for r in families for n in r.names()}
+    assert all(issubclass(group, Settings) for group in registered)
+    told = {group.__name__ for group in registered if dataclasses.fields(group)}
+    assert told - {"SileroConfig"} <= names
+
+
+def test_every_knob_says_what_it_is_and_every_number_has_bounds():
+    for group in setting_groups():
+        assert issubclass(group, Settings), group  # what is no group of settings needs no help
+        for knob in dataclasses.fields(group):
+            told = f"{group.__name__}.{knob.name}"
+            nested = knob.default_factory is not dataclasses.MISSING
+            assert nested or knob.metadata.get("help"), told
+            if is_number(knob):
+                bounds = knob.metadata.get("bounds")
+                assert bounds and -math.inf < bounds.low < bounds.high < math.inf, told
+
+
+def test_every_group_checks_its_bounds():
+    for group in setting_groups():
+        required = {"kind": "wave"} if group.__name__ == "OnnxFeatures" else {}
+        for knob in filter(is_number, dataclasses.fields(group)):
+            bounds = knob.metadata["bounds"]
+            for value in (math.nan, bounds.high + 1, bounds.low - 1):
+                several = isinstance(knob.default, tuple)
+                given = (value,) * len(knob.default) if several else value
+                with pytest.raises(ConfigError, match=f"{knob.name} is"):
+                    group(**required, **{knob.name: given})
 
 
 def test_the_library_names_settings_not_flags_or_make_targets():

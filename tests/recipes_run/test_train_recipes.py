@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 
+from diarize.pipeline.config import load_config
+from diarize.pipeline.diarizer import Diarizer
+from encoder.calibration.score_calibration import find_calibration
 from encoder.hub.weights_file import load_weights
+from encoder.training.checkpointing import read_checkpoint
 from tests.support.recipe_runs import ROOT, run
 
 TINY = """
@@ -72,6 +81,81 @@ def test_train_writes_weights_goes_on_and_repeats_itself(trained):
     assert [p.name for p in (folder / "again").glob("*.safetensors")] == [weights.name]
 
 
+def test_train_does_not_go_on_with_another_run(trained):
+    folder, command = trained
+    before = (folder / "out/config.json").read_bytes()
+    for setting, told in (
+        ("seed=4", "seed was 3 and is 4"),
+        ("softmax.fit.learning_rate=0.1", "softmax.fit.learning_rate was 0.002 and is 0.1"),
+        ("model.blocks=2", "model.blocks was 1 and is 2"),
+    ):
+        text = run("train.embedder", *command, "--set", setting, cwd=folder, code=2)
+        assert told in " ".join(text.split()) and "Traceback" not in text
+    other = ["--set", "validation_share=0.0"]
+    assert "validation_share" in run("train.embedder", *command, *other, cwd=folder, code=2)
+    assert (folder / "out/config.json").read_bytes() == before
+    run("train.embedder", *command, "--set", "threads=2", cwd=folder)
+
+
+def test_train_refuses_too_few_speakers_for_validation_at_once(trained, tmp_path):
+    folder, command = trained
+    command = [tmp_path / "new" if word == "out" else word for word in command]
+    text = run("train.embedder", *command, "--set", "validation_share=0.05", cwd=folder, code=2)
+    told = " ".join(text.split())
+    assert "of 14 speakers are kept for validation (validation_share is 0.05)" in told
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are of another kind there")
+def test_ctrl_c_writes_a_checkpoint_and_says_where(trained, tmp_path):
+    folder, command = trained
+    command = [str(tmp_path / "new" if word == "out" else word) for word in command]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "recipes.train.embedder", *command,
+         "--set", "softmax.fit.steps=1000000"],
+        cwd=folder, stderr=subprocess.PIPE, text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "COLUMNS": "500"},
+        # A shell's background jobs ignore the signal, and so would what they start.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
+    while not (tmp_path / "new/softmax/metrics.jsonl").exists() and process.poll() is None:
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    said = process.communicate(timeout=300)[1]
+    assert process.returncode == 130, said
+    place = tmp_path / "new/softmax/last.pt"
+    step = int(re.search(r"stopped after step (\d+) of 1000000", said)[1])
+    assert f"{str(place)!r} holds it" in said and "Traceback" not in said
+    assert read_checkpoint(place)["step"] == step
+
+
+def test_a_calibration_beside_weights_is_theirs(corpus, tiny_weights, tmp_path):
+    place = tmp_path / "mine" / tiny_weights.name
+    place.parent.mkdir()
+    shutil.copy(tiny_weights, place)
+    code = (
+        "import sys; from pathlib import Path; from recipes.calibrate.scores import *\n"
+        "calibrate_beside(*map(Path, sys.argv[1:3]), cache=Path(sys.argv[3]))\n"
+    )
+
+    def calibrate(data):
+        return subprocess.run(
+            [sys.executable, "-c", code, place, data, tmp_path / "vectors"],
+            cwd=tmp_path, capture_output=True, text=True, check=False,
+            env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        )  # fmt: skip
+
+    done = calibrate(corpus)
+    assert done.returncode == 0, done.stderr
+    fingerprint = place.stem[-8:]
+    found = find_calibration(fingerprint, place)
+    assert found is not None and found.fitted_on["speakers"] == 5
+    assert find_calibration(fingerprint) is None
+    config = load_config(settings=[f'embedder="{place}"', "segmenter=energy"])
+    assert Diarizer.from_config(config).calibration == found
+    assert "a calibration needs more data" in calibrate(corpus / "voices/set").stderr
+
+
 def test_train_says_what_is_wrong_in_one_line(corpus, tmp_path):
     (tmp_path / "bad.toml").write_text("[model]\nchanels = [4]\n")
     text = run(
@@ -119,6 +203,12 @@ def test_finetune_compares_before_and_after_and_writes_only_what_is_better(
     assert all(word in text for word in ("before", "halfway", "after", "heldout 1.6 s"))
     written = list((tmp_path / "mine").glob("deepspeaker-mine-*.safetensors"))
     assert len(written) == (0 if "nothing was written" in text else 1)
+    beside = list((tmp_path / "mine").glob("calibration-*.json"))
+    names = [f"calibration-{path.stem[-8:]}.json" for path in written]
+    assert [path.name for path in beside] == ([] if "no calibration" in text else names)
+    for path in beside:
+        found = find_calibration(path.stem[-8:], written[0])
+        assert found is not None and found.fitted_on["split"] == "heldout"
     text = run("train.finetune", "--data", mine / "s0", "--out", "o", cwd=tmp_path, code=2)
     assert "error:" in text and "Traceback" not in text
 

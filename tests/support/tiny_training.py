@@ -13,7 +13,7 @@ from encoder.models.rescnn import ResCNN, ResCNNConfig
 from encoder.speaker_training.objectives import SoftmaxObjective, TripletObjective
 from encoder.training.loop import FitConfig, fit
 
-CONFIG = FitConfig(steps=12, warmup_steps=3, checkpoint_every_s=-1.0, learning_rate=1e-2)
+CONFIG = FitConfig(steps=12, warmup_steps=3, checkpoint_every_s=0.0, learning_rate=1e-2)
 LONG = replace(CONFIG, steps=60, checkpoint_every_s=0.01)
 
 

@@ -14,13 +14,14 @@ one level first), and without the chunk's mean of each band, so that the microph
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass
 from typing import Literal, cast, overload
 
 import torch
 from torch import Tensor, nn
 
 from diarize.segmentation.network.powerset import Powerset
+from encoder.common.settings import Settings, bounded
 from encoder.errors import ConfigError
 
 __all__ = ["COARSE", "SegmentationNetwork", "SegmentationNetworkConfig"]
@@ -31,27 +32,22 @@ COARSE = 4  # frames of 20 ms in one of 80 ms
 
 
 @dataclass(frozen=True)
-class SegmentationNetworkConfig:
+class SegmentationNetworkConfig(Settings):
     """Shape of `SegmentationNetwork`."""
 
-    n_mels: int = field(default=64, metadata={"help": "mel bands (M) of the input"})
-    width: int = field(default=128, metadata={"help": "channels of the convolutions"})
-    layers: int = field(default=3, metadata={"help": "LSTMs on top of each other"})
-    hidden: int = field(default=112, metadata={"help": "units of an LSTM in each direction"})
-    heads: int = field(default=4, metadata={"help": "of attention after the LSTMs; 0: none"})
-    edges: int = field(default=64, metadata={"help": "channels of the last layer, at 20 ms"})
-    dropout: float = field(default=0.1, metadata={"help": "between layers, in training"})
-    speakers: int = field(default=3, metadata={"help": "local speakers (S)"})
-    at_once: int = field(default=2, metadata={"help": "local speakers at one time"})
+    n_mels: int = bounded(64, least=1, most=1024, help="mel bands (M) of the input")
+    width: int = bounded(128, least=1, most=4096, help="channels of the convolutions")
+    layers: int = bounded(3, least=1, most=100, help="LSTMs on top of each other")
+    hidden: int = bounded(112, least=1, most=8192, help="units of an LSTM in each direction")
+    heads: int = bounded(4, least=0, most=256, help="of attention after the LSTMs; 0: none")
+    edges: int = bounded(64, least=1, most=4096, help="channels of the last layer, at 20 ms")
+    dropout: float = bounded(0.1, least=0, below=1, help="between layers, in training")
+    speakers: int = bounded(3, least=1, most=6, help="local speakers (S)")
+    at_once: int = bounded(2, least=1, most=6, help="local speakers at one time")
 
     def __post_init__(self) -> None:
-        for knob in fields(self):
-            value = getattr(self, knob.name)
-            if knob.name not in ("dropout", "heads") and value < 1:
-                raise ConfigError(f"{knob.name} is {value}: give 1 or more")
-        if not 0 <= self.dropout < 1:
-            raise ConfigError(f"dropout is {self.dropout}: give 0 or more, less than 1")
-        if self.heads < 0 or (self.heads and (2 * self.hidden) % self.heads):
+        super().__post_init__()
+        if self.heads and (2 * self.hidden) % self.heads:
             raise ConfigError(
                 f"heads is {self.heads}: give 0, or what divides twice hidden ({self.hidden})"
             )

@@ -10,13 +10,14 @@ pyannote.audio 2.1; Plaquet and Bredin 2023, arXiv 2310.13025).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from diarize.segmentation.network.powerset import Powerset
+from encoder.common.settings import Settings, bounded
 from encoder.errors import ConfigError
 
 __all__ = ["PyanNet", "PyanNetConfig"]
@@ -25,24 +26,21 @@ KERNEL, POOL = 5, 3  # of the convolutions, and of the maximum after each of the
 
 
 @dataclass(frozen=True)
-class PyanNetConfig:
+class PyanNetConfig(Settings):
     """Shape of `PyanNet`; the defaults are pyannote's segmentation-3.0."""
 
-    filters: int = field(default=80, metadata={"help": "filters of the bank"})
-    taps: int = field(default=251, metadata={"help": "samples that a filter spans"})
-    stride: int = field(default=10, metadata={"help": "samples from one filtering to the next"})
-    width: int = field(default=60, metadata={"help": "channels of the convolutions"})
-    layers: int = field(default=4, metadata={"help": "LSTMs on top of each other"})
-    hidden: int = field(default=128, metadata={"help": "units of an LSTM in each direction"})
-    linear: int = field(default=128, metadata={"help": "units of the two linear layers"})
-    speakers: int = field(default=3, metadata={"help": "local speakers (S)"})
-    at_once: int = field(default=2, metadata={"help": "local speakers at one time"})
+    filters: int = bounded(80, least=1, most=4096, help="filters of the bank")
+    taps: int = bounded(251, least=1, most=16_000, help="samples that a filter spans")
+    stride: int = bounded(10, least=1, most=1000, help="samples from one filtering to the next")
+    width: int = bounded(60, least=1, most=4096, help="channels of the convolutions")
+    layers: int = bounded(4, least=1, most=100, help="LSTMs on top of each other")
+    hidden: int = bounded(128, least=1, most=8192, help="units of an LSTM in each direction")
+    linear: int = bounded(128, least=1, most=8192, help="units of the two linear layers")
+    speakers: int = bounded(3, least=1, most=6, help="local speakers (S)")
+    at_once: int = bounded(2, least=1, most=6, help="local speakers at one time")
 
     def __post_init__(self) -> None:
-        for knob in fields(self):
-            value = getattr(self, knob.name)
-            if value < 1:
-                raise ConfigError(f"{knob.name} is {value}: give 1 or more")
+        super().__post_init__()
         if self.at_once > self.speakers:
             raise ConfigError(f"at_once is {self.at_once}: give at most speakers ({self.speakers})")
 

@@ -162,6 +162,18 @@ def test_work_is_written_now_and_then(tmp_path, opened, monkeypatch):
             assert plain.execute("SELECT count(*) FROM clip").fetchone() == (1,)
 
 
+@pytest.mark.parametrize("year", [2300, 1601, 2**33 // 31_556_952])
+def test_a_file_whose_clock_was_centuries_off(tmp_path, opened, year):
+    path = clip(tmp_path / "a.wav")
+    then = (year - 1970) * 31_556_952 * 10**9 + 7
+    os.utime(path, ns=(then, then))
+    with opened() as cache:
+        cache.keep(cache.look_up(path)[0], voice(1))
+    with opened() as cache:
+        assert same(cache.look_up(path)[1], voice(1))
+    assert opened.warnings == []
+
+
 def test_names_that_are_not_text(tmp_path, opened):
     path = tmp_path / os.fsdecode(b"\xff\xfe 'x'.wav")
     with opened() as cache:

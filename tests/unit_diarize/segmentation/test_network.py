@@ -301,7 +301,7 @@ def test_voices_are_learnt_along(tmp_path):
 def test_a_stopped_run_goes_on_with_the_same_losses(tmp_path):
     from dataclasses import replace
 
-    fit = replace(PLAN.fit, steps=12, checkpoint_every_s=-1.0)
+    fit = replace(PLAN.fit, steps=12, checkpoint_every_s=0.0)
     plan = replace(PLAN, fit=fit, model=replace(TINY, layers=2, dropout=0.2))
     whole, stopped = Bars(), Bars()
     train_segmentation(plan, Tones(), [], tmp_path / "whole", report=whole)

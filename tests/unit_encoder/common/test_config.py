@@ -1,6 +1,7 @@
 """A wrong setting is named with what is allowed; a right one arrives with its type."""
 
 from dataclasses import FrozenInstanceError, dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 import pytest
@@ -160,6 +161,56 @@ def test_broken_toml_names_the_file(tmp_path, content):
     path.write_bytes(content)
     with pytest.raises(ConfigError, match=r"bad\.toml.*not valid TOML"):
         read_toml(path)
+
+
+NESTED = "[" * 3000 + "]" * 3000
+DIGITS = "9" * 5000
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (f"a = {NESTED}", "nested more than 20 deep"),
+        (f"a = {'[' * 30}{']' * 30}", "nested more than 20 deep"),
+        (f"a{'.a' * 3000} = 1", "nested more than 20 deep"),
+        (f"[a{'.a' * 3000}]", "nested more than 20 deep"),
+        (f"a = {DIGITS}", "a number in it has too many digits"),
+    ],
+)
+def test_toml_that_is_too_much(tmp_path, text, sentence):
+    path = tmp_path / "much.toml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=rf"much\.toml.*{sentence}"):
+        read_toml(path)
+
+
+def test_a_file_that_is_no_settings_at_all(tmp_path):
+    path = tmp_path / "long.toml"
+    path.write_bytes(b"#" * 1_000_001)
+    for place in (path, *filter(Path.exists, [Path("/dev/zero")])):
+        with pytest.raises(ConfigError, match=r"cannot use the config .* more than 1,000,000"):
+            read_toml(place)
+    path.write_bytes(b"#" * 1_000_000)
+    assert read_toml(path) == {}
+
+
+@pytest.mark.parametrize(
+    ("assignment", "sentence"),
+    [
+        (f"inner.rate={NESTED}", "nested more than 20 deep"),
+        (f"inner{'.rate' * 3000}=1", "nested more than 20 deep"),
+        (f"inner.rate={DIGITS}", "too many digits"),
+        (f"inner.rate={'9' * 400}", "'inner.rate' is a whole number of 400 digits: give a finite"),
+        (f"inner.rate=0x{'f' * 5000}", "a whole number of 60.. digits"),
+        (f"name=0x{'f' * 5000}", "a whole number of 60.. digits"),
+        (f"inner=0x{'f' * 5000}", "a whole number of 60.. digits"),
+        (f"span=[0x{'f' * 5000}]", "too much to be shown"),
+    ],
+)
+def test_values_that_are_too_much(assignment, sentence):
+    with pytest.raises(ConfigError, match=sentence) as caught:
+        from_mapping(Outer, apply_overrides({}, [assignment]))
+    assert len(str(caught.value)) < 200
 
 
 @pytest.mark.parametrize("name", ["absent.toml", "."])

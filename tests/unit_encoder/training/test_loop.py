@@ -210,9 +210,9 @@ def test_it_learns(tmp_path, strategy):
 
 
 def test_the_log_of_a_resumed_run_has_every_step_once(tmp_path):
-    config = replace(CONFIG, steps=12, validate_every=2, checkpoint_every_s=1e9)
+    config = replace(CONFIG, steps=12, validate_every=2, checkpoint_every_s=1e6)
     validate = lambda model: {"eer": 0.5}  # noqa: E731
-    run(tmp_path, replace(config, checkpoint_every_s=-1.0), kill_at=5, validate=validate)
+    run(tmp_path, replace(config, checkpoint_every_s=0.0), kill_at=5, validate=validate)
     # Killed before step 5 was written; the next run writes no checkpoint until it is killed too.
     run(tmp_path, config, kill_at=9, validate=validate)
     run(tmp_path, config, validate=validate)
