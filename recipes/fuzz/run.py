@@ -196,7 +196,7 @@ def _feed(
                     _keep(case, outcome, faults / name)
             shutil.rmtree(case, ignore_errors=True)
     for (fault, where), times in alike.most_common():
-        print(f"{times:>6} {fault}{' at ' if where else ''}{where}")
+        print(f"{times:>6} {fault}{' at ' if where else ''}{where}", flush=True)
     return [
         {
             "kind": kind,
@@ -219,7 +219,7 @@ def _keep(case: Path, outcome: Outcome, place: Path) -> None:
         shutil.rmtree(place / name, ignore_errors=True)
     text = json.dumps(asdict(outcome), indent=1) + "\n"
     (place / "outcome.json").write_text(text, encoding="utf-8")
-    print(f"{'; '.join(outcome.faults)}: python -m recipes.fuzz.run --again {place}")
+    print(f"{'; '.join(outcome.faults)}: python -m recipes.fuzz.run --again {place}", flush=True)
 
 
 def _again(worker: Worker, place: Path, kept: Path) -> int:
