@@ -60,7 +60,9 @@ def _media(rng: Random, seeds: Seeds) -> Case:
         if content.startswith(b"OggS") and rng.random() < 0.7:
             content = with_right_checksums(content)
     if rng.random() < 0.15:  # under another's name, or none
-        name = rng.choice(["x", "x.wav", "x.mp3", "x.ul", "x.raw", "x.mp4", "x.txt", "x.ogg", "x.h264"])
+        name = rng.choice(
+            ["x", "x.wav", "x.mp3", "x.ul", "x.raw", "x.mp4", "x.txt", "x.ogg", "x.h264"]
+        )
     how = rng.choice([_run] * 5 + [_piped, _cluster, _identify, _enroll, _trials, _listed])
     case = how(rng, seeds, name, content)
     case.harm = harm
@@ -156,9 +158,7 @@ def _diarization(rng: Random, seeds: Seeds, name: str, content: bytes, harm: lis
     sides = [content, whole] if rng.random() < 0.5 else [whole, content]
     places = ["in/a/one.rttm", "in/b/one.rttm"]
     given = places if rng.random() < 0.7 else ["in/a", "in/b"]
-    return Case(
-        ["score", "diarization", *given], dict(zip(places, sides, strict=True)), harm=harm
-    )
+    return Case(["score", "diarization", *given], dict(zip(places, sides, strict=True)), harm=harm)
 
 
 def _uem(rng: Random, seeds: Seeds, name: str, content: bytes, harm: list[str]) -> Case:
@@ -251,7 +251,9 @@ def _settings(rng: Random, seeds: Seeds) -> Case:
         harm = ["option"]
     else:
         for path, value in values.items():
-            text = rng.choice([f"{path}={value}"] * 9 + [f"{path}", f"={value}", f"{path}.x={value}"])
+            text = rng.choice(
+                [f"{path}={value}"] * 9 + [f"{path}", f"={value}", f"{path}.x={value}"]
+            )
             arguments += ["--set", text.replace("\0", "")]
     arguments += ["-o", "out/x.json", *_quiet(rng)]
     return Case(arguments, files, outputs, harm=harm)
@@ -275,8 +277,27 @@ def _value(rng: Random, knob: Setting) -> str:
         return str(int(value) if isinstance(knob.default, int) else float(value))
     if rng.random() < 0.7:
         return rng.choice(EXTREME_NUMBERS)
-    words = ['""', '"x"', "true", "[]", "[1]", "{}", "2020-01-01", '"' + "a" * 4000 + '"', "[" * 3000]
-    words += ['"energy"', '"graph"', '"cuda"', '"meta"', '"cpu:9"', '"auto"', "[0.5, 0.5]", "{x = 1}"]
+    words = [
+        '""',
+        '"x"',
+        "true",
+        "[]",
+        "[1]",
+        "{}",
+        "2020-01-01",
+        '"' + "a" * 4000 + '"',
+        "[" * 3000,
+    ]
+    words += [
+        '"energy"',
+        '"graph"',
+        '"cuda"',
+        '"meta"',
+        '"cpu:9"',
+        '"auto"',
+        "[0.5, 0.5]",
+        "{x = 1}",
+    ]
     return rng.choice(words)
 
 
@@ -328,10 +349,27 @@ def _galleries(rng: Random, seeds: Seeds) -> Case:
 def _caches(rng: Random, seeds: Seeds) -> Case:
     content, harm = spoilt(rng, seeds.clips, [seeds.gallery])
     files = {**seeds.home, **_voices(seeds), "in/c.sqlite": content}
-    arguments = ["cluster", "in/voices", "--cache", "in/c.sqlite", "--segmenter", "energy", *_quiet(rng)]
-    arguments += ["--embedder", f"home/weights/{seeds.embedder}", "-o", "out/x.csv", "-o", "out/x.json"]
+    arguments = [
+        "cluster",
+        "in/voices",
+        "--cache",
+        "in/c.sqlite",
+        "--segmenter",
+        "energy",
+        *_quiet(rng),
+    ]
+    arguments += [
+        "--embedder",
+        f"home/weights/{seeds.embedder}",
+        "-o",
+        "out/x.csv",
+        "-o",
+        "out/x.json",
+    ]
     sidecars = [f"in/c.sqlite{suffix}" for suffix in ("", "-journal", "-wal", "-shm")]
-    return Case(arguments, files, ["out/x.csv", "out/x.json"], changes=sidecars, harm=["cache", *harm])
+    return Case(
+        arguments, files, ["out/x.csv", "out/x.json"], changes=sidecars, harm=["cache", *harm]
+    )
 
 
 def _weights(rng: Random, seeds: Seeds) -> Case:
@@ -388,7 +426,26 @@ def _change(rng: Random, tree: Any) -> None:
     elif rng.random() < 0.1:
         del tree[key]
     else:
-        values = [0, -1, 1, 2, 1e9, 10**9, 10**30, 1e308, 0.5, 1e-9, "", "x", None, [], {}, True, [1], "F16"]
+        values = [
+            0,
+            -1,
+            1,
+            2,
+            1e9,
+            10**9,
+            10**30,
+            1e308,
+            0.5,
+            1e-9,
+            "",
+            "x",
+            None,
+            [],
+            {},
+            True,
+            [1],
+            "F16",
+        ]
         tree[key] = rng.choice(values)
 
 

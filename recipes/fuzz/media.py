@@ -112,7 +112,9 @@ def _made(kind: _Kind, number: int) -> bytes:
     suffix = kind.name.rpartition(".")[2]
     options = {"rf64": "always"} if kind.name == "rf64" else {}
     file.name = f"x.{suffix}"
-    with av.open(file, "w", format=kind.format or _FORMATS.get(suffix, suffix), options=options) as out:
+    with av.open(
+        file, "w", format=kind.format or _FORMATS.get(suffix, suffix), options=options
+    ) as out:
         streams, packets = [], []
         layout = {1: "mono", 2: "stereo", 6: "5.1"}[kind.channels]
         for track in range(kind.tracks):
@@ -136,7 +138,9 @@ _FORMATS = {
 }  # fmt: skip
 
 
-def _encoded(stream: av.AudioStream, wave_CT: np.ndarray, rate: int, layout: str) -> list[av.Packet]:
+def _encoded(
+    stream: av.AudioStream, wave_CT: np.ndarray, rate: int, layout: str
+) -> list[av.Packet]:
     packed = np.ascontiguousarray(wave_CT.T).reshape(1, -1)
     resampler = av.AudioResampler(
         format=stream.codec_context.format, layout=layout, rate=rate,

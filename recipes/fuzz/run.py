@@ -236,7 +236,9 @@ def _again(worker: Worker, place: Path, kept: Path) -> int:
 def _show(rows: list[dict[str, Any]]) -> None:
     table = Table(title="spoilt inputs through every command")
     for title in rows[0]:
-        table.add_column(title.replace("per_s", "a second"), justify="left" if title == "kind" else "right")
+        table.add_column(
+            title.replace("per_s", "a second"), justify="left" if title == "kind" else "right"
+        )
     for row in rows:
         table.add_row(*map(str, row.values()))
     Console(width=100).print(table)

@@ -67,9 +67,13 @@ def make_seeds(folder: Path, call: Callable[[list[str], Path], None]) -> Seeds:
     fingerprint = embedder.stem.rpartition("-")[2]
     write_calibration(Calibration(fingerprint, 8.0, -4.0), weights)
     plane = np.random.default_rng(0).normal(size=(60, _D)).astype(np.float32)
-    write_plda(fit_plda(plane, np.repeat(np.arange(12), 5), directions=4, fingerprint=fingerprint), weights)
+    write_plda(
+        fit_plda(plane, np.repeat(np.arange(12), 5), directions=4, fingerprint=fingerprint), weights
+    )
     network = save_network(
-        SegmentationNetwork(SegmentationNetworkConfig(width=8, layers=1, hidden=4, heads=2, edges=4)),
+        SegmentationNetwork(
+            SegmentationNetworkConfig(width=8, layers=1, hidden=4, heads=2, edges=4)
+        ),
         folder / "network",
     )
     made = {}
@@ -120,7 +124,13 @@ def seconds_of_wav(content: bytes) -> float:
 
 
 def _tables(folder: Path) -> dict[str, dict[str, bytes]]:
-    turns = [(0.0, 2.5, "ann"), (2.0, 1.5, "bob"), (4.0, 3.0, "ann"), (7.25, 0.5, "cho"), (8, 2, "bob")]
+    turns = [
+        (0.0, 2.5, "ann"),
+        (2.0, 1.5, "bob"),
+        (4.0, 3.0, "ann"),
+        (7.25, 0.5, "cho"),
+        (8, 2, "bob"),
+    ]
     rttm = "".join(
         f"SPEAKER {uri} 1 {start:.3f} {length:.3f} <NA> <NA> {name} <NA> <NA>\n"
         for uri in ("one", "two")
@@ -129,7 +139,10 @@ def _tables(folder: Path) -> dict[str, dict[str, bytes]]:
     names = [f"{speaker}/{take}.wav" for speaker in _VOICES for take in range(_TAKES)]
     pairs = [(a, b) for at, a in enumerate(names) for b in names[at + 1 :]]
     plain = [f"{int(a[:3] == b[:3])} {a} {b}" for a, b in pairs]
-    scored = [f"{line} {0.9 - 0.05 * at if line[0] == '1' else 0.3 - 0.02 * at:.3f}" for at, line in enumerate(plain)]
+    scored = [
+        f"{line} {0.9 - 0.05 * at if line[0] == '1' else 0.3 - 0.02 * at:.3f}"
+        for at, line in enumerate(plain)
+    ]
     roles = ["enroll", "enroll", "test"] * len(_VOICES)
     head = "dataset\tspeaker\tpath\tseconds\tsplit\tsession\n"
     rows = [f"set\t{name[:3]}\t{name}\t2.5\teval\t{name}\n" for name in names]

@@ -130,12 +130,18 @@ def _standing_in(folder: Path, case: Case) -> Iterator[tuple[Path, Path]]:
     """The process's own streams, folder and environment are the case's."""
     streams = folder / "stdout.txt", folder / "stderr.txt"
     stdin = os.open(folder / case.stdin if case.stdin else os.devnull, os.O_RDONLY)
-    out, err = (os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND) for path in streams)
+    out, err = (
+        os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND) for path in streams
+    )
     kept = [os.dup(number) for number in range(3)]
     own = {
         "DIARIZE_HOME": "home", "HOME": "home", "XDG_CACHE_HOME": "cache", "TMPDIR": "tmp",
     }  # fmt: skip
-    before, place, streams_before = dict(os.environ), os.getcwd(), (sys.stdin, sys.stdout, sys.stderr)
+    before, place, streams_before = (
+        dict(os.environ),
+        os.getcwd(),
+        (sys.stdin, sys.stdout, sys.stderr),
+    )
     os.environ.update({name: str(folder / value) for name, value in own.items()})
     os.chdir(folder)
     tempfile.tempdir = None
@@ -235,9 +241,7 @@ def _content(folder: Path) -> dict[str, bytes]:
     }
 
 
-def _faults_of_files(
-    folder: Path, case: Case, before: dict[str, bytes], code: int
-) -> list[str]:
+def _faults_of_files(folder: Path, case: Case, before: dict[str, bytes], code: int) -> list[str]:
     after = _content(folder)
     faults = []
     for name in sorted(set(before) | set(after)):
