@@ -23,7 +23,7 @@ FINETUNED ?= runs/finetune-$(notdir $(patsubst %/,%,$(DATA)))
 OUT_ONNX ?= runs/deepspeaker.onnx
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow lint wheel-test train train-smoke finetune segmentation campplus pyannote teacher export evaluate score-conversations calibrate calibrate-turns plda score score-naming decisions score-joins count-speakers ablation bench bench-clusters bench-peers simulate tables picture clean
+.PHONY: help demo test test-slow lint wheel-test train train-smoke finetune segmentation campplus pyannote teacher export evaluate score-conversations calibrate calibrate-turns plda score score-naming decisions score-joins count-speakers fuzz ablation bench bench-clusters bench-peers simulate tables picture clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 22
@@ -117,6 +117,9 @@ score-joins: $(VENV)/.installed-test  ## are the speakers of recordings of 10 to
 
 count-speakers: $(VENV)/.installed-test  ## rules that count speakers, compared on the development conversations
 	$(BIN)/python -m recipes.evaluate.speaker_counting --data $(DATA) $(ARGS)
+
+fuzz: $(VENV)/.installed-test  ## spoilt files and settings through every command: is any answer not allowed?
+	$(BIN)/python -m recipes.fuzz.run $(ARGS)
 
 ablation: $(VENV)/.installed-test  ## what each part of the pipeline is worth, on the development and simulated conversations
 	$(BIN)/python -m recipes.evaluate.ablation --data $(DATA) $(ARGS)

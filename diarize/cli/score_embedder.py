@@ -85,8 +85,9 @@ def verification(
                 found = embed_trials(
                     listed, folder, encoder, on_done=lambda *at: on_stage("embed", *at)
                 )
-        for sentence in found.notes:
-            tell(sentence)
+        if not quiet:
+            for sentence in found.notes:
+                tell(sentence)
         score = score_verification(
             listed, found.scores, probabilities=found.probabilities,
             replicates=replicates, seed=seed,
@@ -152,7 +153,7 @@ def identification(
         table: Table
         content: dict[str, Any]
         if trials.is_dir():
-            utterances = _utterances(trials, split, tell)
+            utterances = _utterances(trials, split, quiet=quiet)
             on_stage("load", 0, None)
             config = ProtocolConfig(closed_enrollment=enroll, replicates=replicates, seed=seed)
             measures, notes = identify_corpus(
@@ -195,11 +196,12 @@ def _check(trials: Path, output: str | None, *targets: str | None) -> None:
         output_format(output, "json")
 
 
-def _utterances(folder: Path, split: str | None, tell: Any) -> list[Any]:
+def _utterances(folder: Path, split: str | None, *, quiet: bool) -> list[Any]:
+    from diarize.cli.console import tell
     from encoder.data.corpora import read_corpus
     from encoder.errors import ConfigError
 
-    utterances = read_corpus(folder, on_warning=tell)
+    utterances = read_corpus(folder, on_warning=lambda said: None if quiet else tell(said))
     chosen = [u for u in utterances if split is None or u.split == split]
     if not chosen:
         known = ", ".join(sorted({u.split for u in utterances}))

@@ -10,7 +10,7 @@ Unlike in a recording, a clip that is like no other may well be a speaker, seen 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -76,13 +76,7 @@ def pick_clusterer(
                 f"{number} clips are more than {EXACT_CLIPS}: they are grouped by a graph of "
                 "nearest neighbours, not by all pairs"
             )
-    for group, values in (settings or {}).items():
-        CLUSTERERS.check(group)
-        if not isinstance(values, Mapping):
-            raise ConfigError(
-                f"'clustering.{group}' is a group of settings, not {values!r}: "
-                f"write clustering.{group}.NAME=value"
-            )
+    CLUSTERERS.check_groups(settings or {}, where="clustering")
     backend: type[Clusterer] = CLUSTERERS.load(name)
     if number > MOST_EXACT and not backend.scales:
         gigabytes = number * (number - 1) / 2 * 16 / 1e9  # distances, and a copy to work on

@@ -21,6 +21,7 @@ import numpy as np
 from encoder.audio.media.decoding import Piece, decode, kind_of, samples_of
 from encoder.audio.media.header_duration import (
     declared_duration_s,
+    ends_damaged,
     ends_unfinished,
     timed_duration_s,
 )
@@ -46,6 +47,7 @@ _CUT_OFF_S = 0.5  # how much sound may be missing at the end before it is worth 
 _LATE_S = 0.1  # a first timestamp beyond this is worth one, too
 _BEGIN_AT_0 = frozenset(["matroska", "ogg", "mp4", "flv", "asf"])  # the clocks of these do
 _SILENCE_SIZE = 16384
+_SMALL = 4096  # samples
 _RUN_SIZE = 32768  # samples
 _MANY_CHANNELS = 8  # from here on numpy adds them in another order
 _CANCELLED = 0.1  # the mix of C channels has so much of 1/C of their energy: it is 1 if unrelated
@@ -95,6 +97,7 @@ _SENTENCES = {
     "and what is there is used",
     "short": "{name} stops at {at} but its times go on for {total:.1f} s more, which could not be "
     "decoded",
+    "last": "{name} is damaged near its end, at {at}: what cannot be read there is left out",
     "unfinished": "{name} stops at {at} without the mark that ends such a file: it was cut off, or "
     "is still being written, and what is there is used",
 }
@@ -118,6 +121,8 @@ def align(
         notes.add("short", end_s, timed_s - end_s)
     elif torn:
         notes.add("damage", end_s, torn)
+    elif ends_damaged(media):
+        notes.add("last", end_s)
     return end_s
 
 
@@ -166,8 +171,7 @@ class _Clock:
         self._latest_s = -math.inf  # the file's time of the latest piece
         self._silence_s = 0.0  # made up so far
         self._file_size = file_size
-        self._heard: deque[np.ndarray] = deque()  # the latest sound, at this rate
-        self._heard_size = 0
+        self._heard = _Heard()  # the latest sound, at this rate
 
     @property
     def now_s(self) -> float:
@@ -190,10 +194,7 @@ class _Clock:
 
     def kept(self, mono: np.ndarray) -> tuple[np.ndarray, int]:
         """Remember the latest sound (T,), and give it with its rate."""
-        self._heard.append(mono)
-        self._heard_size += mono.size
-        while self._heard_size - self._heard[0].size > _REPEAT_S * self._rate:
-            self._heard_size -= self._heard.popleft().size
+        self._heard.add(mono, round(_REPEAT_S * self._rate))
         return mono, self._rate
 
     def placed(
@@ -206,8 +207,7 @@ class _Clock:
             self._slack_s = min(self._slack_s, _EXACT_S)
         if rate != self._rate:
             self._base_s, self._count, self._rate = self.now_s, 0, rate
-            self._heard.clear()
-            self._heard_size = 0
+            self._heard = _Heard()
         if at_s is not None:
             ahead_s = at_s + self._shift_s - self.now_s
             if ahead_s > self._slack_s:
@@ -227,7 +227,8 @@ class _Clock:
         if ahead_s > min(_HOLE_S, most_s - self._silence_s):
             self._set_anew(ahead_s)
             return
-        if self.now_s > 0 and ahead_s > _JITTER_S:
+        # Sound that starts later than a picture is no hole, but a clock that begins so late is odd.
+        if ahead_s > (_JITTER_S if self.now_s > 0 else _SILENCE_S):
             self._notes.add("hole", self.now_s, ahead_s)
         self._silence_s += ahead_s
         yield from _silence(round(ahead_s * self._rate))
@@ -251,9 +252,7 @@ class _Clock:
 
     def _is_known(self, mono: np.ndarray, back: int) -> bool:
         """Whether the piece is what was heard `back` samples ago; silence is nobody's."""
-        if not 0 < back <= self._heard_size:
-            return False
-        heard = np.concatenate(self._heard)[-back:][: mono.size].astype(np.float64)
+        heard = self._heard.part(back, mono.size).astype(np.float64)
         again = mono[: heard.size].astype(np.float64)
         energy = math.sqrt(float(heard @ heard) * float(again @ again))
         return energy > 0 and float(heard @ again) > _SAME * energy
@@ -261,6 +260,35 @@ class _Clock:
     def _set_anew(self, ahead_s: float) -> None:
         self._notes.add("clock", self.now_s)
         self._shift_s -= ahead_s
+
+
+class _Heard:
+    """The latest samples, in blocks that are not small: a frame may hold a single one."""
+
+    def __init__(self) -> None:
+        self._blocks: deque[np.ndarray] = deque()
+        self._size = 0
+
+    def add(self, mono: np.ndarray, most: int) -> None:
+        """Remember (T,); so far back as `most` samples, and little more."""
+        self._size += mono.size
+        if self._blocks and self._blocks[-1].size + mono.size <= _SMALL:
+            mono = np.concatenate([self._blocks.pop(), mono])
+        self._blocks.append(mono)
+        while self._size - self._blocks[0].size > most:
+            self._size -= self._blocks.popleft().size
+
+    def part(self, back: int, size: int) -> np.ndarray:
+        """At most `size` samples (T,) from `back` before the end on; none from before the first."""
+        if not 0 < back <= self._size:
+            return np.zeros(0, np.float32)
+        begin, parts = self._size - back, []
+        for block in self._blocks:
+            if begin < block.size and size > 0:
+                parts.append(block[max(0, begin) : max(0, begin) + size])
+                size -= parts[-1].size
+            begin -= block.size
+        return np.concatenate(parts)
 
 
 class _Run:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 from collections.abc import Mapping
 from typing import Any
@@ -66,6 +67,12 @@ class Registry:
         and ConfigError for a group or a key that does not exist.
         """
         backend = self.load(name)
+        self.check_groups(groups, where=where)
+        return backend(from_mapping(backend.Config, groups.get(name, {}), where=f"{where}.{name}."))
+
+    def check_groups(self, groups: Mapping[str, Any], *, where: str) -> None:
+        """ConfigError for a group, a key or a value that cannot be, also of backends that are not
+        chosen: they are written into results. What cannot be loaded here is not looked at."""
         for group, values in groups.items():
             if group not in self._entries:
                 raise ConfigError(
@@ -77,4 +84,5 @@ class Registry:
                     f"'{where}.{group}' is a group of settings, not {shown_value(values)}: "
                     f"write {where}.{group}.NAME=value"
                 )
-        return backend(from_mapping(backend.Config, groups.get(name, {}), where=f"{where}.{name}."))
+            with contextlib.suppress(BackendUnavailable):
+                from_mapping(self.load(group).Config, values, where=f"{where}.{group}.")

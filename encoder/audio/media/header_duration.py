@@ -7,14 +7,19 @@ one estimated from the bit rate (aac, mp3 without a count) is worth nothing.
 
 from __future__ import annotations
 
+from encoder.audio.media.file_marks import behind_tags
 from encoder.audio.media.file_view import FileView
+from encoder.audio.media.ogg_pages import has_damaged_pages, is_torn
 from encoder.audio.media.opening import Media
 
-__all__ = ["declared_duration_s", "ends_unfinished", "timed_duration_s"]
+__all__ = ["declared_duration_s", "ends_damaged", "ends_unfinished", "timed_duration_s"]
 
 _LONGEST_S = 10_000_000.0  # four months: beyond it a time is damaged
 _LAST_BYTES = 1 << 17  # pages and packets have at most half of it
 _TS_PACKETS = (188, 192, 204)
+_NUT_INDEX = b"NX\xdd\x67\x2f\x23\xe6\x4e"
+# Their headers count samples or frames.
+_COUNTED = frozenset(["flac", "tta", "wv", "ape", "sox", "smjpeg", "mxf", "nistsphere"])
 _MP3_SAMPLES = {True: 1152, False: 576}  # a frame of MPEG-1, and of the lower rates of MPEG-2
 
 
@@ -25,13 +30,16 @@ def declared_duration_s(media: Media, end_s: float) -> float | None:
     as it went so far.
     """
     formats = set(media.container.format.name.split(","))
+    ticks, start, tick_s = media.stream.duration, media.stream.start_time, media.stream.time_base
+    if "avi" in formats and media.stream.frames and tick_s is not None:
+        length_s = float(media.stream.frames * tick_s)
+        return length_s if length_s < _LONGEST_S else None
     if media.sound is not None and not media.sound.is_torn:
         return end_s * (1 + media.sound.missing)
     if "matroska" in formats:
         return _matroska_s(media)
     if formats & {"flv", "asf", "rm"}:
         return media.length_s
-    ticks, start, tick_s = media.stream.duration, media.stream.start_time, media.stream.time_base
     if ticks is None or tick_s is None:
         return None
     length_s = float(ticks * tick_s)
@@ -41,7 +49,7 @@ def declared_duration_s(media: Media, end_s: float) -> float | None:
         return length_s if counted_s is not None and abs(counted_s - length_s) < 0.5 else None
     if "mp4" in formats:
         return length_s + float((start or 0) * tick_s) - media.origin_s
-    return length_s if formats & {"flac", "avi", "tta", "wv", "ape"} else None
+    return length_s if formats & _COUNTED else None
 
 
 def timed_duration_s(media: Media) -> float | None:
@@ -61,22 +69,23 @@ def ends_unfinished(media: Media) -> bool:
     kind, file = media.container.format.name, media.file
     first = max(0, file.size - _LAST_BYTES)
     if kind == "ogg":
-        return _is_ogg_torn(file.peek(first, _LAST_BYTES))
+        return is_torn(file.peek(first, _LAST_BYTES))
+    if kind == "nut":
+        return _NUT_INDEX not in file.peek(first, _LAST_BYTES)
     if kind == "mpeg":
         return _is_program_stream_torn(file.peek(first, _LAST_BYTES))
     if kind == "mpegts":
-        return all(file.size % packet for packet in _TS_PACKETS)
+        # The packets' own size first: a torn file may be a multiple of another.
+        marked = [n for n in _TS_PACKETS if file.peek(n, 1) == file.peek(0, 1) == b"G"]
+        return all(file.size % packet for packet in marked[:1] or _TS_PACKETS)
     return media.sound is not None and media.sound.is_torn
 
 
-def _is_ogg_torn(tail: bytes) -> bool:
-    at = tail.rfind(b"OggS")
-    if at < 0 or at + 27 > len(tail):
-        return True
-    segments = tail[at + 26]
-    table = tail[at + 27 : at + 27 + segments]
-    whole = len(table) == segments and at + 27 + segments + sum(table) <= len(tail)
-    return not (whole and tail[at + 5] & 4)
+def ends_damaged(media: Media) -> bool:
+    """Whether what is at the end of an Ogg stream is not what it was when it was written."""
+    if media.container.format.name != "ogg":
+        return False
+    return has_damaged_pages(media.file.peek(max(0, media.file.size - _LAST_BYTES), _LAST_BYTES))
 
 
 def _is_program_stream_torn(tail: bytes) -> bool:
@@ -99,11 +108,7 @@ def _matroska_s(media: Media) -> float | None:
 
 def _mp3_count_s(file: FileView) -> float | None:
     """The seconds that an MP3's first frame counts if it is the Xing, Info or VBRI one."""
-    head = file.peek(0, 10)
-    at = 0
-    if head[:3] == b"ID3":  # the tag's size has seven bits a byte
-        at = 10 + (head[6] << 21) + (head[7] << 14) + (head[8] << 7) + head[9]
-    frame = file.peek(at, 4096)
+    frame = file.peek(behind_tags(file, 0), 4096)
     sync = next((i for i in range(len(frame) - 4) if frame[i] == 255 and frame[i + 1] > 223), None)
     if sync is None:
         return None

@@ -6,13 +6,14 @@ FFmpeg reads the first, or some of them; so each is found here and read by itsel
 
 from __future__ import annotations
 
+from encoder.audio.media.file_marks import AMR, EBML, begins_file, behind_tags
 from encoder.audio.media.file_view import FileView
 from encoder.audio.media.sound_chunks import find_sound_bytes
 
 __all__ = ["find_next_file"]
 
-_EBML, _SEGMENT = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67"
-_AMR = b"#!AMR\n"
+_SEGMENT = b"\x18\x53\x80\x67"
+_WAVPACK = b"wvpk"
 _SEARCHED = 1 << 20  # bytes at a time
 _MOST_BOXES = 100_000
 
@@ -21,31 +22,21 @@ def find_next_file(view: FileView) -> int | None:
     """The byte at which a second file begins, behind the first one; None if there is none."""
     head = view.peek(0, 40)
     at = None
-    if head[:4] == _EBML:
+    if head[:4] == EBML:
         at = _behind_matroska(view)
     elif head[4:8] == b"ftyp":
         at = _second_box(view)
     elif head[:4] == b"FLV\x01":
         at = _search(view, b"FLV\x01", 4)
-    elif head[:6] == _AMR:
-        at = _search(view, _AMR, len(_AMR))
+    elif head[:6] == AMR:
+        at = _search(view, AMR, len(AMR))
+    elif head[:4] == _WAVPACK:
+        at = _behind_wavpack(view)
     else:
         sound = find_sound_bytes(view)
-        at = None if sound is None or sound.follows != "more" else sound.rest
-    return at if at is not None and _is_beginning(view.peek(at, 64)) else None
-
-
-def _is_beginning(head: bytes) -> bool:
-    """Whether these bytes begin a file of a kind that is looked for here."""
-    return (
-        (head[:4] in (b"RIFF", b"RF64", b"BW64") and head[8:12] == b"WAVE")
-        or (head[:4] == b"FORM" and head[8:12] in (b"AIFF", b"AIFC"))
-        or head[:4] in (b"caff", b"riff", b".snd", b"fLaC", b"OggS")
-        or head[:6] == _AMR
-        or head[4:8] == b"ftyp"
-        or (head[:4] == _EBML and (b"webm" in head or b"matroska" in head))
-        or (head[:4] == b"FLV\x01" and head[5:9] == b"\0\0\0\x09")
-    )
+        if sound is not None:
+            at = sound.rest if sound.follows == "more" else sound.end
+    return at if at is not None and begins_file(view.peek(at, 64)) else None
 
 
 def _behind_matroska(view: FileView) -> int | None:
@@ -58,7 +49,7 @@ def _behind_matroska(view: FileView) -> int | None:
     if width and length != (1 << 7 * width) - 1:  # all ones: unknown
         end = at + 4 + width + length
         return end if end < view.size else None
-    return _search(view, _EBML, at)
+    return _search(view, EBML, at)
 
 
 def _vint(data: bytes) -> tuple[int, int]:
@@ -73,7 +64,7 @@ def _second_box(view: FileView) -> int | None:
         head = view.peek(at, 16)
         if len(head) < 8:
             return None
-        if at and head[4:8] == b"ftyp":
+        if at and begins_file(view.peek(at, 64)):
             return at
         size = int.from_bytes(head[:4], "big")
         if size == 1:
@@ -84,6 +75,18 @@ def _second_box(view: FileView) -> int | None:
     return None
 
 
+def _behind_wavpack(view: FileView) -> int | None:
+    """Where blocks are numbered from 0 once more, or behind the tags at the end."""
+    at, before = 0, 0
+    while len(head := view.peek(at, 20)) == 20 and head[:4] == _WAVPACK:
+        first_sample = int.from_bytes(head[16:20], "little")
+        if first_sample == 0 < before:
+            return at
+        before = first_sample
+        at += 8 + int.from_bytes(head[4:8], "little")
+    return behind_tags(view, at) if at < view.size else None
+
+
 def _search(view: FileView, mark: bytes, at: int) -> int | None:
     """Where `mark` begins a file, at `at` or behind it."""
     overlap = 64
@@ -91,7 +94,7 @@ def _search(view: FileView, mark: bytes, at: int) -> int | None:
         data = view.peek(at, _SEARCHED + overlap)
         found = data.find(mark)
         while 0 <= found < _SEARCHED:
-            if _is_beginning(data[found : found + 64]):
+            if begins_file(data[found : found + 64]):
                 return at + found
             found = data.find(mark, found + 1)
         at += _SEARCHED

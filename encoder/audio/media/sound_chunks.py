@@ -6,6 +6,8 @@
     CAF               id, 64-bit size, big-endian
     AU                one header with offset and size
     VOC               blocks with 24-bit sizes
+    TTA               one header with a table of the frames' sizes
+    SoX               one header with the number of samples
     AVI               RIFF chunks again; here the whole film counts
 
 FFmpeg reads what is there, whatever the header says: a file cut off in the middle is as good to it
@@ -18,12 +20,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from encoder.audio.media.file_marks import VOC, begins_file, behind_tags
 from encoder.audio.media.file_view import FileView
 
 __all__ = ["SoundBytes", "find_sound_bytes"]
 
 _W64_RIFF = b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\x00\x00"
-_BEGINNINGS = (b"RIFF", b"RF64", b"BW64", b"FORM", b"caff", b"riff")  # of files, not of chunks
 _MOST_CHUNKS = 10_000  # a damaged file may have a billion empty ones
 # 32-bit sizes of a recording that was streamed, its size never known.
 _UNKNOWN_32 = (range(0x7FFF0000, 0x80000000), range(0xFFFF0000, 0x100000000))
@@ -72,8 +74,12 @@ def find_sound_bytes(view: FileView) -> SoundBytes | None:
     if head[:4] == b".snd":
         begin, length = (int.from_bytes(head[at : at + 4], "big") for at in (4, 8))
         return _found(begin, length, size) if _is_known(length, 4) else None
-    if head[:20] == b"Creative Voice File\x1a":
+    if head[:20] == VOC:
         return _voc(view, size)
+    if head[:4] == b"TTA1":
+        return _tta(view, size)
+    if head[:4] in (b".SoX", b"XoS."):
+        return _sox(view, size)
     return None
 
 
@@ -142,6 +148,8 @@ def _avi(view: FileView, size: int) -> SoundBytes | None:
     """Sound and pictures: all RIFF chunks, of which a long film has several."""
     end = 0
     for chunk in _chunks(view, _RIFF, 0, size):
+        if end and chunk.name == b"RIFF" and view.peek(chunk.begin, 4) != b"AVIX":
+            return _found(_RIFF.first, end - _RIFF.first, size, "more", end)
         if chunk.name != b"RIFF" or not _is_known(chunk.end - chunk.begin, 4):
             break
         end = chunk.end
@@ -153,10 +161,32 @@ def _voc(view: FileView, size: int) -> SoundBytes | None:
     first = at = int.from_bytes(view.peek(20, 2), "little")
     while at < size:
         head = view.peek(at, 4)
-        if head[0] == 0 or len(head) < 4:
+        if head[0] == 0:  # what follows the empty block FFmpeg does not read
+            return _found(first, at - first, size, *_tags_behind(view, at + 1, size))
+        if len(head) < 4:
             break
         at += 4 + int.from_bytes(head[1:], "little")
-    return SoundBytes(first, min(at, size), size, is_torn=view.peek(at, 1) != b"\0")
+    return SoundBytes(first, min(at, size), size, is_torn=True)
+
+
+def _tta(view: FileView, size: int) -> SoundBytes | None:
+    """A header that counts samples, a table of the frames' sizes, the frames."""
+    rate, samples = (int.from_bytes(view.peek(at, 4), "little") for at in (10, 14))
+    frame = rate * 256 // 245
+    frames = -(-samples // frame) if frame else 0
+    begin = 22 + 4 * frames + 4
+    if not frames or begin > size:
+        return None
+    table = view.peek(22, 4 * frames)
+    length = sum(int.from_bytes(table[at : at + 4], "little") for at in range(0, len(table), 4))
+    return _found(begin, length, size, *_tags_behind(view, begin + length, size))
+
+
+def _sox(view: FileView, size: int) -> SoundBytes | None:
+    """A header with its own size, and the number of samples of 4 bytes, of all channels."""
+    order: Literal["little", "big"] = "little" if view.peek(0, 4) == b".SoX" else "big"
+    header, samples = (int.from_bytes(view.peek(at, n), order) for at, n in ((4, 4), (8, 8)))
+    return _found(4 + header, 4 * samples, size) if _is_known(4 * samples, 8) else None
 
 
 def _behind(
@@ -167,15 +197,24 @@ def _behind(
     if size <= at:
         return "nothing", size
     for other in _chunks(view, layout, at, size):
-        if not other.name.strip(b" ").isalnum() or other.name in _BEGINNINGS:
+        if not other.name.strip(b" ").isalnum() or begins_file(view.peek(at, 64)):
             break
         if other.next > size + layout.align:
             break
         at = other.next
         if at >= size:
             return "chunks", size
-    rest = view.peek(at, 1 << 16)
-    return ("chunks", size) if rest[:3] in (b"ID3", b"TAG") or not any(rest) else ("more", at)
+    return _tags_behind(view, at, size)
+
+
+def _tags_behind(
+    view: FileView, at: int, size: int
+) -> tuple[Literal["nothing", "chunks", "more"], int]:
+    """The same where no chunks are: tags and padding are no sound."""
+    if at >= size:
+        return "nothing", size
+    at = behind_tags(view, at)
+    return ("chunks", size) if at >= size else ("more", at)
 
 
 def _is_known(length: int, size_bytes: int) -> bool:

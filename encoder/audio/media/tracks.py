@@ -18,6 +18,7 @@ from encoder.errors import AudioError
 
 __all__ = ["choose_track"]
 
+_NAMED = 5  # other tracks in a sentence
 _SILENT = 1e-4  # -80 dB: the last bits of 16
 
 
@@ -54,7 +55,9 @@ def choose_track(
         chosen = _sounding(view, name, [stream.index for stream in readable])
     if len(tracks) == 1:
         return chosen, ""
-    others = ", ".join(_described(stream, numbers) for stream in tracks if stream.index != chosen)
+    left = [stream for stream in tracks if stream.index != chosen]
+    others = ", ".join(_described(stream, numbers) for stream in left[:_NAMED])
+    others += f" and {len(left) - _NAMED} more" if len(left) > _NAMED else ""
     heard = next(stream for stream in tracks if stream.index == chosen)
     reason = ""
     if chosen != readable[0].index:

@@ -1,6 +1,7 @@
 """Identification on lists and folders, and the command."""
 
 import json
+import shutil
 import sys
 
 import numpy as np
@@ -224,3 +225,15 @@ def test_one_file_in_two_spellings_has_one_role(tmp_path):
         read_identification(path)
     path.write_text("1 Jos\u00e9/1.wav\n3 Jose\u0301/2.wav\n", encoding="utf-8")
     assert read_identification(path).speakers == ["Jos\u00e9"] * 2
+
+
+def test_a_quiet_command_says_nothing_beside_its_refusal(command, folder, tmp_path):
+    """A table that lists what is not there is a remark, for whoever asked for remarks."""
+    corpus = tmp_path / "corpus"
+    (corpus / "clips").mkdir(parents=True)
+    shutil.copy(folder / "s0/0.wav", corpus / "clips" / "other.wav")
+    (corpus / "validated.tsv").write_text("client_id\tpath\tsentence\nann\ta.mp3\tx\n")
+    code, _, err = command(corpus)
+    assert code == 2 and "1 of 1 clips" in err and len(err.splitlines()) == 2
+    code, _out, err = command(corpus, "-q")
+    assert code == 2 and "holds media" in err and len(err.splitlines()) == 1

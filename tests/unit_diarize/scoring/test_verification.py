@@ -297,6 +297,8 @@ def test_the_command_says_what_is_wrong_before_it_starts(command, tmp_path):
     for wrong in (("--seed", -1), ("--replicates", 100_001)):
         code, _, err = command("verification", trials, *wrong)
         assert code == 2 and wrong[0] in err and "Traceback" not in err
+    code, _, err = command("verification", trials, "-q")
+    assert code == 2 and len(err.splitlines()) == 1
     code, _, err = command("verification", trials)  # nothing can be read
     assert code == 2 and "none of 3 utterances can be read" in err
 

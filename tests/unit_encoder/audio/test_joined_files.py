@@ -9,7 +9,7 @@ import pytest
 
 from encoder.audio.load import SAMPLE_RATE, load_audio
 from encoder.audio.media.decoding import Piece
-from encoder.audio.timestamps import Notes, _placed
+from encoder.audio.timestamps import Notes, _Heard, _placed
 from tests.support.synth import click_times, clicks, write_media
 from tests.unit_encoder.audio.test_timestamps import make_frame
 
@@ -38,6 +38,10 @@ KINDS = [
     ("avi", "mp3", 44100, None),
     ("flv", "aac", 44100, None),
     ("mp4", "aac", 44100, None),
+    ("tta", "tta", 16000, None),
+    ("voc", "pcm_u8", 16000, None),
+    ("sox", "pcm_s32le", 16000, None),
+    ("wv", "wavpack", 16000, None),
 ]
 
 
@@ -97,6 +101,47 @@ def test_files_of_different_kinds_are_heard_one_after_the_other(tmp_path):
     assert [re.search(r"joined to it at (\d+\.\d) s", s)[1] for s in sentences] == ["4.0", "8.0"]
 
 
+@pytest.mark.parametrize("first", ["mp4", "tta", "avi", "w64", "mkv"])
+@pytest.mark.parametrize("second", ["oga", "flac", "avi", "voc", "tta"])
+def test_what_follows_may_be_of_any_kind(tmp_path, first, second):
+    kinds = {suffix: (codec, rate, form) for suffix, codec, rate, form in KINDS}
+    parts = []
+    for n, suffix in enumerate((first, second)):
+        codec, rate, form = kinds[suffix]
+        path = tmp_path / f"{n}.{suffix}"
+        parts.append(piece(path, codec=codec, rate=rate, file_format=form, seed=n))
+    wave, sentences = load(joined(tmp_path / f"x.{first}", parts))
+    heard_in_all(wave, parts)
+    assert "has another file joined to it at 4." in sentences[0]
+
+
+@pytest.mark.parametrize(
+    "tag",
+    [
+        b"TAG" + b"a" * 125,
+        b"ID3\x04\0\0\0\0\x02\x00" + b"RIFF" * 64,
+        b"APETAGEX"
+        + (2000).to_bytes(4, "little")
+        + (32).to_bytes(4, "little")
+        + bytes(4)
+        + b"\0\0\0\xa0"
+        + bytes(8)
+        + b"x" * 32,
+        bytes(3000),
+    ],
+    ids=["ID3v1", "ID3v2", "APE", "zeros"],
+)
+def test_tags_behind_the_sound_are_no_sound_and_files_behind_tags_are(tmp_path, tag):
+    whole = piece(tmp_path / "0.wav", codec="pcm_s16le", rate=16000)
+    path = tmp_path / "x.wav"
+    path.write_bytes(whole.read_bytes() + tag)
+    wave, sentences = load(path)
+    assert (len(wave), sentences) == (PIECE_S * SAMPLE_RATE, [])
+    if any(tag):
+        path.write_bytes(whole.read_bytes() + tag + whole.read_bytes())
+        assert len(load(path)[0]) == 2 * PIECE_S * SAMPLE_RATE
+
+
 def test_what_is_joined_but_cannot_be_read_is_said(tmp_path):
     whole = piece(tmp_path / "0.wav", codec="pcm_s16le", rate=16000)
     path = tmp_path / "x.wav"
@@ -138,3 +183,26 @@ def test_a_hole_is_filled_only_if_the_file_is_large_enough_for_it(bytes_there, s
     heard = sum(wave.size for wave, _ in _placed(iter(pieces), None, notes, bytes_there))
     assert heard / 8000 == pytest.approx(silence_s, abs=0.1)
     assert ("silence stand in" if silence_s else "clock that jumps") in next(notes.sentences())
+
+
+@pytest.mark.parametrize(("begin_s", "said"), [(30.0, False), (200.0, True)])
+def test_a_clock_that_begins_late_is_said(begin_s, said):
+    """Sound may start after the picture; minutes later is a damaged header's doing."""
+    pieces = [Piece(make_frame(160, channels=1), begin_s)]
+    notes = Notes("x")
+    heard = sum(wave.size for wave, _ in _placed(iter(pieces), None, notes, 10**6))
+    assert heard / 8000 == pytest.approx(begin_s, abs=0.1)
+    assert any("silence stand in" in sentence for sentence in notes.sentences()) == said
+
+
+def test_frames_of_one_sample_are_remembered_in_blocks():
+    """Else each jump of a clock would gather tens of thousands of pieces."""
+    heard = _Heard()
+    samples = np.random.default_rng(0).normal(size=20_000).astype(np.float32)
+    for at in range(samples.size):
+        heard.add(samples[at : at + 1], 8000)
+    assert len(heard._blocks) <= 4
+    for back, size in ((8000, 100), (100, 100), (5000, 5000), (10, 100), (6000, 4500)):
+        expected = samples[samples.size - back :][:size]
+        np.testing.assert_array_equal(heard.part(back, size), expected)
+    assert heard.part(30_000, 5).size == heard.part(0, 5).size == 0

@@ -85,6 +85,11 @@ def test_other_channels_are(tmp_path, channels, kind):
         ("mp2", "mp2", 44100, None, {}),
         ("aac", "aac", 44100, None, {}),
         ("amr", "libopencore_amrnb", 8000, None, {}),
+        ("nut", "pcm_s16le", 16000, None, {}),
+        ("nut", "mp2", 44100, None, {}),
+        ("sox", "pcm_s32le", 16000, None, {}),
+        ("smjpeg", "pcm_s16le", 16000, "smjpeg", {}),
+        ("mxf", "pcm_s16le", 48000, "mxf_opatom", {}),
     ],
 )
 def test_a_cut_is_said_and_a_whole_file_says_nothing(
@@ -98,6 +103,45 @@ def test_a_cut_is_said_and_a_whole_file_says_nothing(
     wave, sentences = load(cut_file(path, 0.6173))
     assert 2.5 < len(wave) / SAMPLE_RATE < 4.2
     assert any(words in sentences[-1] for words in ("cut off", "is damaged"))
+
+
+@pytest.mark.parametrize("packet", [1, 192, 204])
+def test_a_torn_transport_stream_is_told_by_its_own_packets(tmp_path, packet):
+    """A multiple of 204 may be torn all the same."""
+    path = write_media(tmp_path / "x.ts", noise(44100), 44100, codec="mp2")
+    assert load(path)[1] == []
+    data = path.read_bytes()
+    size = next(n for n in range(len(data) // 2, len(data)) if n % packet == 0 and n % 188)
+    path.write_bytes(data[:size])
+    assert any("cut off" in sentence for sentence in load(path)[1])
+
+
+@pytest.mark.parametrize(
+    ("suffix", "codec", "rate"), [("oga", "flac", 44100), ("opus", "libopus", 48000)]
+)
+@pytest.mark.parametrize("place", [-5000, -30, "head"])
+def test_a_damaged_last_page_is_said(tmp_path, suffix, codec, rate, place):
+    """FFmpeg passes over a page with a wrong checksum, and nothing comes after the last one."""
+    path = write_media(tmp_path / f"x.{suffix}", noise(rate), rate, codec=codec, file_format="ogg")
+    wave, sentences = load(path)
+    assert sentences == []
+    data = bytearray(path.read_bytes())
+    if place == "head":
+        place = data.rindex(b"OggS") + 7
+    data[place] ^= 4
+    path.write_bytes(data)
+    shorter, sentences = load(path)
+    assert len(shorter) < len(wave)
+    assert any("damaged near its end" in text or "times go on" in text for text in sentences)
+
+
+def test_bytes_lost_from_the_last_pages_are_said(tmp_path):
+    """FFmpeg takes such a stream to end with its last whole page."""
+    path = write_media(tmp_path / "x.opus", noise(48000), 48000, codec="libopus", file_format="ogg")
+    data = path.read_bytes()
+    at = data.rindex(b"OggS")
+    path.write_bytes(data[: at - 6000] + data[at - 1900 :])
+    assert any("damaged near its end" in sentence for sentence in load(path)[1])
 
 
 def test_joined_mp3_promises_nothing(tmp_path):

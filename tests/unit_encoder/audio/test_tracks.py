@@ -102,3 +102,10 @@ def test_a_track_without_a_decoder_is_passed_over(tmp_path):
     mix, sentences = load(path, track="mix")
     np.testing.assert_array_equal(mix, wave)
     assert "has 2 audio tracks, of which 1 cannot be decoded here" in sentences[0]
+
+
+def test_of_many_tracks_a_few_are_named(tmp_path):
+    path = write_tracks(tmp_path / "x.mkv", [tone(300 + n) for n in range(12)])
+    (sentence,) = load(path)[1]
+    assert "has 12 audio tracks: track 0 was heard, not track 1, track 2, track 3" in sentence
+    assert "track 5 and 6 more; choose" in sentence

@@ -49,3 +49,20 @@ def test_architectures_carry_their_config():
 def test_a_setting_beside_the_groups_says_where_settings_are():
     with pytest.raises(ConfigError, match=r"'model\.blocks' is no group.*NAME\.SETTING"):
         ARCHITECTURES.build("rescnn", {"blocks": 1}, where="model")
+
+
+@pytest.mark.parametrize(
+    ("group", "values", "said"),
+    [
+        ("gru", {"layers": float("nan")}, "gru.layers"),
+        ("gru", {"layres": 2}, "unknown setting 'model.gru.layres'"),
+        ("campplus", 3, "'model.campplus' is a group of settings, not 3"),
+    ],
+)
+def test_settings_of_a_backend_that_is_not_chosen_are_checked_too(group, values, said):
+    with pytest.raises(ConfigError, match=said):
+        ARCHITECTURES.build("rescnn", {group: values}, where="model")
+
+
+def test_settings_of_a_backend_that_cannot_be_loaded_stay_as_they_are():
+    FAMILY.check_groups({"gone": {"shade": 1}}, where="colour")
