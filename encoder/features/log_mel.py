@@ -47,6 +47,11 @@ class FeatureConfig(Settings):
             raise ConfigError(
                 f"n_fft is {self.n_fft}: give at least the samples of window_s ({self.window})"
             )
+        if self.hop > self.window:
+            raise ConfigError(
+                f"hop_s is {self.hop_s}: give at most window_s ({self.window_s}), so that no sound "
+                "is left out"
+            )
         if not self.f_min < self.f_max <= self.sample_rate / 2:
             raise ConfigError(
                 f"f_min is {self.f_min} and f_max {self.f_max}: give rising frequencies up to half "

@@ -94,3 +94,13 @@ def length_title(seconds: float) -> str:
         if seconds >= size:
             return f"{seconds / size:g} {name}"
     return f"{seconds:g} s"
+
+
+def fuzz(rows: list[Stored]) -> str:
+    """What came of spoilt inputs, by kind."""
+    lines = ["| spoilt | inputs | answered right | refused in one sentence | faults |"]
+    lines.append("|---|---:|---:|---:|---:|")
+    for row in rows:
+        cells = [row[key] for key in ("kind", "inputs", "right", "refused", "faults")]
+        lines.append(f"| {' | '.join(map(str, cells))} |")
+    return "\n".join(lines)

@@ -39,6 +39,7 @@ SHAPES = {
     "decisions": ("presets", "make decisions"),
     "peers": ("peers", "make bench-peers"),
     "short_joins": ("runs", "make score-joins"),
+    "fuzz": ("rows", "make fuzz"),
 }
 # Name -> what makes it, and from which results.
 TABLES: dict[str, tuple[Callable[[Any], str], str]] = {
@@ -51,6 +52,7 @@ TABLES: dict[str, tuple[Callable[[Any], str], str]] = {
     "conversations": (talks.conversations, "conversations"),
     "recordings": (talks.recordings, "conversations"),
     "totals": (talks.totals, "conversations"),
+    "fuzz": (bench_tables.fuzz, "fuzz"),
     "short-joins": (talks.short_joins, "short_joins"),
     "confidence": (talks.confidence, "confidence"),
     "naming": (talks.naming, "naming"),

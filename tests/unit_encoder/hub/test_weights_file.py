@@ -188,6 +188,7 @@ def test_the_helper_makes_a_good_file(tmp_path):
         ({"features": {**vars(FEATURES), "hop_s": 0}}, r"hop_s is 0\.0: give 0\.001 to 1"),
         ({"features": {**vars(FEATURES), "n_mels": 10**9}}, "n_mels is 1000000000: give 1 to 512"),
         ({"features": {**vars(FEATURES), "n_fft": 16}}, "n_fft is 16: give at least the samples"),
+        ({"features": {**vars(FEATURES), "hop_s": 0.5}}, "hop_s is 0.5: give at most window_s"),
         ({"features": {**vars(FEATURES), "n_mels": 9}}, "n_mels is 8, but the features have 9"),
         ({"features": {"kind": "wave"}}, "n_mels is 8, but the features have None"),
         ({"model": {"channels": [4, 6], "blocks": 10**9}}, "blocks is 1000000000: give 0 to"),
