@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from diarize import cli
+from tests.support.in_process import run_command
 
 LINE = "SPEAKER {} 1 {} {} <NA> <NA> {} <NA> <NA>\n".format
 
@@ -22,13 +22,7 @@ def score(capsys, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
 
     def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["diarize", "score", *map(str, arguments)])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as stopped:
-            code = stopped.code or 0
-        return code, *capsys.readouterr()
+        return run_command(monkeypatch, capsys, "score", *arguments)
 
     return run
 

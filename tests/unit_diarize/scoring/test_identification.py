@@ -2,14 +2,12 @@
 
 import json
 import shutil
-import sys
 
 import numpy as np
 import pytest
 import soundfile
 import torch
 
-from diarize import cli
 from diarize.formats.trial_lists import read_identification
 from diarize.scoring.identification import identify_corpus, identify_list
 from encoder.data.corpora import read_corpus
@@ -19,6 +17,7 @@ from encoder.evaluation.protocol import ProtocolConfig
 from encoder.features.log_mel import FeatureConfig
 from encoder.hub.weights_file import save_weights
 from encoder.models.rescnn import ResCNN, ResCNNConfig
+from tests.support.in_process import run_command
 
 SPEAKERS, FILES = 7, 4
 
@@ -176,14 +175,10 @@ def weights(tmp_path_factory):
 @pytest.fixture
 def command(capsys, monkeypatch, weights):
     def run(*arguments):
-        argv = ["diarize", "score", "identification", *map(str, arguments)]
-        monkeypatch.setattr(sys, "argv", [*argv, "--embedder", str(weights), "--replicates", "20"])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as stopped:
-            code = stopped.code or 0
-        return code, *capsys.readouterr()
+        return run_command(
+            monkeypatch, capsys, "score", "identification", *arguments,
+            "--embedder", weights, "--replicates", "20",
+        )  # fmt: skip
 
     return run
 

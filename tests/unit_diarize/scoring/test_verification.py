@@ -9,12 +9,12 @@ import pytest
 import soundfile
 from sklearn.metrics import roc_curve
 
-from diarize import cli
 from diarize.formats.trial_lists import format_trials, read_trials
 from diarize.scoring.verification import embed_trials, score_verification
 from encoder.calibration.metrics import cllr
 from encoder.calibration.score_calibration import Calibration, write_calibration
 from encoder.errors import CorpusError, FormatError
+from tests.support.in_process import run_command
 
 
 @pytest.fixture
@@ -241,13 +241,7 @@ def command(capsys, monkeypatch):
     """Run `diarize score ...`: (exit code, stdout, stderr)."""
 
     def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["diarize", "score", *map(str, arguments)])
-        code = 0
-        try:
-            cli.main()
-        except SystemExit as stopped:
-            code = stopped.code or 0
-        return code, *capsys.readouterr()
+        return run_command(monkeypatch, capsys, "score", *arguments)
 
     return run
 

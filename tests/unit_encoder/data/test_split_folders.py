@@ -6,14 +6,7 @@ import pytest
 
 from encoder.data.corpora import layout_of, read_corpus
 from encoder.errors import CorpusError
-
-
-def tree(root, *files):
-    for file in files:
-        path = root / file
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-    return root
+from tests.unit_encoder.data.test_corpora import tree
 
 
 def read(root, **settings):
