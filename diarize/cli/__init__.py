@@ -20,7 +20,7 @@ from diarize.cli import models as cli_models
 from diarize.cli import run as cli_diarize
 from diarize.cli import score as cli_score
 from diarize.cli.command_groups import default_command
-from diarize.core.standard_streams import standard_streams
+from diarize.core.standard_streams import drop_remarks, standard_streams
 from diarize.core.text import printable
 from encoder.errors import ToolkitError
 
@@ -88,6 +88,8 @@ def main() -> None:
         with contextlib.suppress(OSError):  # nobody hears it, but the exit code says the same
             print(f"diarize: {printable(str(error))}", file=sys.stderr)
         sys.exit(2)
+    finally:
+        drop_remarks()
 
 
 if __name__ == "__main__":

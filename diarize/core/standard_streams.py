@@ -11,7 +11,7 @@ from typing import TextIO
 
 from encoder.errors import StoreError
 
-__all__ = ["is_writable", "standard_streams"]
+__all__ = ["drop_remarks", "is_writable", "standard_streams"]
 
 # What draws on the standard streams: an OSError from there is theirs.
 _DRAWING = ("click", "rich", "typer")
@@ -39,11 +39,21 @@ def standard_streams() -> Iterator[None]:
         failed = _flush_error()
         if failed is None and not _is_drawing(error.__traceback__):
             raise
-        _drop_rest()
+        _drop(1, sys.stdout)
         raise StoreError(
             f"cannot write the standard output ({(failed or error).strerror}): name a file for the "
             "result, or choose another place"
         ) from error
+
+
+def drop_remarks() -> None:
+    """Let what a full or closed stderr did not take go nowhere: Python tries once more as it ends,
+    and would end with an exit code of its own."""
+    try:
+        if sys.stderr is not None:
+            sys.stderr.flush()
+    except OSError:
+        _drop(2, sys.stderr)
 
 
 def is_writable(stream: TextIO | None) -> bool:
@@ -84,13 +94,13 @@ def _flush_error() -> OSError | None:
     return None
 
 
-def _drop_rest() -> None:
-    """Let what waits for the output go nowhere, or Python complains when it ends."""
+def _drop(number: int, stream: TextIO) -> None:
+    """Let what waits for a stream go nowhere, or Python complains when it ends."""
     null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, 1)
+    os.dup2(null, number)
     os.close(null)
     with contextlib.suppress(OSError):
-        sys.stdout.flush()
+        stream.flush()
 
 
 def _is_drawing(traceback: TracebackType | None) -> bool:

@@ -51,17 +51,18 @@ posix = pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_other_signals_end_it_as_an_interrupt_does(capsys, number, code):
     tidied = []
-    before = signal.getsignal(number)
+    asking = (signal.SIGTERM, signal.SIGHUP)
+    were = [signal.signal(one, signal.SIG_DFL) for one in asking]  # ignored under `nohup`
     with pytest.raises(SystemExit) as ended, ended_by_signals(), interruptible("as it was"):
         try:
             signal.raise_signal(number)
         finally:
-            for again in (signal.SIGTERM, signal.SIGHUP):  # which does not stop the tidying up
+            for again in asking:  # which does not stop the tidying up
                 signal.raise_signal(again)
             tidied.append(True)
     assert (ended.value.code, tidied) == (code, [True])
     assert capsys.readouterr().err == "diarize: stopped, as it was\n"
-    assert signal.getsignal(number) == before
+    assert [signal.signal(*old) for old in zip(asking, were, strict=True)] == [signal.SIG_DFL] * 2
 
 
 @posix

@@ -70,9 +70,11 @@ def test_a_result_in_a_file_needs_no_output(run, tmp_path):
     assert '"full"' in (tmp_path / "out.json").read_text()
 
 
+@pytest.mark.parametrize("unbuffered", ["", "1"])
 @pytest.mark.parametrize("place", ["2>&-", "2>/dev/full"])
-def test_remarks_that_nobody_takes_cost_no_result(run, place):
-    assert run("score a.rttm b.rttm -o out.json " + place).returncode == 0
+def test_remarks_that_nobody_takes_cost_no_result(run, place, unbuffered):
+    env = {"PYTHONUNBUFFERED": unbuffered}
+    assert run("score a.rttm b.rttm -o out.json " + place, **env).returncode == 0
     refused = run("score no.rttm b.rttm " + place)
     assert refused.returncode == 2 and refused.stdout == ""
 
