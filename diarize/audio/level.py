@@ -3,8 +3,7 @@
 Silero depends on absolute loudness and log-mel features have a floor, so without this a copy at
 another volume gets other turns. An offset or a hum that drowns the voice is taken away first: it
 would set the level, and hide the voice from the networks. Elsewhere nothing is taken away, since
-the networks learnt from sound as it is (always filtered, the development recordings lose 0.2 and
-0.6 points of DER).
+the networks learnt from sound as it is, and lose a little by the filter.
 """
 
 from __future__ import annotations

@@ -85,7 +85,7 @@ def main() -> None:
         with standard_streams(), ended_by_signals():
             app()
     except ToolkitError as error:
-        with contextlib.suppress(OSError):  # nobody hears it, but the exit code says the same
+        with contextlib.suppress(OSError):  # stderr is gone, but the exit code says the same
             print(f"diarize: {printable(str(error))}", file=sys.stderr)
         sys.exit(2)
     finally:

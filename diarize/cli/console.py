@@ -130,19 +130,19 @@ def ended_by_signals() -> Iterator[None]:
     """SIGTERM and SIGHUP raise what Ctrl-C does, so that nothing half-made is left behind; not
     where they are ignored, as with `nohup`."""
     asking = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    heard = [number for number in asking if signal.getsignal(number) == signal.SIG_DFL]
+    handled = [number for number in asking if signal.getsignal(number) == signal.SIG_DFL]
 
     def end(number: int, _: object) -> None:
-        for other in heard:  # once is enough: a second one would stop the tidying up
+        for other in handled:  # once is enough: a second one would stop the tidying up
             signal.signal(other, signal.SIG_IGN)
         raise EndedError(number)
 
-    for number in heard:
+    for number in handled:
         signal.signal(number, end)
     try:
         yield
     finally:
-        for number in heard:
+        for number in handled:
             signal.signal(number, signal.SIG_DFL)
 
 

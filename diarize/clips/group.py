@@ -68,6 +68,7 @@ class ClipsConfig(Settings):
     clustering: dict[str, Any] = field(
         default_factory=dict, metadata={"help": "settings by clusterer name"}
     )
+    # The best mean pairwise F over validation speakers' data sets, for two embedders.
     min_probability: float = bounded(
         0.6,
         above=0,

@@ -1,7 +1,7 @@
 """What lies below the voice is taken away: offset, rumble, the hum of the mains.
 
 The constant offset of a sound card, or a hum that is louder than the voice, sets the level that a
-recording seems to have, and networks that never met it hear nothing. The lowest voices begin at
+recording seems to have, and networks that never met it find no speech. The lowest voices begin at
 about 75 Hz. The filter is a Chebyshev high-pass of the second kind (flat where it lets through): it
 looks at the past only, so blocks go through one by one, and above 100 Hz it delays by less than
 10 ms.

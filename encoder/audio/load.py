@@ -76,7 +76,7 @@ def load_audio(
         start_s: Where the part that is wanted begins, in seconds.
         duration_s: How long it is, in seconds; less if the file ends before. None: to the end.
         on_warning: Is given a sentence for damage, holes, files cut off and tracks that were not
-            heard; by default each becomes an `AudioWarning`.
+            read; by default each becomes an `AudioWarning`.
         on_progress: Is given the seconds read so far, block by block.
 
     Returns:
@@ -123,7 +123,7 @@ def stream_audio(
         start_s: Where the part that is wanted begins, in seconds.
         duration_s: How long it is, in seconds; less if the file ends before. None: to the end.
         on_warning: Is given a sentence for damage, holes, files cut off and tracks that were not
-            heard; by default each becomes an `AudioWarning`.
+            read; by default each becomes an `AudioWarning`.
 
     Returns:
         An iterator over (T,) float32 waves in [-1, 1] at 16 kHz.

@@ -37,9 +37,7 @@ _JITTER_S = 0.050  # timestamps this close to the counted clock are taken as agr
 _EXACT_S = 0.003  # ... after damage, where lost packets must not shift what follows
 _DRIFT_S = 0.200  # so far a clock that runs too slow may fall behind before it is followed
 _REPEAT_S = 2.0  # sound that comes once more is looked for so far back
-_SAME = (
-    0.7  # correlation of a frame with what was heard at its time; a codec's first one is blurred
-)
+_SAME = 0.7  # correlation with the sound at that time; a codec's first frame is blurred
 _HOLE_S = 3600.0  # a step ahead by more is a clock set anew, not sound missing
 # All holes together; more is a damaged clock. A second of any codec takes more than 100 bytes.
 _SILENCE_S, _SILENCE_PER_S, _SILENCE_BYTES = 60.0, 20.0, 100
@@ -171,7 +169,7 @@ class _Clock:
         self._latest_s = -math.inf  # the file's time of the latest piece
         self._silence_s = 0.0  # made up so far
         self._file_size = file_size
-        self._heard = _Heard()  # the latest sound, at this rate
+        self._recent = _Recent()  # the latest sound, at this rate
 
     @property
     def now_s(self) -> float:
@@ -194,7 +192,7 @@ class _Clock:
 
     def kept(self, mono: np.ndarray) -> tuple[np.ndarray, int]:
         """Remember the latest sound (T,), and give it with its rate."""
-        self._heard.add(mono, round(_REPEAT_S * self._rate))
+        self._recent.add(mono, round(_REPEAT_S * self._rate))
         return mono, self._rate
 
     def placed(
@@ -207,7 +205,7 @@ class _Clock:
             self._slack_s = min(self._slack_s, _EXACT_S)
         if rate != self._rate:
             self._base_s, self._count, self._rate = self.now_s, 0, rate
-            self._heard = _Heard()
+            self._recent = _Recent()
         if at_s is not None:
             ahead_s = at_s + self._shift_s - self.now_s
             if ahead_s > self._slack_s:
@@ -222,8 +220,8 @@ class _Clock:
         self._count += mono.size
 
     def _hole(self, ahead_s: float) -> Iterator[np.ndarray]:
-        heard_s = self.now_s - self._silence_s
-        most_s = _SILENCE_S + _SILENCE_PER_S * heard_s + self._file_size / _SILENCE_BYTES
+        sound_s = self.now_s - self._silence_s
+        most_s = _SILENCE_S + _SILENCE_PER_S * sound_s + self._file_size / _SILENCE_BYTES
         if ahead_s > min(_HOLE_S, most_s - self._silence_s):
             self._set_anew(ahead_s)
             return
@@ -251,18 +249,18 @@ class _Clock:
         return samples
 
     def _is_known(self, mono: np.ndarray, back: int) -> bool:
-        """Whether the piece is what was heard `back` samples ago; silence is nobody's."""
-        heard = self._heard.part(back, mono.size).astype(np.float64)
-        again = mono[: heard.size].astype(np.float64)
-        energy = math.sqrt(float(heard @ heard) * float(again @ again))
-        return energy > 0 and float(heard @ again) > _SAME * energy
+        """Whether the piece is the sound `back` samples ago; silence never is."""
+        before = self._recent.part(back, mono.size).astype(np.float64)
+        again = mono[: before.size].astype(np.float64)
+        energy = math.sqrt(float(before @ before) * float(again @ again))
+        return energy > 0 and float(before @ again) > _SAME * energy
 
     def _set_anew(self, ahead_s: float) -> None:
         self._notes.add("clock", self.now_s)
         self._shift_s -= ahead_s
 
 
-class _Heard:
+class _Recent:
     """The latest samples, in blocks that are not small: a frame may hold a single one."""
 
     def __init__(self) -> None:
@@ -302,7 +300,7 @@ class _Run:
         self._channel = channel
         self._notes = notes
         self._energies = np.zeros(0)  # of each channel, where they cancel each other out
-        self._cancels = False  # the channels cancel each other out, as far as can be told
+        self._cancels = False  # the channels cancel each other out, as far as is known
 
     @property
     def is_full(self) -> bool:

@@ -24,7 +24,7 @@ _LONGEST = 60  # characters of a value in an error
 
 @dataclasses.dataclass(frozen=True)
 class Bounds:
-    """`low` to `high`, both included unless told otherwise; each value of several is within.
+    """`low` to `high`, both included unless said otherwise; each value of several is within.
 
     rising: the values are a range, from and to.
     """
@@ -89,18 +89,18 @@ def check_numbers(schema: type, values: Mapping[str, Any], *, where: str = "") -
         if value is None and "None" in kind:
             continue
         several = isinstance(value, tuple) and "tuple" in kind
-        told = f"{where}{knob.name} is {shown_value(value)}"
+        stated = f"{where}{knob.name} is {shown_value(value)}"
         if several and len(value) > _MOST_VALUES:
-            raise ConfigError(f"{told}: give at most {_MOST_VALUES} values")
+            raise ConfigError(f"{stated}: give at most {_MOST_VALUES} values")
         number = Real if "float" in kind else Integral
         for one in value if several else (value,):
             if not isinstance(one, number) or isinstance(one, bool):
                 wanted = "a number" if number is Real else "a whole number"
-                raise ConfigError(f"{told}: give {wanted}, {bounds}")
+                raise ConfigError(f"{stated}: give {wanted}, {bounds}")
             if not bounds.allow(one):
-                raise ConfigError(f"{told}: give {bounds}")
+                raise ConfigError(f"{stated}: give {bounds}")
         if bounds.rising and list(value) != sorted(value):
-            raise ConfigError(f"{told}: give the smaller number first")
+            raise ConfigError(f"{stated}: give the smaller number first")
 
 
 def shown_value(value: Any) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
 from fractions import Fraction
 from random import Random
 from typing import NamedTuple
 
 import av
 import numpy as np
+
+from encoder.audio.media.ogg_pages import page_checksum
 
 __all__ = ["PLAYLISTS", "media_files", "with_right_checksums"]
 
@@ -97,8 +98,7 @@ def with_right_checksums(content: bytes) -> bytes:
         end = at + 27 + segments + sum(data[at + 27 : at + 27 + segments])
         if end > len(data):
             break
-        data[at + 22 : at + 26] = bytes(4)
-        data[at + 22 : at + 26] = _crc(data[at:end]).to_bytes(4, "little")
+        data[at + 22 : at + 26] = page_checksum(bytes(data[at:end])).to_bytes(4, "little")
         at = data.find(b"OggS", end)
     return bytes(data)
 
@@ -182,23 +182,6 @@ def _moved(packet: av.Packet, how: str) -> av.Packet:
         shift = round(seconds[how] / tick)
         packet.pts, packet.dts = packet.pts + shift, packet.dts + shift
     return packet
-
-
-def _crc(page: Sequence[int]) -> int:
-    crc = 0
-    for byte in page:
-        crc = (crc << 8 & 0xFFFFFFFF) ^ _CRC_TABLE[crc >> 24 ^ byte]
-    return crc
-
-
-def _remainder(byte: int) -> int:
-    crc = byte << 24
-    for _ in range(8):
-        crc = (crc << 1 ^ (0x04C11DB7 if crc & 0x80000000 else 0)) & 0xFFFFFFFF
-    return crc
-
-
-_CRC_TABLE = [_remainder(byte) for byte in range(256)]
 
 
 def stretched(rng: Random, content: bytes) -> bytes:

@@ -27,7 +27,7 @@ from encoder.hub.weights_file import save_weights
 from encoder.models.rescnn import ResCNN, ResCNNConfig
 from recipes.fuzz.media import media_files, voice
 
-__all__ = ["Seeds", "Setting", "make_seeds", "seconds_of_wav"]
+__all__ = ["Seeds", "Setting", "make_seeds"]
 
 _VOICES = {"ann": 110.0, "bob": 190.0}
 _TAKES = 3
@@ -116,11 +116,6 @@ def _wav(samples: np.ndarray) -> bytes:
         out.setframerate(16_000)
         out.writeframes(np.round(samples * 32_767).astype("<i2").tobytes())
     return file.getvalue()
-
-
-def seconds_of_wav(content: bytes) -> float:
-    """The length of one of the voices."""
-    return (len(content) - 44) / 32_000
 
 
 def _tables(folder: Path) -> dict[str, dict[str, bytes]]:

@@ -19,7 +19,7 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 
 from encoder.audio.media.file_view import FileView
-from encoder.audio.media.sound_chunks import SoundBytes, find_sound_bytes
+from encoder.audio.media.sound_chunks import SoundBytes
 from encoder.errors import AudioError
 
 __all__ = ["UnreadableError", "check_read", "open_container", "tracks_in"]
@@ -40,8 +40,13 @@ _RAW_SUFFIXES = frozenset(
 _STALE_S = 0.25  # so much behind the end that a header claims is sound, not a stray byte
 
 
-def open_container(view: FileView, name: str, stack: ExitStack) -> tuple[InputContainer, list[str]]:
-    """A container that `stack` closes, and remarks on how it was opened."""
+def open_container(
+    view: FileView, name: str, sound: SoundBytes | None, stack: ExitStack
+) -> tuple[InputContainer, list[str]]:
+    """A container that `stack` closes, and remarks on how it was opened.
+
+    sound: what `find_sound_bytes` says of the file, None where its size does not matter.
+    """
     suffix = Path(view.name).suffix.lower().lstrip(".")
     try:
         container = _open(view, stack)
@@ -60,7 +65,6 @@ def open_container(view: FileView, name: str, stack: ExitStack) -> tuple[InputCo
         return _open_g711(view, name, kind, stack)
     if _RAW.fullmatch(kind) or (suffix in _RAW_SUFFIXES and not tracks_in(container)):
         raise _headerless(name)
-    sound = find_sound_bytes(view)
     if sound is None or sound.follows != "more":
         return container, []
     if kind == "wav":

@@ -1,7 +1,7 @@
 """A file as FFmpeg reads it: with a place of its own, and with faults that are kept.
 
 Several readers of one file do not disturb each other. PyAV prints what a Python file raises, and
-FFmpeg takes a failing disk for the end of the sound; here both are told apart.
+FFmpeg takes a failing disk for the end of the sound; here the two are distinguished.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from encoder.audio.media.file_marks import AMR, EBML, begins_file, behind_tags
 from encoder.audio.media.file_view import FileView
-from encoder.audio.media.sound_chunks import find_sound_bytes
+from encoder.audio.media.sound_chunks import SoundBytes
 
 __all__ = ["find_next_file"]
 
@@ -18,8 +18,11 @@ _SEARCHED = 1 << 20  # bytes at a time
 _MOST_BOXES = 100_000
 
 
-def find_next_file(view: FileView) -> int | None:
-    """The byte at which a second file begins, behind the first one; None if there is none."""
+def find_next_file(view: FileView, sound: SoundBytes | None) -> int | None:
+    """The byte at which a second file begins, behind the first one; None if there is none.
+
+    sound: what `find_sound_bytes` says of the first.
+    """
     head = view.peek(0, 40)
     at = None
     if head[:4] == EBML:
@@ -32,10 +35,8 @@ def find_next_file(view: FileView) -> int | None:
         at = _search(view, AMR, len(AMR))
     elif head[:4] == _WAVPACK:
         at = _behind_wavpack(view)
-    else:
-        sound = find_sound_bytes(view)
-        if sound is not None:
-            at = sound.rest if sound.follows == "more" else sound.end
+    elif sound is not None:
+        at = sound.rest if sound.follows == "more" else sound.end
     return at if at is not None and begins_file(view.peek(at, 64)) else None
 
 

@@ -66,17 +66,19 @@ def open_media(
     with ExitStack() as stack:
         file, name = open_source(source, stack)
         view = FileView(file, str(getattr(file, "name", "")), begin=begin)
-        length = find_next_file(view)
+        sound = find_sound_bytes(view)
+        length = find_next_file(view, sound)
         if length is not None:
             view = view.again(length)
-        container, remarks = open_container(view, name, stack)
+            sound = find_sound_bytes(view)
+        container, remarks = open_container(view, name, sound, stack)
         index, remark = choose_track(container, view, name, track, listen=listen)
         remarks += [remark] if remark else []
         stream = container.streams[index]
         assert isinstance(stream, AudioStream)
         yield Media(
-            name, view, container, stream, _origin_s(container), tuple(remarks),
-            find_sound_bytes(view), None if length is None else begin + length,
+            name, view, container, stream, _origin_s(container), tuple(remarks), sound,
+            None if length is None else begin + length,
         )  # fmt: skip
         check_read(view, name)
 

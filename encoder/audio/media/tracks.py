@@ -58,12 +58,12 @@ def choose_track(
     left = [stream for stream in tracks if stream.index != chosen]
     others = ", ".join(_described(stream, numbers) for stream in left[:_NAMED])
     others += f" and {len(left) - _NAMED} more" if len(left) > _NAMED else ""
-    heard = next(stream for stream in tracks if stream.index == chosen)
+    read = next(stream for stream in tracks if stream.index == chosen)
     reason = ""
     if chosen != readable[0].index:
         reason = f", as track {numbers[readable[0].index]} is silent throughout"
     return chosen, (
-        f"{name} has {len(tracks)} audio tracks: {_described(heard, numbers)} was heard{reason}, "
+        f"{name} has {len(tracks)} audio tracks: {_described(read, numbers)} was heard{reason}, "
         f"not {others}" + ("; choose another, or mix them, by `track`" if len(readable) > 1 else "")
     )
 
@@ -79,19 +79,19 @@ def _described(stream: AudioStream, numbers: dict[int, int]) -> str:
 
 def _sounding(view: FileView, name: str, indices: Sequence[int]) -> int:
     """The first of the streams that is not silent throughout, in this order, else the first."""
-    heard: set[int] = set()
+    sounding: set[int] = set()
     with ExitStack() as stack:
-        container, _ = open_container(view.again(), name, stack)
+        container, _ = open_container(view.again(), name, None, stack)
         streams = [container.streams[index] for index in indices]
         try:
             for packet in container.demux(streams):
-                if packet.stream.index not in heard and _has_sound(packet):
-                    heard.add(packet.stream.index)
+                if packet.stream.index not in sounding and _has_sound(packet):
+                    sounding.add(packet.stream.index)
                     if packet.stream.index == indices[0]:
                         break
         except (av.FFmpegError, IndexError):
-            pass  # damaged from here on: what was heard decides
-    return next((index for index in indices if index in heard), indices[0])
+            pass  # damaged from here on: what came before decides
+    return next((index for index in indices if index in sounding), indices[0])
 
 
 def _has_sound(packet: Any) -> bool:

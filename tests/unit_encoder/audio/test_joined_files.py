@@ -9,7 +9,7 @@ import pytest
 
 from encoder.audio.load import SAMPLE_RATE, load_audio
 from encoder.audio.media.decoding import Piece
-from encoder.audio.timestamps import Notes, _Heard, _placed
+from encoder.audio.timestamps import Notes, _placed, _Recent
 from tests.support.synth import click_times, clicks, write_media
 from tests.unit_encoder.audio.test_timestamps import make_frame
 
@@ -197,12 +197,12 @@ def test_a_clock_that_begins_late_is_said(begin_s, said):
 
 def test_frames_of_one_sample_are_remembered_in_blocks():
     """Else each jump of a clock would gather tens of thousands of pieces."""
-    heard = _Heard()
+    recent = _Recent()
     samples = np.random.default_rng(0).normal(size=20_000).astype(np.float32)
     for at in range(samples.size):
-        heard.add(samples[at : at + 1], 8000)
-    assert len(heard._blocks) <= 4
+        recent.add(samples[at : at + 1], 8000)
+    assert len(recent._blocks) <= 4
     for back, size in ((8000, 100), (100, 100), (5000, 5000), (10, 100), (6000, 4500)):
         expected = samples[samples.size - back :][:size]
-        np.testing.assert_array_equal(heard.part(back, size), expected)
-    assert heard.part(30_000, 5).size == heard.part(0, 5).size == 0
+        np.testing.assert_array_equal(recent.part(back, size), expected)
+    assert recent.part(30_000, 5).size == recent.part(0, 5).size == 0
